@@ -1,0 +1,80 @@
+// Devices, and the queues that work is put on.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace flashtile {
+
+enum class DeviceType : std::uint8_t { cpu, cuda, metal };
+
+struct Device {
+  DeviceType type = DeviceType::cpu;
+  int index = 0;
+
+  static Device cpu() { return {}; }
+  static Device cuda(int index = 0) { return {DeviceType::cuda, index}; }
+  friend bool operator==(const Device&, const Device&) = default;
+};
+
+/// "cpu", "cuda:0", "metal:0".
+std::string name(Device device);
+
+/// The device that a name such as "cpu", "cuda" or "cuda:1" spells. Errors: invalid_argument.
+Device parse_device(const std::string& text);
+
+struct DeviceInfo {
+  Device device;
+  std::string name;          ///< as the vendor spells it
+  std::string architecture;  ///< "avx512", "sm_90", ...: what kernels are chosen by
+  std::size_t memory_bytes = 0;
+  int compute_units = 0;     ///< hardware threads, multiprocessors or GPU cores
+};
+
+/// What one kind of device offers in this build on this machine: its devices, or the reason why there are none.
+struct BackendInfo {
+  DeviceType type;
+  std::vector<DeviceInfo> devices;
+  std::string unavailable_reason;
+};
+std::vector<BackendInfo> backends();
+
+/// A caller's own threads: calls body(i) once for each i in [0, count), on any threads, and returns when all are done.
+/// An exception that leaves body must reach the caller of the executor.
+using Executor = std::function<void(std::int64_t count, const std::function<void(std::int64_t)>& body)>;
+
+struct CpuQueueOptions {
+  int threads = 0;    ///< at most this many threads; 0 = FLASHTILE_THREADS, or else every hardware thread
+  Executor executor;  ///< used instead of the library's own threads when set
+};
+
+/// Where work runs: a set of CPU threads, or a stream of a GPU. Cheap to copy; copies share the queue.
+///
+/// Threads  calls on one CPU queue from several threads are safe. A GPU queue orders its work as its stream does.
+class Queue {
+ public:
+  static Queue cpu(CpuQueueOptions options = {});
+  /// A queue over the caller's cudaStream_t (nullptr = the default stream). Errors: unsupported, with the reason.
+  static Queue cuda(int device_index = 0, void* stream = nullptr);
+  /// The process-wide queue of a device. Errors: unsupported when the device is not there.
+  static Queue default_for(Device device);
+
+  Device device() const noexcept;
+  int threads() const noexcept;            ///< CPU: how many threads may work at once; 1 on a GPU
+  void* native_stream() const noexcept;    ///< cudaStream_t; nullptr on a CPU
+  /// Waits for all work of this queue. Errors: device_failure, also for work that failed after its call returned.
+  void synchronize() const;
+
+  struct State;
+  explicit Queue(std::shared_ptr<const State> state) : state_(std::move(state)) {}
+  const State& state() const noexcept { return *state_; }
+
+ private:
+  std::shared_ptr<const State> state_;
+};
+
+}  // namespace flashtile

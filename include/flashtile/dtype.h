@@ -1,0 +1,111 @@
+// Element types: the run-time enum DType, and the 16-bit and 4-bit types that C++20 lacks.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__CUDACC__)
+#define FLASHTILE_HOST_DEVICE __host__ __device__
+#else
+#define FLASHTILE_HOST_DEVICE
+#endif
+
+namespace flashtile {
+
+/// Type of a tensor's elements. f64 is for oracles and files only. int4 and uint4 are packed in pairs, low nibble first.
+enum class DType : std::uint8_t { f64, f32, f16, bf16, i8, u8, i32, int4, uint4 };
+
+/// "f32", "bf16", ...
+const char* name(DType dtype) noexcept;
+
+/// Bits of one element: 64, 32, 16, 8 or 4.
+int bits(DType dtype) noexcept;
+
+namespace detail {
+FLASHTILE_HOST_DEVICE constexpr std::uint32_t float_bits(float value) {
+#if defined(__CUDA_ARCH__)
+  return __float_as_uint(value);
+#else
+  return std::bit_cast<std::uint32_t>(value);
+#endif
+}
+FLASHTILE_HOST_DEVICE constexpr float bits_float(std::uint32_t value) {
+#if defined(__CUDA_ARCH__)
+  return __uint_as_float(value);
+#else
+  return std::bit_cast<float>(value);
+#endif
+}
+}  // namespace detail
+
+/// IEEE 754 binary16, stored as its bits. Conversion from float rounds to nearest even.
+struct half {
+  std::uint16_t bits;
+
+  half() = default;
+  FLASHTILE_HOST_DEVICE constexpr explicit half(float value) : bits(from_float(value)) {}
+  FLASHTILE_HOST_DEVICE constexpr operator float() const { return to_float(bits); }
+  FLASHTILE_HOST_DEVICE static constexpr half from_bits(std::uint16_t b) { half h{}; h.bits = b; return h; }
+
+  FLASHTILE_HOST_DEVICE static constexpr float to_float(std::uint16_t h) {
+    const std::uint32_t sign = static_cast<std::uint32_t>(h & 0x8000u) << 16;
+    const std::uint32_t magnitude = h & 0x7fffu;
+    if (magnitude >= 0x7c00u) return detail::bits_float(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
+    if (magnitude >= 0x0400u) return detail::bits_float(sign | ((magnitude << 13) + 0x38000000u));
+    const float subnormal = static_cast<float>(magnitude) * 0x1p-24f;
+    return sign != 0 ? -subnormal : subnormal;
+  }
+  FLASHTILE_HOST_DEVICE static constexpr std::uint16_t from_float(float value) {
+    const std::uint32_t b = detail::float_bits(value);
+    const auto sign = static_cast<std::uint16_t>((b >> 16) & 0x8000u);
+    const std::uint32_t magnitude = b & 0x7fffffffu;
+    if (magnitude > 0x7f800000u) return static_cast<std::uint16_t>(sign | 0x7e00u | ((magnitude >> 13) & 0x3ffu));
+    if (magnitude >= 0x477ff000u) return static_cast<std::uint16_t>(sign | 0x7c00u);  // 65520 and above
+    if (magnitude < 0x38800000u) {                                                   // below 2^-14: subnormal
+      const float units = detail::bits_float(magnitude) * 0x1p24f;                   // exact
+      const auto floor = static_cast<std::uint32_t>(units);
+      const float rest = units - static_cast<float>(floor);
+      const std::uint32_t up = rest > 0.5f || (rest == 0.5f && (floor & 1u) != 0) ? 1u : 0u;
+      return static_cast<std::uint16_t>(sign | (floor + up));
+    }
+    const std::uint32_t rounded = magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u);
+    return static_cast<std::uint16_t>(sign | (rounded >> 13));
+  }
+};
+
+/// bfloat16: the upper half of a binary32, stored as its bits. Conversion from float rounds to nearest even.
+struct bfloat {
+  std::uint16_t bits;
+
+  bfloat() = default;
+  FLASHTILE_HOST_DEVICE constexpr explicit bfloat(float value) : bits(from_float(value)) {}
+  FLASHTILE_HOST_DEVICE constexpr operator float() const {
+    return detail::bits_float(static_cast<std::uint32_t>(bits) << 16);
+  }
+  FLASHTILE_HOST_DEVICE static constexpr bfloat from_bits(std::uint16_t b) { bfloat v{}; v.bits = b; return v; }
+
+  FLASHTILE_HOST_DEVICE static constexpr std::uint16_t from_float(float value) {
+    const std::uint32_t b = detail::float_bits(value);
+    if ((b & 0x7fffffffu) > 0x7f800000u) return static_cast<std::uint16_t>((b >> 16) | 0x40u);  // quiet NaN
+    return static_cast<std::uint16_t>((b + 0x7fffu + ((b >> 16) & 1u)) >> 16);
+  }
+};
+
+/// A pair of packed 4-bit integers; the element with the even index is the low nibble.
+struct int4b_format { std::uint8_t pair; };
+struct uint4b_format { std::uint8_t pair; };
+
+/// The DType of a C++ element type.
+template <class T> inline constexpr DType dtype_of = T::no_such_dtype;
+template <> inline constexpr DType dtype_of<double> = DType::f64;
+template <> inline constexpr DType dtype_of<float> = DType::f32;
+template <> inline constexpr DType dtype_of<half> = DType::f16;
+template <> inline constexpr DType dtype_of<bfloat> = DType::bf16;
+template <> inline constexpr DType dtype_of<std::int8_t> = DType::i8;
+template <> inline constexpr DType dtype_of<std::uint8_t> = DType::u8;
+template <> inline constexpr DType dtype_of<std::int32_t> = DType::i32;
+template <> inline constexpr DType dtype_of<int4b_format> = DType::int4;
+template <> inline constexpr DType dtype_of<uint4b_format> = DType::uint4;
+
+}  // namespace flashtile

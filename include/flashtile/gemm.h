@@ -1,0 +1,38 @@
+// General matrix multiply: the library-matmul half of unfused attention, and the first user of the tile primitives.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "flashtile/device.h"
+#include "flashtile/plan.h"
+#include "flashtile/tensor.h"
+
+namespace flashtile {
+
+struct GemmOptions {
+  float alpha = 1.0f;
+  float beta = 0.0f;  ///< 0: the old content of C is never read, NaN included
+  std::string way;    ///< as AttentionOptions::way
+  std::optional<Queue> queue;
+};
+
+/// C = alpha * A B + beta * C.
+///
+/// Shapes    A (M, K), B (K, N), C (M, N), each with unit stride in one dimension: a transposed operand is a permuted
+///           view. M, N, K may be 0; K = 0 gives beta * C.
+/// Types     the rows of the matmul2d type table (primitives.h); float32 or int32 accumulation, one rounding at the
+///           end. Integer products wrap mod 2^32 and need alpha = 1 and beta in {0, 1}.
+/// Errors    invalid_argument names the argument; unsupported lists each way and its reason.
+void gemm(const TensorView& c, const TensorView& a, const TensorView& b, const GemmOptions& options = {});
+
+/// What gemm() would do for these arguments; touches no data. Same errors.
+Plan plan_gemm(const TensorView& c, const TensorView& a, const TensorView& b, const GemmOptions& options = {});
+
+/// Every way to compute a matrix product that this version knows, best first.
+std::vector<WayInfo> gemm_ways();
+
+}  // namespace flashtile

@@ -1,0 +1,56 @@
+// Runs a kernel over a grid of threadgroups on any device.
+//
+// A kernel is a struct:
+//
+//   struct MyKernel {
+//     struct Params { ... };                          // plain data, copied to the device
+//     struct Threadgroup { ... };                     // threadgroup memory, not initialised; may be empty
+//     static constexpr int kSimdgroups = 1;           // simdgroups in a threadgroup
+//     static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory, GridPosition at);
+//   };
+//
+// A translation unit that a C++ compiler builds launches on CPU queues; one that nvcc builds launches on CUDA queues.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "flashtile/device.h"
+#include "flashtile/primitives.h"
+
+namespace flashtile {
+
+/// How many threadgroups run along each axis.
+struct Grid {
+  std::int64_t x = 1, y = 1, z = 1;
+};
+
+/// Which threadgroup of the grid this is.
+struct GridPosition {
+  std::int64_t x, y, z;
+};
+
+namespace detail {
+/// Calls body(context, i, memory) for i in [0, count) on the queue's threads; memory is bytes of scratch of that thread,
+/// 64-byte aligned. With simdgroups > 1 each call is made by that many threads at once, which may use
+/// threadgroup_barrier. The first exception of body is rethrown here.
+void run_on_cpu(const Queue& queue, std::int64_t count, std::size_t bytes, int simdgroups,
+                void (*body)(const void* context, std::int64_t i, void* memory), const void* context);
+}  // namespace detail
+
+#if defined(__CUDACC__)
+// launch() for CUDA queues is in primitives/cuda/launch.h, included below.
+#else
+/// Runs Kernel over a grid; returns when it is done on a CPU, and when it is queued on a GPU.
+/// Errors: invalid_argument for a negative grid; unsupported when this translation unit has no code for the device.
+template <class Kernel>
+void launch(const Queue& queue, Grid grid, const typename Kernel::Params& params);
+#endif
+
+}  // namespace flashtile
+
+#if defined(__CUDACC__)
+#include "flashtile/primitives/cuda/launch.h"
+#else
+#include "flashtile/primitives/cpu/launch.h"
+#endif

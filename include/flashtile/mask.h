@@ -1,0 +1,36 @@
+// Which keys a query attends to.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "flashtile/tensor.h"
+
+namespace flashtile {
+
+/// Where the diagonal of a causal mask starts when query and key lengths differ.
+/// Query i sits at absolute position i + offset and sees keys 0 ... i + offset.
+enum class CausalCorner : std::uint8_t {
+  top_left,      ///< offset 0: the first query sees the first key only
+  bottom_right,  ///< offset Lkv - Lq, which may be negative: the last query sees every key
+};
+
+enum class MaskKind : std::uint8_t {
+  boolean,   ///< dtype u8: nonzero = attend
+  additive,  ///< f32, f16 or bf16: added to the scaled score; -inf excludes exactly, any finite value is a bias
+};
+
+/// A mask tensor, broadcastable to (B, Hq, Lq, Lkv): right-aligned dimensions, each of full size or 1.
+struct MaskTensor {
+  MaskKind kind;
+  TensorView view;
+};
+
+/// Everything that restricts or biases attention; parts compose by AND.
+struct Mask {
+  /// Set for causal attention. There is no default corner when Lq != Lkv: say which.
+  std::optional<CausalCorner> causal;
+  std::optional<MaskTensor> tensor;
+};
+
+}  // namespace flashtile

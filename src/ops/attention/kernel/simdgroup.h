@@ -1,0 +1,109 @@
+// Attention on blocks of simdgroup matrices: each simdgroup of a threadgroup computes its own rows of one head's output,
+// and all of them share the tiles of K and V in threadgroup memory.
+//
+//   Q stays in registers
+//   for each tile of kK keys that the mask lets these queries see:
+//     S = Q Kᵀ;  scale and mask S;  (P, correction) = online softmax step of S
+//     O = O * correction + P V
+//   O = O / row sum
+#pragma once
+
+#include "src/ops/attention/kernel/scores.h"
+#include "src/ops/attention/kernel/softmax.h"
+#include "src/ops/attention/kernel/tiles.h"
+
+namespace flashtile::kernels {
+inline namespace FLASHTILE_BACKEND {
+
+template <class T, class Tile>
+struct AttentionSimdgroup {
+  using Params = AttentionParams;
+  static constexpr int kSimdgroups = Tile::kSimdgroups;
+  static constexpr int kQ = Tile::kQ, kK = Tile::kK, kD = Tile::kD;
+  static constexpr int kRows = kQ / kSimdgroups;             // queries of one simdgroup
+  static constexpr int R = kRows / 8, CK = kK / 8, CD = kD / 8;  // the same in 8x8 matrices
+  static constexpr int kStep = 16;                           // depth of one product: two matrices
+
+  using Scope = execution_simdgroups<kSimdgroups>;
+
+  struct Threadgroup {
+    row_tile_stages<T, kK, kD, Tile::kStages> k;  // Stages x (kK, kD)
+    row_tile_stages<T, kK, kD, Tile::kStages> v;  // Stages x (kK, kD)
+  };
+
+  static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory, GridPosition at) {
+    const Head<T> head(p, at.z, at.y);
+    const std::int64_t tiles = (p.query_length + kQ - 1) / kQ;
+    const std::int64_t first_row = (tiles - 1 - at.x) * kQ;  // causal: the longest rows start first
+    const KeyRange keys = p.band.keys(first_row, first_row + kQ - 1, p.kv_length);  // of all simdgroups: loads are shared
+    const std::int64_t row = first_row + simdgroup_index_in_threadgroup() * kRows;
+
+    simdgroup_matrix_block<T, R, 2> q[kD / kStep];   // (kRows, kD)
+    simdgroup_matrix_block<float, R, CK> s, scratch;  // (kRows, kK)
+    simdgroup_matrix_block<float, R, CD> o(0.0f);     // (kRows, kD)
+    OnlineSoftmax<simdgroup_rows<R>> softmax;         // (kRows) each
+
+    FT_UNROLL for (int d = 0; d < kD / kStep; ++d) {
+      auto queries = head.queries(row).slice(d * kStep, 0);
+      load(q[d], queries);
+    }
+    softmax.start();
+
+    constexpr bool kAhead = Tile::kStages == 2;
+    load_keys_and_values(memory, head, 0, keys.begin);
+    int stage = 0;
+    for (int column = keys.begin; column < keys.end; column += kK) {
+      const int next = kAhead ? 1 - stage : 0;
+      wait_tiles<Scope, 1>();  // K is here, V may be on its way; everybody is done with the tile before
+      if constexpr (kAhead) load_keys_and_values(memory, head, next, column + kK);
+
+      s = simdgroup_matrix_block<float, R, CK>(0.0f);
+      FT_UNROLL for (int d = 0; d < kD / kStep; ++d) {
+        simdgroup_matrix_block<T, 2, CK> k;  // (kStep, kK) of Kᵀ
+        simdgroup_load(k, row_tile(memory.k, stage), memory.k.kElementsPerRow, matrix_origin{d * kStep, 0}, true);
+        simdgroup_multiply_accumulate(s, q[d], k, s);
+      }
+
+      const float multiplier = scale_and_mask(s, scratch, head, keys, row, column, kK);
+      softmax.step(s, multiplier);
+      map_rows(o, softmax.correction, [](auto sum, auto factor) { return sum * factor; });
+
+      wait_tiles<Scope, kAhead ? 2 : 0>();  // V is here
+      FT_UNROLL for (int c = 0; c < kK / kStep; ++c) {
+        auto weights = convert_columns<T, 2>(s, 2 * c);  // (kRows, kStep) of P
+        simdgroup_matrix_block<T, 2, CD> v;              // (kStep, kD)
+        simdgroup_load(v, row_tile(memory.v, stage), memory.v.kElementsPerRow, matrix_origin{0, c * kStep}, false);
+        simdgroup_multiply_accumulate(o, weights, v, o);
+      }
+      if constexpr (!kAhead) {
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        load_keys_and_values(memory, head, next, column + kK);
+      }
+      stage = next;
+    }
+
+    softmax.finish();
+    map_rows(o, softmax.correction, [](auto sum, auto inverse) { return sum * inverse; });
+    auto out = head.out(row);
+    store(o, out);
+    if (p.lse != nullptr) {
+      map_elements(softmax.maximum, softmax.sum, [](auto top, auto sum) { return (top + log2(sum)) * kLn2; });
+      for_each_element(softmax.maximum, [&](float value, int r) {
+        if (row + r < p.query_length) head.lse(row + r) = value;
+      });
+    }
+  }
+
+ private:
+  /// Starts loading the tiles whose first key is `column`; past the last key they are empty.
+  static FT_FUNCTION void load_keys_and_values(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Head<T>& head, int stage,
+                                               int column) {
+    auto keys = head.keys(column);
+    auto values = head.values(column);
+    load_tile_async<Scope>(memory.k, stage, keys);
+    load_tile_async<Scope>(memory.v, stage, values);
+  }
+};
+
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::kernels

@@ -1,0 +1,110 @@
+// Attention on matmul2d and cooperative tensors: one threadgroup computes kQ rows of one head's output.
+//
+//   Q stays in registers
+//   for each tile of kK keys that the mask lets these queries see:
+//     S = Q Kᵀ;  scale and mask S;  (P, correction) = online softmax step of S
+//     O = O * correction + P V
+//   O = O / row sum
+//
+// Tiles of K and V are loaded one ahead while the current ones are multiplied.
+#pragma once
+
+#include "src/ops/attention/kernel/scores.h"
+#include "src/ops/attention/kernel/softmax.h"
+#include "src/ops/attention/kernel/tiles.h"
+
+namespace flashtile::kernels {
+inline namespace FLASHTILE_BACKEND {
+
+template <class T, class Tile>
+struct AttentionTensorOps {
+  using Params = AttentionParams;
+  static constexpr int kSimdgroups = Tile::kSimdgroups;
+  static constexpr int kQ = Tile::kQ, kK = Tile::kK, kD = Tile::kD;
+
+  using Scope = execution_simdgroups<kSimdgroups>;
+  static constexpr matmul2d_descriptor kScores{kQ, kK, kD, false, true};
+  static constexpr matmul2d_descriptor kOutput{kQ, kD, kK, false, false, false,
+                                               matmul2d_descriptor::mode::multiply_accumulate};
+  using ScoreProduct = matmul2d<kScores, Scope>;
+  using OutputProduct = matmul2d<kOutput, Scope>;
+
+  struct Threadgroup {
+    typename ScoreProduct::template right_tile_stages<T, Tile::kStages> k;   // Stages x (kK, kD)
+    typename OutputProduct::template right_tile_stages<T, Tile::kStages> v;  // Stages x (kK, kD)
+  };
+
+  static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory, GridPosition at) {
+    const Head<T> head(p, at.z, at.y);
+    const std::int64_t tiles = (p.query_length + kQ - 1) / kQ;
+    const std::int64_t row = (tiles - 1 - at.x) * kQ;  // causal: the longest rows start first
+    const KeyRange keys = p.band.keys(row, row + kQ - 1, p.kv_length);
+
+    ScoreProduct score_product;
+    OutputProduct output_product;
+    using Keys = decltype(tile(memory.k, 0));
+    using Values = decltype(tile(memory.v, 0));
+    auto q = score_product.template get_left_input_cooperative_tensor<T, T, float>();                     // (kQ, kD)
+    using Queries = decltype(q);
+    auto s = score_product.template get_destination_cooperative_tensor<Queries, Keys, float>();           // (kQ, kK)
+    auto scratch = score_product.template get_destination_cooperative_tensor<Queries, Keys, float>();     // (kQ, kK)
+    using Weights = decltype(output_product.template get_left_input_cooperative_tensor<T, T, float>(s));  // (kQ, kK)
+    auto o = output_product.template get_destination_cooperative_tensor<Weights, Values, float>();        // (kQ, kD)
+    OnlineSoftmax<decltype(score_product.template get_row_reduction_destination_cooperative_tensor<Queries, Keys, float>())>
+        softmax;                                                                                          // (kQ) each
+
+    auto queries = head.queries(row);
+    load(q, queries);
+    map_elements(o, [](auto) { return 0.0f; });
+    softmax.start();
+
+    constexpr bool kAhead = Tile::kStages == 2;  // else each tile is loaded when the one before is used up
+    load_keys_and_values(memory, head, 0, keys.begin);
+    int stage = 0;
+    for (int column = keys.begin; column < keys.end; column += kK) {
+      const int next = kAhead ? 1 - stage : 0;
+      wait_tiles<Scope, 1>();  // K is here, V may be on its way; everybody is done with the tile before
+      if constexpr (kAhead) load_keys_and_values(memory, head, next, column + kK);
+      auto k = tile(memory.k, stage);
+      score_product.run(q, k, s);
+
+      const float multiplier = scale_and_mask(s, scratch, head, keys, row, column, kK);
+      softmax.step(s, multiplier);
+      map_rows(o, softmax.correction, [](auto sum, auto factor) { return sum * factor; });
+
+      auto weights = output_product.template get_left_input_cooperative_tensor<T, T, float>(s);
+      wait_tiles<Scope, kAhead ? 2 : 0>();  // V is here
+      auto v = tile(memory.v, stage);
+      output_product.run(weights, v, o);
+      if constexpr (!kAhead) {
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        load_keys_and_values(memory, head, next, column + kK);
+      }
+      stage = next;
+    }
+
+    softmax.finish();
+    map_rows(o, softmax.correction, [](auto sum, auto inverse) { return sum * inverse; });
+    auto out = head.out(row);
+    store(o, out);
+    if (p.lse != nullptr) {
+      map_elements(softmax.maximum, softmax.sum, [](auto top, auto sum) { return (top + log2(sum)) * kLn2; });
+      for_each_element(softmax.maximum, [&](float value, int r) {
+        if (row + r < p.query_length) head.lse(row + r) = value;
+      });
+    }
+  }
+
+ private:
+  /// Starts loading the tiles whose first key is `column`; past the last key they are empty.
+  static FT_FUNCTION void load_keys_and_values(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Head<T>& head, int stage,
+                                               int column) {
+    auto keys = head.keys(column);
+    auto values = head.values(column);
+    load_tile_async<Scope>(memory.k, stage, keys);
+    load_tile_async<Scope>(memory.v, stage, values);
+  }
+};
+
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::kernels
