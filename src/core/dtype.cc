@@ -1,0 +1,35 @@
+#include "flashtile/dtype.h"
+
+namespace flashtile {
+
+const char* name(DType dtype) noexcept {
+  switch (dtype) {
+    case DType::f64: return "f64";
+    case DType::f32: return "f32";
+    case DType::f16: return "f16";
+    case DType::bf16: return "bf16";
+    case DType::i8: return "i8";
+    case DType::u8: return "u8";
+    case DType::i32: return "i32";
+    case DType::int4: return "int4";
+    case DType::uint4: return "uint4";
+  }
+  return "unknown";
+}
+
+int bits(DType dtype) noexcept {
+  switch (dtype) {
+    case DType::f64: return 64;
+    case DType::f32:
+    case DType::i32: return 32;
+    case DType::f16:
+    case DType::bf16: return 16;
+    case DType::i8:
+    case DType::u8: return 8;
+    case DType::int4:
+    case DType::uint4: return 4;
+  }
+  return 0;
+}
+
+}  // namespace flashtile
