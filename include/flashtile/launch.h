@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "flashtile/detail/run_on_cpu.h"
 #include "flashtile/device.h"
 #include "flashtile/primitives.h"
 
@@ -29,14 +30,6 @@ struct Grid {
 struct GridPosition {
   std::int64_t x, y, z;
 };
-
-namespace detail {
-/// Calls body(context, i, memory) for i in [0, count) on the queue's threads; memory is bytes of scratch of that thread,
-/// 64-byte aligned. With simdgroups > 1 each call is made by that many threads at once, which may use
-/// threadgroup_barrier. The first exception of body is rethrown here.
-void run_on_cpu(const Queue& queue, std::int64_t count, std::size_t bytes, int simdgroups,
-                void (*body)(const void* context, std::int64_t i, void* memory), const void* context);
-}  // namespace detail
 
 #if defined(__CUDACC__)
 // launch() for CUDA queues is in primitives/cuda/launch.h, included below.

@@ -1,0 +1,56 @@
+// What every kind of device implements, and how the rest of the library finds it. Knows no op.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "flashtile/device.h"
+
+namespace flashtile {
+
+/// What a queue is on one kind of device. Immutable, so that copies of a Queue may be used from any thread.
+struct Queue::State {
+  virtual ~State() = default;
+  virtual Device device() const noexcept = 0;
+  virtual int threads() const noexcept { return 1; }
+  virtual void* native_stream() const noexcept { return nullptr; }
+  virtual void synchronize() const = 0;
+};
+
+namespace backend {
+
+/// One kind of device. All calls may be made from any thread; all but info() throw Error(unsupported) with the
+/// reason when the device is not there, and Error(device_failure) with the vendor's own text when it fails.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  /// The devices of this machine, or why there are none. Never throws.
+  virtual BackendInfo info() const = 0;
+
+  /// Memory of a device, aligned to 64 bytes, not initialised; never null. Errors: out_of_memory.
+  virtual std::shared_ptr<void> allocate(std::size_t bytes, int device_index) const = 0;
+
+  /// Memory for work that is put on `queue`: it may be dropped once that work has been queued. Errors:
+  /// out_of_memory.
+  virtual std::shared_ptr<void> allocate_for(const Queue& queue, std::size_t bytes) const = 0;
+
+  /// Copies bytes between the host and a device, or within the device; on return they are there.
+  virtual void copy_from_host(int device_index, void* to, const void* from, std::size_t bytes) const = 0;
+  virtual void copy_to_host(int device_index, void* to, const void* from, std::size_t bytes) const = 0;
+
+  /// The process-wide queue of a device, and one over the caller's own stream.
+  virtual Queue default_queue(int device_index) const = 0;
+  virtual Queue queue_over(int device_index, void* stream) const = 0;
+};
+
+/// The backend of a kind of device. One that this build lacks is there too, and says so in every error.
+const Backend& of(DeviceType type);
+
+const Backend& cpu();
+#if FLASHTILE_HAS_CUDA
+const Backend& cuda();
+#endif
+
+}  // namespace backend
+}  // namespace flashtile

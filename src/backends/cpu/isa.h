@@ -1,0 +1,29 @@
+// The instruction sets of this processor, as far as kernels are compiled for them. Called by the CPU backend
+// and by every op that picks a CPU kernel.
+#pragma once
+
+#include <string_view>
+
+namespace flashtile::backend {
+
+/// In ascending order on one architecture: each one has everything that those before it have.
+enum class Isa : int {
+  scalar,
+  neon,
+  avx2,         ///< AVX2, FMA and F16C
+  avx512,       ///< AVX-512 F, BW, DQ, VL
+  avx512_bf16,  ///< and AVX512-BF16
+  amx,          ///< and AMX tiles with bf16 and int8, where the operating system lets this process use them
+};
+
+/// "scalar", "avx2", ...: also what FLASHTILE_MAX_ISA accepts.
+std::string_view name(Isa isa) noexcept;
+
+/// What the processor and the operating system offer, whatever FLASHTILE_MAX_ISA says.
+Isa hardware_isa() noexcept;
+
+/// The best instruction set that kernels may use: hardware_isa(), capped by FLASHTILE_MAX_ISA, which is read
+/// once. Errors: invalid_argument when the variable is set to something else than a name.
+Isa best_isa();
+
+}  // namespace flashtile::backend

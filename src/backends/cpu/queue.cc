@@ -1,0 +1,71 @@
+#include "src/backends/cpu/queue.h"
+
+#include <tbb/info.h>
+#include <tbb/parallel_for.h>
+
+#include <charconv>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "flashtile/error.h"
+
+namespace flashtile {
+namespace backend {
+namespace {
+
+int checked_threads(int threads) {
+  if (threads < 0) {
+    throw Error(ErrorCode::invalid_argument,
+                "Queue::cpu: threads is " + std::to_string(threads) + "; expected 0 (default) or more");
+  }
+  return threads;
+}
+
+/// FLASHTILE_THREADS, or else every hardware thread that this process may run on.
+int default_threads() {
+  const char* text = std::getenv("FLASHTILE_THREADS");
+  if (text == nullptr || *text == '\0') return tbb::info::default_concurrency();
+  const std::string_view digits(text);
+  int threads = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), threads);
+  if (error != std::errc{} || end != digits.data() + digits.size() || threads < 1) {
+    throw Error(ErrorCode::invalid_argument,
+                "FLASHTILE_THREADS is \"" + std::string(digits) + "\"; expected a whole number from 1 on");
+  }
+  return threads;
+}
+
+}  // namespace
+
+CpuQueue::CpuQueue(CpuQueueOptions options)
+    : threads_(checked_threads(options.threads) > 0 ? options.threads : default_threads()),
+      executor_(std::move(options.executor)),
+      arena_(threads_) {}
+
+void CpuQueue::for_each(std::int64_t count, const std::function<void(std::int64_t)>& work) const {
+  if (count == 1) return work(0);
+  if (executor_) return executor_(count, work);
+  arena_.execute([&] {
+    tbb::parallel_for(
+        std::int64_t{0}, count, [&](std::int64_t i) { work(i); }, tbb::simple_partitioner());
+  });
+}
+
+const CpuQueue& cpu_queue(const Queue& queue) {
+  const auto* state = dynamic_cast<const CpuQueue*>(&queue.state());
+  if (state == nullptr) {
+    throw Error(ErrorCode::invalid_argument,
+                "launch: this kernel is compiled for the CPU, and its queue is one of " + name(queue.device()));
+  }
+  return *state;
+}
+
+}  // namespace backend
+
+Queue Queue::cpu(CpuQueueOptions options) {
+  return Queue(std::make_shared<const backend::CpuQueue>(std::move(options)));
+}
+
+}  // namespace flashtile

@@ -1,0 +1,34 @@
+// The CPU's queue: a set of threads that work on one call at a time each. Called by the CPU backend and by
+// run_on_cpu.
+#pragma once
+
+#include <tbb/task_arena.h>
+
+#include <cstdint>
+#include <functional>
+
+#include "src/backends/backend.h"
+
+namespace flashtile::backend {
+
+class CpuQueue final : public Queue::State {
+ public:
+  explicit CpuQueue(CpuQueueOptions options);
+
+  Device device() const noexcept override { return Device::cpu(); }
+  int threads() const noexcept override { return threads_; }
+  void synchronize() const override {}  // every call has finished when it returns
+
+  /// Calls work(i) for each i in [0, count), on up to threads() threads at once. `work` must not throw.
+  void for_each(std::int64_t count, const std::function<void(std::int64_t)>& work) const;
+
+ private:
+  int threads_;
+  Executor executor_;
+  mutable tbb::task_arena arena_;  // its calls are safe from any thread, but not const
+};
+
+/// The CpuQueue behind a queue of the CPU. Errors: invalid_argument for another device's queue.
+const CpuQueue& cpu_queue(const Queue& queue);
+
+}  // namespace flashtile::backend

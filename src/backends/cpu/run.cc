@@ -1,0 +1,256 @@
+// run_on_cpu: the threadgroups of a kernel, spread over a queue's threads.
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "flashtile/detail/run_on_cpu.h"
+#include "flashtile/error.h"
+#include "src/backends/cpu/queue.h"
+
+namespace flashtile {
+namespace backend {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+
+struct AlignedDelete {
+  void operator()(void* memory) const noexcept { ::operator delete (memory, std::align_val_t{kAlignment}); }
+};
+using AlignedMemory = std::unique_ptr<void, AlignedDelete>;
+
+AlignedMemory aligned_memory(std::size_t bytes) {
+  void* memory = ::operator new (bytes, std::align_val_t{kAlignment}, std::nothrow);
+  if (memory == nullptr) {
+    throw Error(ErrorCode::out_of_memory,
+                "launch: no " + std::to_string(bytes) + " bytes of threadgroup memory");
+  }
+  return AlignedMemory(memory);
+}
+
+/// This thread's threadgroup memory. It is kept between launches, so that a warm call allocates nothing; a
+/// launch made from inside a kernel gets memory of its own.
+class Scratch {
+ public:
+  explicit Scratch(std::size_t bytes) : nested_(kept().busy) {
+    if (nested_) {
+      own_ = aligned_memory(bytes);
+      return;
+    }
+    Kept& k = kept();
+    if (k.bytes < bytes) {
+      k.memory.reset();  // first, so that the peak is the larger one and not both
+      k.bytes = 0;
+      k.memory = aligned_memory(bytes);
+      k.bytes = bytes;
+    }
+    k.busy = true;
+  }
+  ~Scratch() {
+    if (!nested_) kept().busy = false;
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  void* data() const { return nested_ ? own_.get() : kept().memory.get(); }
+
+ private:
+  struct Kept {
+    AlignedMemory memory;
+    std::size_t bytes = 0;
+    bool busy = false;
+  };
+  static Kept& kept() {
+    thread_local Kept instance;
+    return instance;
+  }
+
+  bool nested_;
+  AlignedMemory own_;
+};
+
+/// One launch: the indices still to be done, and the first exception.
+class Work {
+ public:
+  Work(std::int64_t count, std::int64_t workers)
+      : count_(count), chunk_(std::clamp<std::int64_t>(count / (workers * 64), 1, 64)) {}
+
+  /// Takes the next indices, in ascending order; none are left when begin == end, or after a failure.
+  struct Range {
+    std::int64_t begin, end;
+  };
+  Range take() {
+    const std::int64_t begin = next_.fetch_add(chunk_, std::memory_order_acq_rel);
+    if (begin >= count_ || failed_.load(std::memory_order_acquire)) return {0, 0};
+    return {begin, std::min(begin + chunk_, count_)};
+  }
+
+  void fail(std::exception_ptr exception) noexcept {
+    if (!failed_.exchange(true, std::memory_order_acq_rel)) exception_ = std::move(exception);
+  }
+
+  /// After all workers are done.
+  void finish() {
+    next_.load(std::memory_order_acquire);
+    if (failed_.load(std::memory_order_acquire)) std::rethrow_exception(exception_);
+  }
+
+ private:
+  const std::int64_t count_, chunk_;
+  std::atomic<std::int64_t> next_{0};
+  std::atomic<bool> failed_{false};
+  std::exception_ptr exception_;
+};
+
+/// A barrier that threads may leave for good: those that stay wait for each other only.
+class Barrier {
+ public:
+  /// Before any thread waits.
+  void reset(int members) {
+    members_ = members;
+    waiting_ = 0;
+  }
+  void wait() {
+    std::unique_lock lock(mutex_);
+    if (++waiting_ == members_) return release();
+    const std::uint64_t phase = phase_;
+    released_.wait(lock, [&] { return phase_ != phase; });
+  }
+  void leave() {
+    const std::lock_guard lock(mutex_);
+    if (--members_ > 0 && waiting_ == members_) release();
+  }
+
+ private:
+  void release() {
+    waiting_ = 0;
+    ++phase_;
+    released_.notify_all();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable released_;
+  int members_ = 0, waiting_ = 0;
+  std::uint64_t phase_ = 0;
+};
+
+/// What the running thread is in its threadgroup; empty when the threadgroup has one simdgroup.
+struct Membership {
+  int simdgroup = 0;
+  Barrier* barrier = nullptr;
+};
+thread_local Membership membership;
+
+using Body = void (*)(const void* context, std::int64_t i, void* memory);
+
+/// As many threads as a threadgroup has simdgroups; they run one threadgroup after another.
+class Team {
+ public:
+  Team(int simdgroups, std::size_t bytes) : simdgroups_(simdgroups), memory_(aligned_memory(bytes)) {
+    gate_.reset(simdgroups);
+  }
+
+  void start(Work& work, Body body, const void* context) {
+    for (int s = 0; s < simdgroups_; ++s) {
+      try {
+        threads_.emplace_back([=, this, &work] { run(s, work, body, context); });
+      } catch (...) {  // the machine has no more threads: those that started see the failure and stop
+        work.fail(std::current_exception());
+        for (; s < simdgroups_; ++s) gate_.leave();
+      }
+    }
+  }
+  void join() {
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+ private:
+  void run(int simdgroup, Work& work, Body body, const void* context) {
+    membership = {simdgroup, &barrier_};
+    for (;;) {
+      if (simdgroup == 0) {
+        range_ = work.take();
+        barrier_.reset(simdgroups_);
+      }
+      gate_.wait();
+      const Work::Range range = range_;
+      if (range.begin == range.end) return;
+      for (std::int64_t i = range.begin; i < range.end; ++i) {
+        try {
+          body(context, i, memory_.get());
+        } catch (...) {
+          work.fail(std::current_exception());
+        }
+        barrier_.leave();
+        gate_.wait();  // nobody is in the threadgroup any more
+        if (simdgroup == 0) barrier_.reset(simdgroups_);
+        gate_.wait();
+      }
+    }
+  }
+
+  const int simdgroups_;
+  AlignedMemory memory_;
+  Barrier gate_, barrier_;
+  Work::Range range_{0, 0};
+  std::vector<std::thread> threads_;
+};
+
+void run_teams(int threads, std::int64_t count, std::size_t bytes, int simdgroups, Body body,
+               const void* context) {
+  const std::int64_t teams = std::clamp<std::int64_t>(threads / simdgroups, 1, count);
+  Work work(count, teams);
+  std::vector<std::unique_ptr<Team>> running;
+  for (std::int64_t t = 0; t < teams; ++t) running.push_back(std::make_unique<Team>(simdgroups, bytes));
+  for (const auto& team : running) team->start(work, body, context);
+  for (const auto& team : running) team->join();
+  work.finish();
+}
+
+}  // namespace
+}  // namespace backend
+
+namespace detail {
+
+void run_on_cpu(const Queue& queue, std::int64_t count, std::size_t bytes, int simdgroups,
+                void (*body)(const void* context, std::int64_t i, void* memory), const void* context) {
+  const backend::CpuQueue& cpu = backend::cpu_queue(queue);
+  if (count < 0) {
+    throw Error(ErrorCode::invalid_argument,
+                "launch: the grid has " + std::to_string(count) + " threadgroups; expected 0 or more");
+  }
+  if (count == 0) return;
+  if (simdgroups > 1) return backend::run_teams(cpu.threads(), count, bytes, simdgroups, body, context);
+
+  const std::int64_t workers = std::min<std::int64_t>(cpu.threads(), count);
+  backend::Work work(count, workers);
+  const auto work_off = [&](std::int64_t) {
+    try {
+      const backend::Scratch memory(bytes);
+      for (auto range = work.take(); range.begin < range.end; range = work.take()) {
+        for (std::int64_t i = range.begin; i < range.end; ++i) body(context, i, memory.data());
+      }
+    } catch (...) {
+      work.fail(std::current_exception());
+    }
+  };
+  cpu.for_each(workers, std::cref(work_off));  // by reference: a std::function of one pointer allocates nothing
+  work.finish();
+}
+
+int simdgroup_index_on_cpu() noexcept { return backend::membership.simdgroup; }
+
+void threadgroup_barrier_on_cpu() {
+  if (backend::membership.barrier != nullptr) backend::membership.barrier->wait();
+}
+
+}  // namespace detail
+}  // namespace flashtile

@@ -1,0 +1,103 @@
+// Finds the backend of a device, and everything of device.h that is the same for all of them.
+#include <charconv>
+#include <string_view>
+
+#include "flashtile/error.h"
+#include "src/backends/backend.h"
+
+namespace flashtile {
+namespace backend {
+namespace {
+
+/// Stands where a build has no backend for a kind of device.
+class MissingBackend final : public Backend {
+ public:
+  MissingBackend(DeviceType type, const char* reason) : type_(type), reason_(reason) {}
+
+  BackendInfo info() const override { return {type_, {}, reason_}; }
+  std::shared_ptr<void> allocate(std::size_t, int) const override { refuse(); }
+  std::shared_ptr<void> allocate_for(const Queue&, std::size_t) const override { refuse(); }
+  void copy_from_host(int, void*, const void*, std::size_t) const override { refuse(); }
+  void copy_to_host(int, void*, const void*, std::size_t) const override { refuse(); }
+  Queue default_queue(int) const override { refuse(); }
+  Queue queue_over(int, void*) const override { refuse(); }
+
+ private:
+  [[noreturn]] void refuse() const { throw Error(ErrorCode::unsupported, "device: " + reason_); }
+
+  DeviceType type_;
+  std::string reason_;
+};
+
+std::string_view type_name(DeviceType type) {
+  switch (type) {
+    case DeviceType::cpu:
+      return "cpu";
+    case DeviceType::cuda:
+      return "cuda";
+    case DeviceType::metal:
+      return "metal";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+const Backend& of(DeviceType type) {
+  static const MissingBackend no_cuda(DeviceType::cuda, "this build of flashtile has no CUDA backend");
+  static const MissingBackend no_metal(DeviceType::metal, "this build of flashtile has no Metal backend");
+  switch (type) {
+    case DeviceType::cpu:
+      return cpu();
+    case DeviceType::cuda:
+#if FLASHTILE_HAS_CUDA
+      return cuda();
+#else
+      return no_cuda;
+#endif
+    case DeviceType::metal:
+      return no_metal;
+  }
+  throw Error(ErrorCode::invalid_argument, "device: unknown type " + std::to_string(static_cast<int>(type)));
+}
+
+}  // namespace backend
+
+std::string name(Device device) {
+  const std::string type(backend::type_name(device.type));
+  return device.type == DeviceType::cpu ? type : type + ":" + std::to_string(device.index);
+}
+
+Device parse_device(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  for (const DeviceType type : {DeviceType::cpu, DeviceType::cuda, DeviceType::metal}) {
+    if (text.substr(0, colon) != backend::type_name(type)) continue;
+    if (colon == std::string::npos) return {type, 0};
+    int index = -1;
+    const char* first = text.data() + colon + 1;
+    const char* last = text.data() + text.size();
+    const auto [end, error] = std::from_chars(first, last, index);
+    if (error == std::errc{} && end == last && index >= 0 && (type != DeviceType::cpu || index == 0))
+      return {type, index};
+  }
+  throw Error(ErrorCode::invalid_argument,
+              "device: \"" + text + "\" names no device; expected cpu, cuda, cuda:N, metal or metal:N");
+}
+
+std::vector<BackendInfo> backends() {
+  return {backend::of(DeviceType::cpu).info(), backend::of(DeviceType::cuda).info(),
+          backend::of(DeviceType::metal).info()};
+}
+
+Queue Queue::cuda(int device_index, void* stream) {
+  return backend::of(DeviceType::cuda).queue_over(device_index, stream);
+}
+
+Queue Queue::default_for(Device device) { return backend::of(device.type).default_queue(device.index); }
+
+Device Queue::device() const noexcept { return state_->device(); }
+int Queue::threads() const noexcept { return state_->threads(); }
+void* Queue::native_stream() const noexcept { return state_->native_stream(); }
+void Queue::synchronize() const { state_->synchronize(); }
+
+}  // namespace flashtile
