@@ -18,8 +18,8 @@ struct AttentionOptions {
   /// Multiplies raw scores in float32; unset = 1/sqrt(D). Zero and negative values are legal.
   std::optional<float> scale;
   Mask mask;
-  /// A way's name forces it ("unfused", "simdgroup", "tensor_ops", "vendor.onednn", ...); empty = best that can.
-  /// A forced way that cannot is an error (unsupported, with its reason); nothing else is chosen instead.
+  /// A way's name forces it ("unfused", "simdgroup", "tensor_ops", "vendor.onednn", ...); empty = best that
+  /// can. A forced way that cannot is an error (unsupported, with its reason); nothing else is chosen instead.
   std::string way;
   /// Where to run; unset = Queue::default_for(q.device).
   std::optional<Queue> queue;
@@ -27,27 +27,32 @@ struct AttentionOptions {
 
 /// Scaled dot-product attention: O = softmax(scale * Q K^T + mask) V.
 ///
-/// Shapes    q (B, Hq, Lq, D), k (B, Hkv, Lkv, D), v (B, Hkv, Lkv, Dv) -> O (B, Hq, Lq, Dv). Other layouts (BSHD) are
-///           strided views of these. Hq is a multiple of Hkv: query head h reads KV head h / (Hq / Hkv). Any length
-///           may be 0. D and Dv are 1 ... 256.
+/// Shapes    q (B, Hq, Lq, D), k (B, Hkv, Lkv, D), v (B, Hkv, Lkv, Dv) -> O (B, Hq, Lq, Dv). Other layouts
+/// (BSHD) are
+///           strided views of these. Hq is a multiple of Hkv: query head h reads KV head h / (Hq / Hkv). Any
+///           length may be 0. D and Dv are 1 ... 256.
 /// Types     f32, f16, bf16, the same for q, k, v and O.
-/// Numerics  scores, softmax and sums are float32. A query with no key to attend to gives exactly 0 and lse -inf. A
-///           masked position never reaches the result, even if it holds NaN; NaN in an attended one reaches its rows.
+/// Numerics  scores, softmax and sums are float32. A query with no key to attend to gives exactly 0 and lse
+/// -inf. A
+///           masked position never reaches the result, even if it holds NaN; NaN in an attended one reaches its
+///           rows.
 /// Errors    invalid_argument names the argument and what was found; unsupported lists each way and its reason.
 /// Source    Milakov & Gimelshein 2018 (online softmax); Dao et al. 2022 (tiling).
-Tensor attention(const TensorView& q, const TensorView& k, const TensorView& v, const AttentionOptions& options = {});
+Tensor attention(const TensorView& q, const TensorView& k, const TensorView& v,
+                 const AttentionOptions& options = {});
 
 /// Memory for results and scratch, all of it the caller's.
 struct AttentionOutputs {
   TensorView out;                    ///< (B, Hq, Lq, Dv), dtype of q, innermost stride 1
   std::optional<TensorView> lse;     ///< (B, Hq, Lq) f32: natural log of the sum of exp(scores)
-  std::span<std::byte> workspace{};  ///< at least plan().workspace_bytes, 64-byte aligned, on the device; empty =
-                                     ///< the library takes memory for the call when it needs some
+  std::span<std::byte> workspace{};  ///< at least plan().workspace_bytes, 64-byte aligned, on the device; empty
+                                     ///< = the library takes memory for the call when it needs some
 };
 
-/// As attention(), into the caller's memory. With a workspace it allocates nothing. Asynchronous on a GPU queue.
-void attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k, const TensorView& v,
-                    const AttentionOptions& options = {});
+/// As attention(), into the caller's memory. With a workspace it allocates nothing. Asynchronous on a GPU
+/// queue.
+void attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
+                    const TensorView& v, const AttentionOptions& options = {});
 
 /// What attention_into() would do for these arguments; touches no data. Same errors.
 Plan plan_attention(const TensorView& q, const TensorView& k, const TensorView& v,

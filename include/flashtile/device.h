@@ -32,7 +32,7 @@ struct DeviceInfo {
   std::string name;          ///< as the vendor spells it
   std::string architecture;  ///< "avx512", "sm_90", ...: what kernels are chosen by
   std::size_t memory_bytes = 0;
-  int compute_units = 0;     ///< hardware threads, multiprocessors or GPU cores
+  int compute_units = 0;  ///< hardware threads, multiprocessors or GPU cores
 };
 
 /// What one kind of device offers in this build on this machine: its devices, or the reason why there are none.
@@ -43,8 +43,8 @@ struct BackendInfo {
 };
 std::vector<BackendInfo> backends();
 
-/// A caller's own threads: calls body(i) once for each i in [0, count), on any threads, and returns when all are done.
-/// An exception that leaves body must reach the caller of the executor.
+/// A caller's own threads: calls body(i) once for each i in [0, count), on any threads, and returns when all
+/// are done. An exception that leaves body must reach the caller of the executor.
 using Executor = std::function<void(std::int64_t count, const std::function<void(std::int64_t)>& body)>;
 
 struct CpuQueueOptions {
@@ -54,19 +54,22 @@ struct CpuQueueOptions {
 
 /// Where work runs: a set of CPU threads, or a stream of a GPU. Cheap to copy; copies share the queue.
 ///
-/// Threads  calls on one CPU queue from several threads are safe. A GPU queue orders its work as its stream does.
+/// Threads  calls on one CPU queue from several threads are safe. A GPU queue orders its work as its stream
+/// does.
 class Queue {
  public:
   static Queue cpu(CpuQueueOptions options = {});
-  /// A queue over the caller's cudaStream_t (nullptr = the default stream). Errors: unsupported, with the reason.
+  /// A queue over the caller's cudaStream_t (nullptr = the default stream). Errors: unsupported, with the
+  /// reason.
   static Queue cuda(int device_index = 0, void* stream = nullptr);
   /// The process-wide queue of a device. Errors: unsupported when the device is not there.
   static Queue default_for(Device device);
 
   Device device() const noexcept;
-  int threads() const noexcept;            ///< CPU: how many threads may work at once; 1 on a GPU
-  void* native_stream() const noexcept;    ///< cudaStream_t; nullptr on a CPU
-  /// Waits for all work of this queue. Errors: device_failure, also for work that failed after its call returned.
+  int threads() const noexcept;          ///< CPU: how many threads may work at once; 1 on a GPU
+  void* native_stream() const noexcept;  ///< cudaStream_t; nullptr on a CPU
+  /// Waits for all work of this queue. Errors: device_failure, also for work that failed after its call
+  /// returned.
   void synchronize() const;
 
   struct State;

@@ -13,7 +13,8 @@
 
 namespace flashtile {
 
-/// Type of a tensor's elements. f64 is for oracles and files only. int4 and uint4 are packed in pairs, low nibble first.
+/// Type of a tensor's elements. f64 is for oracles and files only. int4 and uint4 are packed in pairs, low
+/// nibble first.
 enum class DType : std::uint8_t { f64, f32, f16, bf16, i8, u8, i32, int4, uint4 };
 
 /// "f32", "bf16", ...
@@ -46,7 +47,11 @@ struct half {
   half() = default;
   FLASHTILE_HOST_DEVICE constexpr explicit half(float value) : bits(from_float(value)) {}
   FLASHTILE_HOST_DEVICE constexpr operator float() const { return to_float(bits); }
-  FLASHTILE_HOST_DEVICE static constexpr half from_bits(std::uint16_t b) { half h{}; h.bits = b; return h; }
+  FLASHTILE_HOST_DEVICE static constexpr half from_bits(std::uint16_t b) {
+    half h{};
+    h.bits = b;
+    return h;
+  }
 
   FLASHTILE_HOST_DEVICE static constexpr float to_float(std::uint16_t h) {
     const std::uint32_t sign = static_cast<std::uint32_t>(h & 0x8000u) << 16;
@@ -60,10 +65,11 @@ struct half {
     const std::uint32_t b = detail::float_bits(value);
     const auto sign = static_cast<std::uint16_t>((b >> 16) & 0x8000u);
     const std::uint32_t magnitude = b & 0x7fffffffu;
-    if (magnitude > 0x7f800000u) return static_cast<std::uint16_t>(sign | 0x7e00u | ((magnitude >> 13) & 0x3ffu));
+    if (magnitude > 0x7f800000u)
+      return static_cast<std::uint16_t>(sign | 0x7e00u | ((magnitude >> 13) & 0x3ffu));
     if (magnitude >= 0x477ff000u) return static_cast<std::uint16_t>(sign | 0x7c00u);  // 65520 and above
-    if (magnitude < 0x38800000u) {                                                   // below 2^-14: subnormal
-      const float units = detail::bits_float(magnitude) * 0x1p24f;                   // exact
+    if (magnitude < 0x38800000u) {                                                    // below 2^-14: subnormal
+      const float units = detail::bits_float(magnitude) * 0x1p24f;                    // exact
       const auto floor = static_cast<std::uint32_t>(units);
       const float rest = units - static_cast<float>(floor);
       const std::uint32_t up = rest > 0.5f || (rest == 0.5f && (floor & 1u) != 0) ? 1u : 0u;
@@ -83,7 +89,11 @@ struct bfloat {
   FLASHTILE_HOST_DEVICE constexpr operator float() const {
     return detail::bits_float(static_cast<std::uint32_t>(bits) << 16);
   }
-  FLASHTILE_HOST_DEVICE static constexpr bfloat from_bits(std::uint16_t b) { bfloat v{}; v.bits = b; return v; }
+  FLASHTILE_HOST_DEVICE static constexpr bfloat from_bits(std::uint16_t b) {
+    bfloat v{};
+    v.bits = b;
+    return v;
+  }
 
   FLASHTILE_HOST_DEVICE static constexpr std::uint16_t from_float(float value) {
     const std::uint32_t b = detail::float_bits(value);
@@ -93,19 +103,33 @@ struct bfloat {
 };
 
 /// A pair of packed 4-bit integers; the element with the even index is the low nibble.
-struct int4b_format { std::uint8_t pair; };
-struct uint4b_format { std::uint8_t pair; };
+struct int4b_format {
+  std::uint8_t pair;
+};
+struct uint4b_format {
+  std::uint8_t pair;
+};
 
 /// The DType of a C++ element type.
-template <class T> inline constexpr DType dtype_of = T::no_such_dtype;
-template <> inline constexpr DType dtype_of<double> = DType::f64;
-template <> inline constexpr DType dtype_of<float> = DType::f32;
-template <> inline constexpr DType dtype_of<half> = DType::f16;
-template <> inline constexpr DType dtype_of<bfloat> = DType::bf16;
-template <> inline constexpr DType dtype_of<std::int8_t> = DType::i8;
-template <> inline constexpr DType dtype_of<std::uint8_t> = DType::u8;
-template <> inline constexpr DType dtype_of<std::int32_t> = DType::i32;
-template <> inline constexpr DType dtype_of<int4b_format> = DType::int4;
-template <> inline constexpr DType dtype_of<uint4b_format> = DType::uint4;
+template <class T>
+inline constexpr DType dtype_of = T::no_such_dtype;
+template <>
+inline constexpr DType dtype_of<double> = DType::f64;
+template <>
+inline constexpr DType dtype_of<float> = DType::f32;
+template <>
+inline constexpr DType dtype_of<half> = DType::f16;
+template <>
+inline constexpr DType dtype_of<bfloat> = DType::bf16;
+template <>
+inline constexpr DType dtype_of<std::int8_t> = DType::i8;
+template <>
+inline constexpr DType dtype_of<std::uint8_t> = DType::u8;
+template <>
+inline constexpr DType dtype_of<std::int32_t> = DType::i32;
+template <>
+inline constexpr DType dtype_of<int4b_format> = DType::int4;
+template <>
+inline constexpr DType dtype_of<uint4b_format> = DType::uint4;
 
 }  // namespace flashtile

@@ -8,11 +8,11 @@ namespace flashtile {
 
 enum class ErrorCode : int {
   invalid_argument = 1,  ///< the call is wrong; the message names the argument and what was found
-  unsupported = 2,       ///< the call is right, but nothing in this build or on this machine can do it; lists why
-  out_of_memory = 3,     ///< host or device memory ran out; the library stays usable
-  device_failure = 4,    ///< a device or vendor library failed; carries its own text
-  bad_file = 5,          ///< a file is missing, cut short or malformed
-  internal = 6,          ///< a bug in flashtile
+  unsupported = 2,     ///< the call is right, but nothing in this build or on this machine can do it; lists why
+  out_of_memory = 3,   ///< host or device memory ran out; the library stays usable
+  device_failure = 4,  ///< a device or vendor library failed; carries its own text
+  bad_file = 5,        ///< a file is missing, cut short or malformed
+  internal = 6,        ///< a bug in flashtile
 };
 
 /// "invalid_argument", "unsupported", ...

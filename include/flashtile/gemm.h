@@ -1,4 +1,5 @@
-// General matrix multiply: the library-matmul half of unfused attention, and the first user of the tile primitives.
+// General matrix multiply: the library-matmul half of unfused attention, and the first user of the tile
+// primitives.
 #pragma once
 
 #include <cstddef>
@@ -22,9 +23,11 @@ struct GemmOptions {
 
 /// C = alpha * A B + beta * C.
 ///
-/// Shapes    A (M, K), B (K, N), C (M, N), each with unit stride in one dimension: a transposed operand is a permuted
+/// Shapes    A (M, K), B (K, N), C (M, N), each with unit stride in one dimension: a transposed operand is a
+/// permuted
 ///           view. M, N, K may be 0; K = 0 gives beta * C.
-/// Types     the rows of the matmul2d type table (primitives.h); float32 or int32 accumulation, one rounding at the
+/// Types     the rows of the matmul2d type table (primitives.h); float32 or int32 accumulation, one rounding at
+/// the
 ///           end. Integer products wrap mod 2^32 and need alpha = 1 and beta in {0, 1}.
 /// Errors    invalid_argument names the argument; unsupported lists each way and its reason.
 void gemm(const TensorView& c, const TensorView& a, const TensorView& b, const GemmOptions& options = {});

@@ -16,23 +16,23 @@ struct RefusedWay {
 
 /// How a call runs. Immutable; printing it is how dispatch is explained.
 struct Plan {
-  std::string op;                   ///< "attention" or "gemm"
-  std::string way;                  ///< "tensor_ops", "vendor.cblas", ...
+  std::string op;   ///< "attention" or "gemm"
+  std::string way;  ///< "tensor_ops", "vendor.cblas", ...
   Device device;
-  std::string kernel;               ///< kernel name with ISA and tile sizes, e.g. "tensor_ops f32 avx512 64x64x64"
+  std::string kernel;  ///< kernel name with ISA and tile sizes, e.g. "tensor_ops f32 avx512 64x64x64"
   std::size_t workspace_bytes = 0;  ///< memory that the call needs besides inputs and outputs
   bool stores_scores = false;       ///< true when the whole score matrix goes to memory (O(S^2))
   std::vector<RefusedWay> refused;  ///< ways that come before the chosen one, or all when a way was forced
 
-  std::string to_string() const;    ///< a few lines for people
-  std::string to_json() const;      ///< one object on one line
+  std::string to_string() const;  ///< a few lines for people
+  std::string to_json() const;    ///< one object on one line
 };
 
 /// One row of an op's table of ways, best first.
 struct WayInfo {
   std::string name;
-  bool built = true;     ///< false: left out of this build
-  std::string about;     ///< one line
+  bool built = true;  ///< false: left out of this build
+  std::string about;  ///< one line
 };
 
 }  // namespace flashtile

@@ -1,26 +1,29 @@
 // The tile vocabulary for kernel authors: Metal's words with Metal's meaning, on every backend.
 //
-// This header picks the backend: CUDA when nvcc compiles, the CPU otherwise. Everything lives in flashtile::primitives,
-// inside an inline namespace per backend and instruction set, so that copies compiled for different machines never meet.
+// This header picks the backend: CUDA when nvcc compiles, the CPU otherwise. Everything lives in
+// flashtile::primitives, inside an inline namespace per backend and instruction set, so that copies compiled
+// for different machines never meet.
 //
-// Kernel text speaks for a whole simdgroup, or for a threadgroup of N simdgroups, and never names a lane. On a CPU a
-// simdgroup is one thread with its vector registers. Shared text keeps to what the Metal Shading Language accepts: C++17,
-// nothing from std, no exceptions, double, virtual or recursion, and every pointer or reference says its address space.
+// Kernel text speaks for a whole simdgroup, or for a threadgroup of N simdgroups, and never names a lane. On a
+// CPU a simdgroup is one thread with its vector registers. Shared text keeps to what the Metal Shading Language
+// accepts: C++17, nothing from std, no exceptions, double, virtual or recursion, and every pointer or reference
+// says its address space.
 //
 // The words, each documented where it is declared (primitives/cpu/ is the plainest reading):
 //
 //   types        half, bfloat, float, int8_t, uint8_t, int32_t, int4b_format, uint4b_format           dtype.h
-//   tensors      extents, dextents, tensor<T, Extents, tensor_inline>, slice                          common/tensor.h
-//   execution    execution_thread, execution_simdgroup, execution_simdgroups<N>,
+//   tensors      extents, dextents, tensor<T, Extents, tensor_inline>, slice common/tensor.h execution
+//   execution_thread, execution_simdgroup, execution_simdgroups<N>,
 //                simdgroup_index_in_threadgroup(), threadgroup_barrier(), simdgroup_barrier(),
-//                for_each_index(scope, count, f)                                                      execution.h
+//                for_each_index(scope, count, f) execution.h
 //   matrices     simdgroup_matrix<T, 8, 8>, simdgroup_matrix_block<T, R, C>, simdgroup_rows<R>,
-//                simdgroup_load, simdgroup_store, simdgroup_multiply(_accumulate), make_filled_...     simdgroup_matrix.h
-//   products     matmul2d_descriptor, matmul2d<descriptor, scope>::run, start, wait_products           matmul2d.h
-//   tiles        cooperative_tensor: factories on matmul2d, slots, load, store, reduce_rows,
-//                reduce_columns, map_iterator, is_iterator_compatible                                  cooperative_tensor.h
+//                simdgroup_load, simdgroup_store, simdgroup_multiply(_accumulate), make_filled_...
+//                simdgroup_matrix.h
+//   products     matmul2d_descriptor, matmul2d<descriptor, scope>::run, start, wait_products matmul2d.h tiles
+//   cooperative_tensor: factories on matmul2d, slots, load, store, reduce_rows,
+//                reduce_columns, map_iterator, is_iterator_compatible cooperative_tensor.h
 //   ours         map_elements, map_indexed, map_rows on cooperative tensors and matrix blocks;
-//                tile_stages: asynchronous, clipped tile loads into threadgroup memory                 tile_stages.h
+//                tile_stages: asynchronous, clipped tile loads into threadgroup memory tile_stages.h
 //   arithmetic   exp2, log2, fma, max, min, select on float and on a backend's vector of lanes         math.h
 #pragma once
 
@@ -29,7 +32,8 @@
 #if defined(__CUDACC__)
 #define FLASHTILE_BACKEND cuda
 #elif !defined(FLASHTILE_BACKEND)
-// A translation unit compiled for one instruction set takes that set's name; the library's own dispatch defines it.
+// A translation unit compiled for one instruction set takes that set's name; the library's own dispatch defines
+// it.
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 #define FLASHTILE_BACKEND cpu_avx512
 #elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
@@ -41,8 +45,8 @@
 #endif
 #endif
 
-// The words of kernel text that a C++ compiler cannot spell: address spaces (empty off Apple GPUs), and functions
-// that a device can call.
+// The words of kernel text that a C++ compiler cannot spell: address spaces (empty off Apple GPUs), and
+// functions that a device can call.
 #define FT_DEVICE
 #define FT_CONSTANT
 #define FT_THREADGROUP

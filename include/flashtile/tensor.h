@@ -49,7 +49,8 @@ Dims packed_strides(const Dims& shape);
 
 /// A strided view of somebody's memory. Never owns.
 ///
-/// Units  strides in elements. A stride of 0 repeats one element along its dimension. 4-bit types count nibbles, and
+/// Units  strides in elements. A stride of 0 repeats one element along its dimension. 4-bit types count
+/// nibbles, and
 ///        data must start at the low nibble of a byte.
 struct TensorView {
   void* data = nullptr;
@@ -59,7 +60,8 @@ struct TensorView {
   Device device;
 
   int rank() const noexcept { return shape.rank(); }
-  /// The same memory with dimensions reordered: result dimension i is dimension order[i]. Errors: invalid_argument.
+  /// The same memory with dimensions reordered: result dimension i is dimension order[i]. Errors:
+  /// invalid_argument.
   TensorView permuted(const Dims& order) const;
   /// Elements begin ... end - 1 of one dimension. Errors: invalid_argument.
   TensorView sliced(int dimension, std::int64_t begin, std::int64_t end) const;
@@ -78,7 +80,10 @@ class Tensor {
   const TensorView& view() const noexcept { return view_; }
   operator const TensorView&() const noexcept { return view_; }
   void* data() const noexcept { return view_.data; }
-  template <class T> T* as() const noexcept { return static_cast<T*>(view_.data); }
+  template <class T>
+  T* as() const noexcept {
+    return static_cast<T*>(view_.data);
+  }
   DType dtype() const noexcept { return view_.dtype; }
   const Dims& shape() const noexcept { return view_.shape; }
   Device device() const noexcept { return view_.device; }

@@ -24,11 +24,17 @@ struct matmul2d_descriptor {
   mode matmul_mode;
 
   FLASHTILE_HOST_DEVICE constexpr matmul2d_descriptor(int m_, int n_, int k_ = dynamic_length,
-                                                      bool transpose_left_ = false, bool transpose_right_ = false,
+                                                      bool transpose_left_ = false,
+                                                      bool transpose_right_ = false,
                                                       bool relaxed_precision_ = false,
                                                       mode matmul_mode_ = mode::multiply)
-      : m(m_), n(n_), k(k_), transpose_left(transpose_left_), transpose_right(transpose_right_),
-        relaxed_precision(relaxed_precision_), matmul_mode(matmul_mode_) {}
+      : m(m_),
+        n(n_),
+        k(k_),
+        transpose_left(transpose_left_),
+        transpose_right(transpose_right_),
+        relaxed_precision(relaxed_precision_),
+        matmul_mode(matmul_mode_) {}
 
   FLASHTILE_HOST_DEVICE constexpr bool has_static_k() const { return k > 0 && k != 0x7fffffff; }
   FLASHTILE_HOST_DEVICE constexpr bool accumulates() const { return matmul_mode == mode::multiply_accumulate; }
@@ -43,16 +49,21 @@ struct execution_simdgroups {
 using execution_simdgroup = execution_simdgroups<1>;
 
 /// One thread alone; its results are its own.
-struct execution_thread { static constexpr int simdgroups = 0; };
+struct execution_thread {
+  static constexpr int simdgroups = 0;
+};
 
 enum class reduction_operation : int { sum, max, min };
 
 /// Neutral elements. Footgun kept from Metal: reduce_* defaults to the identity of sum, whatever the operation.
-template <class T> struct reduction_operation_identity;
-template <> struct reduction_operation_identity<float> {
+template <class T>
+struct reduction_operation_identity;
+template <>
+struct reduction_operation_identity<float> {
   static constexpr float sum_identity = 0.0f, max_identity = -3.402823466e38f, min_identity = 3.402823466e38f;
 };
-template <> struct reduction_operation_identity<std::int32_t> {
+template <>
+struct reduction_operation_identity<std::int32_t> {
   static constexpr std::int32_t sum_identity = 0, max_identity = -2147483647 - 1, min_identity = 2147483647;
 };
 

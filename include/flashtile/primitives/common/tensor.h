@@ -26,8 +26,10 @@ class extents {
     const Index given[] = {static_cast<Index>(sizes)..., Index{}};
     int next = 0;
     for (int r = 0; r < static_cast<int>(sizeof...(E)); ++r) {
-      if (sizeof...(I) == sizeof...(E)) sizes_[r] = given[r];
-      else sizes_[r] = static_extent(r) == dynamic_extent ? given[next++] : static_cast<Index>(static_extent(r));
+      if (sizeof...(I) == sizeof...(E))
+        sizes_[r] = given[r];
+      else
+        sizes_[r] = static_extent(r) == dynamic_extent ? given[next++] : static_cast<Index>(static_extent(r));
     }
   }
 
@@ -48,11 +50,14 @@ class extents {
 };
 
 namespace detail {
-template <class Index, class Sequence, std::size_t... E> struct dynamic_extents_of;
+template <class Index, class Sequence, std::size_t... E>
+struct dynamic_extents_of;
 template <class Index, std::size_t Rank, std::size_t... E>
 struct make_dextents : make_dextents<Index, Rank - 1, dynamic_extent, E...> {};
 template <class Index, std::size_t... E>
-struct make_dextents<Index, 0, E...> { using type = extents<Index, E...>; };
+struct make_dextents<Index, 0, E...> {
+  using type = extents<Index, E...>;
+};
 }  // namespace detail
 
 /// Extents that are all dynamic.
@@ -105,7 +110,9 @@ class tensor {
   FLASHTILE_HOST_DEVICE constexpr T* data() const { return data_; }
 
   template <class... I>
-  FLASHTILE_HOST_DEVICE constexpr T& operator()(I... index) const { return data_[offset(index...)]; }
+  FLASHTILE_HOST_DEVICE constexpr T& operator()(I... index) const {
+    return data_[offset(index...)];
+  }
   template <class... I>
   FLASHTILE_HOST_DEVICE constexpr value_type get(I... index) const {
     return inside(index...) ? data_[offset(broadcast(index)...)] : value_type{};
@@ -115,8 +122,8 @@ class tensor {
     if (inside(index...)) data_[offset(index...)] = value;
   }
 
-  /// The tensor from an origin on (column first). Without template arguments the rest of each extent remains, so edges
-  /// are clipped; with static extents the caller promises that the slice lies inside.
+  /// The tensor from an origin on (column first). Without template arguments the rest of each extent remains,
+  /// so edges are clipped; with static extents the caller promises that the slice lies inside.
   template <std::size_t... S, class... I>
   FLASHTILE_HOST_DEVICE constexpr auto slice(I... origin) const;
 

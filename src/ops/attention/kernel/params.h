@@ -1,10 +1,10 @@
 // The parameters of every attention kernel: plain data, the same for host and device of every backend.
 //
-// Letters used by kernel text: B batch, Hq query heads, Hkv KV heads, Lq query length, Lkv key length, D size of a query
-// or key row, Dv size of a value row; tiles are kQ queries by kK keys.
+// Letters used by kernel text: B batch, Hq query heads, Hkv KV heads, Lq query length, Lkv key length, D size
+// of a query or key row, Dv size of a value row; tiles are kQ queries by kK keys.
 #pragma once
 
-#include <cstdint>
+#include <stdint.h>
 
 #include "src/ops/attention/kernel/mask.h"
 
@@ -12,16 +12,17 @@ namespace flashtile::kernels {
 
 /// Distance in elements from one batch, head or row to the next; the elements of a row are adjacent.
 struct RowStrides {
-  std::int64_t batch, head, row;
+  int64_t batch, head, row;
 };
 
-enum class MaskTensorKind : std::int32_t { none, boolean_u8, additive_f32, additive_f16, additive_bf16 };
+enum class MaskTensorKind : int32_t { none, boolean_u8, additive_f32, additive_f16, additive_bf16 };
 
-/// A mask tensor of Lq x Lkv, or 1 along a repeated dimension, for each batch and head (stride 0 where repeated).
+/// A mask tensor of Lq x Lkv, or 1 along a repeated dimension, for each batch and head (stride 0 where
+/// repeated).
 struct MaskTensorParams {
   const void* data;
-  RowStrides strides;         ///< row: from one query to the next
-  std::int32_t rows, columns; ///< Lq or 1, Lkv or 1
+  RowStrides strides;     ///< row: from one query to the next
+  int32_t rows, columns;  ///< Lq or 1, Lkv or 1
   MaskTensorKind kind;
 };
 
@@ -30,14 +31,14 @@ struct AttentionParams {
   const void* k;
   const void* v;
   void* out;
-  float* lse;                 ///< nullptr when not asked for
+  float* lse;  ///< nullptr when not asked for
   RowStrides q_strides, k_strides, v_strides, out_strides, lse_strides;
   MaskTensorParams mask;
-  BandMask band;              ///< causal or none
-  std::int32_t batch, query_heads, kv_heads;
-  std::int32_t query_length, kv_length;
-  std::int32_t head_dim, value_dim;
-  float scale_log2;           ///< scale * log2(e): scores are kept in base 2
+  BandMask band;  ///< causal or none
+  int32_t batch, query_heads, kv_heads;
+  int32_t query_length, kv_length;
+  int32_t head_dim, value_dim;
+  float scale_log2;  ///< scale * log2(e): scores are kept in base 2
 };
 
 }  // namespace flashtile::kernels

@@ -1,4 +1,5 @@
-// What happens to a tile of scores between the two products, apart from the softmax: scale, mask tensor, band mask.
+// What happens to a tile of scores between the two products, apart from the softmax: scale, mask tensor, band
+// mask.
 #pragma once
 
 #include "src/ops/attention/kernel/views.h"
@@ -14,7 +15,7 @@ FT_FUNCTION float minus_infinity() { return -__builtin_huge_valf(); }
 /// Scores in base 2 with the mask tensor's entries: score * scale + bias, or -inf where the entry excludes.
 template <class E, class Scores, class T>
 FT_FUNCTION void add_bias(FT_THREAD Scores& scores, FT_THREAD Scores& bias, FT_THREAD const Head<T>& head,
-                          std::int64_t row, int column, float scale_log2) {
+                          int64_t row, int column, float scale_log2) {
   auto entries = head.template mask<E>(row, column);
   load(bias, entries);
   map_elements(scores, bias, [=](auto score, auto entry) {
@@ -23,36 +24,49 @@ FT_FUNCTION void add_bias(FT_THREAD Scores& scores, FT_THREAD Scores& bias, FT_T
 }
 
 template <class Scores, class T>
-FT_FUNCTION void keep_where_true(FT_THREAD Scores& scores, FT_THREAD Scores& attend, FT_THREAD const Head<T>& head,
-                                 std::int64_t row, int column, float scale_log2) {
-  auto entries = head.template mask<std::uint8_t>(row, column);
+FT_FUNCTION void keep_where_true(FT_THREAD Scores& scores, FT_THREAD Scores& attend,
+                                 FT_THREAD const Head<T>& head, int64_t row, int column, float scale_log2) {
+  auto entries = head.template mask<uint8_t>(row, column);
   load(attend, entries);
   map_elements(scores, attend, [=](auto score, auto entry) {
     return select(score * scale_log2, minus_infinity(), entry == 0.0f);
   });
 }
 
-/// Applies scale and masks to the scores of queries row ... against keys column ...; returns what is left to multiply
-/// them with. Without a mask tensor a positive scale rides along in the softmax's FMA and nothing is done here.
+/// Applies scale and masks to the scores of queries row ... against keys column ...; returns what is left to
+/// multiply them with. Without a mask tensor a positive scale rides along in the softmax's FMA and nothing is
+/// done here.
 template <class Scores, class T>
-FT_FUNCTION float scale_and_mask(FT_THREAD Scores& scores, FT_THREAD Scores& scratch, FT_THREAD const Head<T>& head,
-                                 FT_THREAD const KeyRange& keys, std::int64_t row, int column, int key_count) {
+FT_FUNCTION float scale_and_mask(FT_THREAD Scores& scores, FT_THREAD Scores& scratch,
+                                 FT_THREAD const Head<T>& head, FT_THREAD const KeyRange& keys, int64_t row,
+                                 int column, int key_count) {
   FT_CONSTANT const AttentionParams& p = head.p;
   const float scale = p.scale_log2;
   bool scaled = true;
   switch (p.mask.kind) {
-    case MaskTensorKind::boolean_u8: keep_where_true(scores, scratch, head, row, column, scale); break;
-    case MaskTensorKind::additive_f32: add_bias<float>(scores, scratch, head, row, column, scale); break;
-    case MaskTensorKind::additive_f16: add_bias<half>(scores, scratch, head, row, column, scale); break;
-    case MaskTensorKind::additive_bf16: add_bias<bfloat>(scores, scratch, head, row, column, scale); break;
+    case MaskTensorKind::boolean_u8:
+      keep_where_true(scores, scratch, head, row, column, scale);
+      break;
+    case MaskTensorKind::additive_f32:
+      add_bias<float>(scores, scratch, head, row, column, scale);
+      break;
+    case MaskTensorKind::additive_f16:
+      add_bias<half>(scores, scratch, head, row, column, scale);
+      break;
+    case MaskTensorKind::additive_bf16:
+      add_bias<bfloat>(scores, scratch, head, row, column, scale);
+      break;
     case MaskTensorKind::none:
       scaled = !(scale > 0.0f);
       if (scaled) map_elements(scores, [=](auto score) { return score * scale; });
       break;
   }
   if (column + key_count > keys.whole_end) {  // the diagonal or the last key is in this tile
-    const std::int64_t diagonal = row + p.band.offset - column;  // tile column c is seen by tile row r if c <= r + diagonal
-    const int reach = diagonal > key_count ? key_count : diagonal < -0x40000000 ? -0x40000000 : static_cast<int>(diagonal);
+    const int64_t diagonal =
+        row + p.band.offset - column;  // tile column c is seen by tile row r if c <= r + diagonal
+    const int reach = diagonal > key_count     ? key_count
+                      : diagonal < -0x40000000 ? -0x40000000
+                                               : static_cast<int>(diagonal);
     const int limit = p.kv_length - column;
     map_indexed(scores, [=](auto score, auto r, auto c) {
       return select(minus_infinity(), score, (c <= r + reach) & (c < limit));

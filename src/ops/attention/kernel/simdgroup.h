@@ -1,5 +1,5 @@
-// Attention on blocks of simdgroup matrices: each simdgroup of a threadgroup computes its own rows of one head's output,
-// and all of them share the tiles of K and V in threadgroup memory.
+// Attention on blocks of simdgroup matrices: each simdgroup of a threadgroup computes its own rows of one
+// head's output, and all of them share the tiles of K and V in threadgroup memory.
 //
 //   Q stays in registers
 //   for each tile of kK keys that the mask lets these queries see:
@@ -20,9 +20,9 @@ struct AttentionSimdgroup {
   using Params = AttentionParams;
   static constexpr int kSimdgroups = Tile::kSimdgroups;
   static constexpr int kQ = Tile::kQ, kK = Tile::kK, kD = Tile::kD;
-  static constexpr int kRows = kQ / kSimdgroups;             // queries of one simdgroup
+  static constexpr int kRows = kQ / kSimdgroups;                 // queries of one simdgroup
   static constexpr int R = kRows / 8, CK = kK / 8, CD = kD / 8;  // the same in 8x8 matrices
-  static constexpr int kStep = 16;                           // depth of one product: two matrices
+  static constexpr int kStep = 16;                               // depth of one product: two matrices
 
   using Scope = execution_simdgroups<kSimdgroups>;
 
@@ -31,14 +31,16 @@ struct AttentionSimdgroup {
     row_tile_stages<T, kK, kD, Tile::kStages> v;  // Stages x (kK, kD)
   };
 
-  static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory, GridPosition at) {
+  static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
+                              GridPosition at) {
     const Head<T> head(p, at.z, at.y);
-    const std::int64_t tiles = (p.query_length + kQ - 1) / kQ;
-    const std::int64_t first_row = (tiles - 1 - at.x) * kQ;  // causal: the longest rows start first
-    const KeyRange keys = p.band.keys(first_row, first_row + kQ - 1, p.kv_length);  // of all simdgroups: loads are shared
-    const std::int64_t row = first_row + simdgroup_index_in_threadgroup() * kRows;
+    const int64_t tiles = (p.query_length + kQ - 1) / kQ;
+    const int64_t first_row = (tiles - 1 - at.x) * kQ;  // causal: the longest rows start first
+    const KeyRange keys =
+        p.band.keys(first_row, first_row + kQ - 1, p.kv_length);  // of all simdgroups: loads are shared
+    const int64_t row = first_row + simdgroup_index_in_threadgroup() * kRows;
 
-    simdgroup_matrix_block<T, R, 2> q[kD / kStep];   // (kRows, kD)
+    simdgroup_matrix_block<T, R, 2> q[kD / kStep];    // (kRows, kD)
     simdgroup_matrix_block<float, R, CK> s, scratch;  // (kRows, kK)
     simdgroup_matrix_block<float, R, CD> o(0.0f);     // (kRows, kD)
     OnlineSoftmax<simdgroup_rows<R>> softmax;         // (kRows) each
@@ -60,7 +62,8 @@ struct AttentionSimdgroup {
       s = simdgroup_matrix_block<float, R, CK>(0.0f);
       FT_UNROLL for (int d = 0; d < kD / kStep; ++d) {
         simdgroup_matrix_block<T, 2, CK> k;  // (kStep, kK) of Kᵀ
-        simdgroup_load(k, row_tile(memory.k, stage), memory.k.kElementsPerRow, matrix_origin{d * kStep, 0}, true);
+        simdgroup_load(k, row_tile(memory.k, stage), memory.k.kElementsPerRow, matrix_origin{d * kStep, 0},
+                       true);
         simdgroup_multiply_accumulate(s, q[d], k, s);
       }
 
@@ -72,7 +75,8 @@ struct AttentionSimdgroup {
       FT_UNROLL for (int c = 0; c < kK / kStep; ++c) {
         auto weights = convert_columns<T, 2>(s, 2 * c);  // (kRows, kStep) of P
         simdgroup_matrix_block<T, 2, CD> v;              // (kStep, kD)
-        simdgroup_load(v, row_tile(memory.v, stage), memory.v.kElementsPerRow, matrix_origin{0, c * kStep}, false);
+        simdgroup_load(v, row_tile(memory.v, stage), memory.v.kElementsPerRow, matrix_origin{0, c * kStep},
+                       false);
         simdgroup_multiply_accumulate(o, weights, v, o);
       }
       if constexpr (!kAhead) {
@@ -96,8 +100,8 @@ struct AttentionSimdgroup {
 
  private:
   /// Starts loading the tiles whose first key is `column`; past the last key they are empty.
-  static FT_FUNCTION void load_keys_and_values(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Head<T>& head, int stage,
-                                               int column) {
+  static FT_FUNCTION void load_keys_and_values(FT_THREADGROUP Threadgroup& memory,
+                                               FT_THREAD const Head<T>& head, int stage, int column) {
     auto keys = head.keys(column);
     auto values = head.values(column);
     load_tile_async<Scope>(memory.k, stage, keys);

@@ -10,8 +10,8 @@ using namespace flashtile::primitives;  // kernel text speaks the vocabulary unq
 
 /// The running maximum and sum of each row of scores (Milakov & Gimelshein 2018).
 ///
-/// The maximum starts at the lowest finite number, not at -inf, so that exp2(-inf - maximum) is 0 and never NaN: a tile
-/// whose keys are all masked then changes nothing.
+/// The maximum starts at the lowest finite number, not at -inf, so that exp2(-inf - maximum) is 0 and never
+/// NaN: a tile whose keys are all masked then changes nothing.
 template <class Rows>
 struct OnlineSoftmax {
   Rows maximum, sum, correction;
@@ -29,13 +29,15 @@ struct OnlineSoftmax {
     correction = maximum;
     map_elements(maximum, tile, [=](auto old, auto found) { return max(old, found * multiplier); });
     map_elements(correction, maximum, [](auto old, auto now) { return exp2(old - now); });
-    map_rows(scores, maximum, [=](auto score, auto row_maximum) { return exp2(fma(score, multiplier, -row_maximum)); });
+    map_rows(scores, maximum,
+             [=](auto score, auto row_maximum) { return exp2(fma(score, multiplier, -row_maximum)); });
     reduce_rows(scores, tile, reduction_operation::sum, 0.0f);
     map_elements(sum, correction, [](auto old, auto factor) { return old * factor; });
     map_elements(sum, tile, [](auto old, auto found) { return old + found; });
   }
 
-  /// correction <- 1 / sum: NaN rows mark themselves, rows without a key become 0 * inf = NaN and are set by exact_rows.
+  /// correction <- 1 / sum: NaN rows mark themselves, rows without a key become 0 * inf = NaN and are set by
+  /// exact_rows.
   FT_FUNCTION void finish() FT_THREAD {
     map_elements(correction, sum, [](auto, auto total) { return 1.0f / total; });
   }

@@ -24,8 +24,8 @@ struct AttentionTensorOps {
 
   using Scope = execution_simdgroups<kSimdgroups>;
   static constexpr matmul2d_descriptor kScores{kQ, kK, kD, false, true};
-  static constexpr matmul2d_descriptor kOutput{kQ, kD, kK, false, false, false,
-                                               matmul2d_descriptor::mode::multiply_accumulate};
+  static constexpr matmul2d_descriptor kOutput{
+      kQ, kD, kK, false, false, false, matmul2d_descriptor::mode::multiply_accumulate};
   using ScoreProduct = matmul2d<kScores, Scope>;
   using OutputProduct = matmul2d<kOutput, Scope>;
 
@@ -34,24 +34,28 @@ struct AttentionTensorOps {
     typename OutputProduct::template right_tile_stages<T, Tile::kStages> v;  // Stages x (kK, kD)
   };
 
-  static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory, GridPosition at) {
+  static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
+                              GridPosition at) {
     const Head<T> head(p, at.z, at.y);
-    const std::int64_t tiles = (p.query_length + kQ - 1) / kQ;
-    const std::int64_t row = (tiles - 1 - at.x) * kQ;  // causal: the longest rows start first
+    const int64_t tiles = (p.query_length + kQ - 1) / kQ;
+    const int64_t row = (tiles - 1 - at.x) * kQ;  // causal: the longest rows start first
     const KeyRange keys = p.band.keys(row, row + kQ - 1, p.kv_length);
 
     ScoreProduct score_product;
     OutputProduct output_product;
     using Keys = decltype(tile(memory.k, 0));
     using Values = decltype(tile(memory.v, 0));
-    auto q = score_product.template get_left_input_cooperative_tensor<T, T, float>();                     // (kQ, kD)
+    auto q = score_product.template get_left_input_cooperative_tensor<T, T, float>();  // (kQ, kD)
     using Queries = decltype(q);
-    auto s = score_product.template get_destination_cooperative_tensor<Queries, Keys, float>();           // (kQ, kK)
-    auto scratch = score_product.template get_destination_cooperative_tensor<Queries, Keys, float>();     // (kQ, kK)
-    using Weights = decltype(output_product.template get_left_input_cooperative_tensor<T, T, float>(s));  // (kQ, kK)
-    auto o = output_product.template get_destination_cooperative_tensor<Weights, Values, float>();        // (kQ, kD)
-    OnlineSoftmax<decltype(score_product.template get_row_reduction_destination_cooperative_tensor<Queries, Keys, float>())>
-        softmax;                                                                                          // (kQ) each
+    auto s = score_product.template get_destination_cooperative_tensor<Queries, Keys, float>();  // (kQ, kK)
+    auto scratch =
+        score_product.template get_destination_cooperative_tensor<Queries, Keys, float>();  // (kQ, kK)
+    using Weights =
+        decltype(output_product.template get_left_input_cooperative_tensor<T, T, float>(s));        // (kQ, kK)
+    auto o = output_product.template get_destination_cooperative_tensor<Weights, Values, float>();  // (kQ, kD)
+    OnlineSoftmax<decltype(score_product.template get_row_reduction_destination_cooperative_tensor<
+                           Queries, Keys, float>())>
+        softmax;  // (kQ) each
 
     auto queries = head.queries(row);
     load(q, queries);
@@ -97,8 +101,8 @@ struct AttentionTensorOps {
 
  private:
   /// Starts loading the tiles whose first key is `column`; past the last key they are empty.
-  static FT_FUNCTION void load_keys_and_values(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Head<T>& head, int stage,
-                                               int column) {
+  static FT_FUNCTION void load_keys_and_values(FT_THREADGROUP Threadgroup& memory,
+                                               FT_THREAD const Head<T>& head, int stage, int column) {
     auto keys = head.keys(column);
     auto values = head.values(column);
     load_tile_async<Scope>(memory.k, stage, keys);

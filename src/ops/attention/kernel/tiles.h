@@ -7,19 +7,25 @@
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 
-/// Shape of one threadgroup's work: Queries rows of Q against Keys rows of K and V at a time; rows of at most HeadDim.
+/// Shape of one threadgroup's work: Queries rows of Q against Keys rows of K and V at a time; rows of at most
+/// HeadDim.
 template <int Queries, int Keys, int HeadDim, int Simdgroups, int Stages>
 struct AttentionTile {
   static constexpr int kQ = Queries, kK = Keys, kD = HeadDim, kSimdgroups = Simdgroups, kStages = Stages;
 };
 
 #if defined(__CUDACC__)
-template <class T, int HeadDim> struct TensorOpsTile : AttentionTile<64, 64, HeadDim, 4, 2> {};
-template <class T, int HeadDim> struct SimdgroupTile : AttentionTile<64, 32, HeadDim, 4, 2> {};
+template <class T, int HeadDim>
+struct TensorOpsTile : AttentionTile<64, 64, HeadDim, 4, 2> {};
+template <class T, int HeadDim>
+struct SimdgroupTile : AttentionTile<64, 32, HeadDim, 4, 2> {};
 #else
-// 64 queries are four AVX-512 vectors, enough accumulators to hide the latency of FMA; 64 keys keep S, P and O near L1.
-template <class T, int HeadDim> struct TensorOpsTile : AttentionTile<64, 64, HeadDim, 1, 1> {};
-template <class T, int HeadDim> struct SimdgroupTile : AttentionTile<16, 32, HeadDim, 1, 1> {};
+// 64 queries are four AVX-512 vectors, enough accumulators to hide the latency of FMA; 64 keys keep S, P and O
+// near L1.
+template <class T, int HeadDim>
+struct TensorOpsTile : AttentionTile<64, 64, HeadDim, 1, 1> {};
+template <class T, int HeadDim>
+struct SimdgroupTile : AttentionTile<16, 32, HeadDim, 1, 1> {};
 #endif
 
 }  // namespace FLASHTILE_BACKEND
