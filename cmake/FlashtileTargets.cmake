@@ -3,11 +3,13 @@
 # flashtile_compile_options(<target>): warnings, and errors where FLASHTILE_WERROR says so.
 function(flashtile_compile_options target)
   target_compile_features(${target} PUBLIC cxx_std_20)
-  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wno-psabi>)
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wno-psabi>
+                                           $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -Xcompiler=-Wno-psabi>)
   if(FLASHTILE_WERROR)
-    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Werror>
+                                             $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings>)
   endif()
-  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden CUDA_VISIBILITY_PRESET hidden
                                              VISIBILITY_INLINES_HIDDEN ON POSITION_INDEPENDENT_CODE ON)
 endfunction()
 
@@ -24,21 +26,72 @@ else()
   set(FLASHTILE_ISAS "cpu_scalar:")
 endif()
 
+# flashtile_isa_options(<target> <entry of FLASHTILE_ISAS>): compiles the target for that instruction set.
+function(flashtile_isa_options target entry)
+  string(REGEX MATCH "^[^:]+" isa "${entry}")
+  string(REGEX REPLACE "^[^:]+:" "" flags "${entry}")
+  separate_arguments(flags)
+  flashtile_compile_options(${target})
+  target_compile_options(${target} PRIVATE ${flags} -ffp-contract=off)
+  target_compile_definitions(${target} PRIVATE FLASHTILE_BACKEND=${isa})
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
+endfunction()
+
 # flashtile_isa_sources(<target> <file>...): adds each file once per instruction set.
 function(flashtile_isa_sources target)
+  if(NOT ARGN)
+    return()
+  endif()
   foreach(entry IN LISTS FLASHTILE_ISAS)
     string(REGEX MATCH "^[^:]+" isa "${entry}")
-    string(REGEX REPLACE "^[^:]+:" "" flags "${entry}")
-    separate_arguments(flags)
     set(part ${target}_${isa})
     if(NOT TARGET ${part})
       add_library(${part} OBJECT)
-      flashtile_compile_options(${part})
-      target_compile_options(${part} PRIVATE ${flags} -ffp-contract=off)
-      target_compile_definitions(${part} PRIVATE FLASHTILE_BACKEND=${isa})
-      target_include_directories(${part} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
+      flashtile_isa_options(${part} "${entry}")
       target_sources(${target} PRIVATE $<TARGET_OBJECTS:${part}>)
     endif()
     target_sources(${part} PRIVATE ${ARGN})
+  endforeach()
+endfunction()
+
+# flashtile_add_test(<name> SOURCES <file>... [LIBRARIES <target>...] [SHARDS <n>]): one GoogleTest program. Keep to one a
+# folder of tests/, for link time; SHARDS splits a slow one into parts that run beside each other.
+function(flashtile_add_test name)
+  cmake_parse_arguments(arg "" "SHARDS" "SOURCES;LIBRARIES" ${ARGN})
+  add_executable(${name}_test ${arg_SOURCES})
+  flashtile_compile_options(${name}_test)
+  target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name}_test PRIVATE flashtile TBB::tbb ${arg_LIBRARIES} GTest::gtest GTest::gmock GTest::gtest_main)
+  flashtile_register_gtest(${name} "${arg_SHARDS}" $<TARGET_FILE:${name}_test>)
+endfunction()
+
+# flashtile_add_isa_test(<name> SOURCES <file>... [SHARDS <n>]): the same tests once per instruction set, as programs
+# <name>_<isa>_test. On a machine without the instruction set the program is reported as skipped.
+function(flashtile_add_isa_test name)
+  cmake_parse_arguments(arg "" "SHARDS" "SOURCES;LIBRARIES" ${ARGN})
+  foreach(entry IN LISTS FLASHTILE_ISAS)
+    string(REGEX MATCH "^[^:]+" isa "${entry}")
+    set(target ${name}_${isa}_test)
+    add_executable(${target} ${arg_SOURCES})
+    flashtile_isa_options(${target} "${entry}")
+    target_link_libraries(${target} PRIVATE flashtile TBB::tbb ${arg_LIBRARIES} GTest::gtest GTest::gmock GTest::gtest_main)
+    flashtile_register_gtest(${name}.${isa} "${arg_SHARDS}" $<TARGET_FILE:run_if_isa> ${isa} $<TARGET_FILE:${target}>)
+  endforeach()
+endfunction()
+
+# Tells ctest about a GoogleTest program, whose own account of each test goes to test-results/ for tools/count_tests.py.
+function(flashtile_register_gtest name shards)
+  if(NOT shards)
+    set(shards 1)
+  endif()
+  math(EXPR last "${shards} - 1")
+  foreach(shard RANGE ${last})
+    set(entry ${name})
+    if(shards GREATER 1)
+      set(entry ${name}.${shard})
+    endif()
+    add_test(NAME ${entry} COMMAND ${ARGN} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    set_tests_properties(${entry} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900 ENVIRONMENT
+      "GTEST_OUTPUT=json:${PROJECT_BINARY_DIR}/test-results/${entry}.json;GTEST_TOTAL_SHARDS=${shards};GTEST_SHARD_INDEX=${shard}")
   endforeach()
 endfunction()

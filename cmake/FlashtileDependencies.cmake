@@ -1,0 +1,52 @@
+# Finds the libraries that flashtile stands on and answers for each optional one with FLASHTILE_HAS_<LIBRARY>, 0 or 1.
+
+find_package(TBB REQUIRED)
+
+# flashtile_optional(<LIBRARY> <found> <how to get it>): turns AUTO, ON or OFF and what was found into FLASHTILE_HAS_<LIBRARY>.
+macro(flashtile_optional library found hint)
+  set(FLASHTILE_HAS_${library} 0)
+  if(${found})
+    set(FLASHTILE_HAS_${library} 1)
+  elseif(FLASHTILE_${library} STREQUAL "ON")
+    message(FATAL_ERROR "FLASHTILE_${library}=ON, but it was not found: ${hint}")
+  endif()
+  if(FLASHTILE_${library} STREQUAL "OFF")
+    message(STATUS "flashtile: ${library} off")
+  elseif(FLASHTILE_HAS_${library})
+    message(STATUS "flashtile: ${library} found")
+  else()
+    message(STATUS "flashtile: ${library} not found (${hint})")
+  endif()
+endmacro()
+
+set(CBLAS_FOUND FALSE)
+if(NOT FLASHTILE_CBLAS STREQUAL "OFF")
+  find_package(CBLAS QUIET)
+endif()
+flashtile_optional(CBLAS "${CBLAS_FOUND}" "install libopenblas-dev")
+
+set(OneDNN_FOUND FALSE)
+if(NOT FLASHTILE_ONEDNN STREQUAL "OFF")
+  find_package(OneDNN 3.7 QUIET)
+endif()
+flashtile_optional(ONEDNN "${OneDNN_FOUND}" "oneDNN 3.7 or newer; tools/setup --all installs one")
+
+# Code for sm_80 and sm_90a, and PTX for what comes after. The CUDA runtime is linked statically, so that the library
+# starts on a machine without NVIDIA's driver.
+set(cuda_found FALSE)
+if(NOT FLASHTILE_CUDA STREQUAL "OFF")
+  include(CheckLanguage)
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real 90-virtual)
+  endif()
+  if(NOT DEFINED CMAKE_CUDA_HOST_COMPILER AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})
+  endif()
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    enable_language(CUDA)
+    find_package(CUDAToolkit QUIET)
+    set(cuda_found ${CUDAToolkit_FOUND})
+  endif()
+endif()
+flashtile_optional(CUDA "${cuda_found}" "needs nvcc on PATH")

@@ -1,0 +1,37 @@
+// run_if_isa ISA PROGRAM [ARGUMENT...]: becomes PROGRAM if this CPU has the instruction set, else says so and exits 77,
+// which ctest counts as skipped. Stands before each test program that was compiled for one instruction set.
+#include <unistd.h>
+
+#include <cstdio>
+#include <string_view>
+
+namespace {
+
+bool has(std::string_view isa) {
+  if (isa == "cpu_scalar" || isa == "cpu_neon") return true;
+#if defined(__x86_64__)
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (isa == "cpu_avx2") return avx2;
+  if (isa == "cpu_avx512") {
+    return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  }
+#endif
+  return false;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 3) {
+    std::fprintf(stderr, "usage: run_if_isa ISA PROGRAM [ARGUMENT...]\n");
+    return 2;
+  }
+  if (!has(argv[1])) {
+    std::printf("skipped: this CPU has no %s\n", argv[1]);
+    return 77;
+  }
+  execv(argv[2], argv + 2);
+  std::perror(argv[2]);
+  return 2;
+}

@@ -1,0 +1,31 @@
+# shellcheck shell=bash
+# What the other tools share: the repository root, setup, and one way to configure and build a preset.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root" || exit 1
+
+# setup <group>: installs what the group needs, unless FLASHTILE_NO_SETUP says that somebody else did.
+setup() {
+  [ -n "${FLASHTILE_NO_SETUP:-}" ] || "$root/tools/setup" "--$1"
+}
+
+# build <preset> [cmake option...]: configures and builds build/<preset>. Prints only what goes wrong, and how long it took.
+build() {
+  local preset=$1 log=build/$1.log options=("${@:2}") started=$SECONDS
+  mkdir -p build
+  if command -v ccache > /dev/null; then
+    options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  fi
+  note "building build/$preset (log: $log)"
+  if ! { cmake --preset "$preset" "${options[@]}" && cmake --build "build/$preset"; } > "$log" 2>&1; then
+    grep -E -A12 'FAILED|error|Error' "$log" | head -80 >&2 || tail -40 "$log" >&2
+    note "build/$preset failed; all of it is in $log"
+    return 1
+  fi
+  note "built build/$preset in $((SECONDS - started)) s"
+}
+
+# note <text>: one line for people, on standard error.
+note() {
+  echo "$(basename "$0"): $*" >&2
+}
