@@ -1,5 +1,6 @@
-// run_if_isa ISA PROGRAM [ARGUMENT...]: becomes PROGRAM if this CPU has the instruction set, else says so and exits 77,
-// which ctest counts as skipped. Stands before each test program that was compiled for one instruction set.
+// run_if_isa ISA PROGRAM [ARGUMENT...]: becomes PROGRAM if this CPU has the instruction set, else says so and
+// exits 77, which ctest counts as skipped. Stands before each test program that was compiled for one
+// instruction set.
 #include <unistd.h>
 
 #include <cstdio>
