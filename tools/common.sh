@@ -9,15 +9,16 @@ setup() {
   [ -n "${FLASHTILE_NO_SETUP:-}" ] || "$root/tools/setup" "--$1"
 }
 
-# build <preset> [cmake option...]: configures and builds build/<preset>. Prints only what goes wrong, and how long it took.
+# build <preset> [cmake --build argument...]: configures and builds build/<preset>. Prints only what goes wrong, and how
+# long it took.
 build() {
-  local preset=$1 log=build/$1.log options=("${@:2}") started=$SECONDS
+  local preset=$1 log=build/$1.log launcher=() started=$SECONDS
   mkdir -p build
   if command -v ccache > /dev/null; then
-    options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+    launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache)
   fi
   note "building build/$preset (log: $log)"
-  if ! { cmake --preset "$preset" "${options[@]}" && cmake --build "build/$preset"; } > "$log" 2>&1; then
+  if ! { cmake --preset "$preset" "${launcher[@]}" && cmake --build "build/$preset" "${@:2}"; } > "$log" 2>&1; then
     grep -E -A12 'FAILED|error|Error' "$log" | head -80 >&2 || tail -40 "$log" >&2
     note "build/$preset failed; all of it is in $log"
     return 1
