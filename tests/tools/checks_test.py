@@ -1,0 +1,62 @@
+"""The checkers of tools/ find what they are there to find, in a small repository made for it."""
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def check(tool, files):
+    """Runs a copy of the tool in a repository that holds these files: (exit status, output)."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["git", "init", "-q", folder], check=True)
+        for name, text in files.items():
+            path = pathlib.Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        pathlib.Path(folder, "tools").mkdir(exist_ok=True)
+        shutil.copy(ROOT / "tools" / tool, pathlib.Path(folder, "tools", tool))
+        done = subprocess.run([sys.executable, f"tools/{tool}"], cwd=folder, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+
+class Layers(unittest.TestCase):
+    def include(self, source, line, **others):
+        return check("check_layers.py", {"include/flashtile/tensor.h": "", "src/ops/gemm/ways.h": "", "src/ops/attention/ways.h": "",
+                                         source: f"#include {line}\n", **others})
+
+    def test_arrows_that_are_allowed(self):
+        for source, line in [("src/ops/gemm/gemm.cc", '"flashtile/tensor.h"'), ("src/ops/attention/unfused.cc", '"src/ops/gemm/ways.h"'),
+                             ("src/backends/cpu/run.cc", "<tbb/task_arena.h>"), ("cli/main.cc", "<CLI/CLI.hpp>")]:
+            self.assertEqual(self.include(source, line)[0], 0, source)
+
+    def test_arrows_that_are_not(self):
+        for source, line in [("src/core/tensor.cc", '"src/ops/gemm/ways.h"'), ("src/ops/gemm/gemm.cc", '"src/ops/attention/ways.h"'),
+                             ("src/backends/cpu/run.cc", '"src/ops/gemm/ways.h"'), ("cli/main.cc", '"src/ops/gemm/ways.h"'),
+                             ("examples/a.cc", '"src/ops/gemm/ways.h"'), ("src/core/tensor.cc", "<tbb/task_arena.h>"),
+                             ("include/flashtile/error.h", "<fmt/core.h>"), ("src/ops/gemm/kernel/text.h", "<vector>")]:
+            status, output = self.include(source, line)
+            self.assertEqual(status, 1, source)
+            self.assertIn(f"{source}:1:", output)
+
+    def test_a_header_that_is_not_there(self):
+        self.assertEqual(self.include("src/core/a.cc", '"src/core/b.h"')[0], 1)
+
+
+class Links(unittest.TestCase):
+    def test_sound(self):
+        self.assertEqual(check("check_links.py", {"a.md": "# One two\n[b](docs/b.md#three-four), [here](#one-two)",
+                                                  "docs/b.md": "## Three `four`\n"})[0], 0)
+
+    def test_dead_file_and_dead_anchor(self):
+        status, output = check("check_links.py", {"a.md": "[b](b.md) [c](c.md#no)", "c.md": "# yes\n"})
+        self.assertEqual(status, 1)
+        self.assertIn("b.md leads nowhere", output)
+        self.assertIn("c.md#no has no such heading", output)
+
+
+if __name__ == "__main__":
+    unittest.main()
