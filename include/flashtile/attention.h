@@ -13,6 +13,7 @@
 #include "flashtile/tensor.h"
 
 namespace flashtile {
+#pragma GCC visibility push(default)  // exported by a shared library
 
 struct AttentionOptions {
   /// Multiplies raw scores in float32; unset = 1/sqrt(D). Zero and negative values are legal.
@@ -61,4 +62,5 @@ Plan plan_attention(const TensorView& q, const TensorView& k, const TensorView& 
 /// Every way to compute attention that this version knows, best first.
 std::vector<WayInfo> attention_ways();
 
+#pragma GCC visibility pop
 }  // namespace flashtile

@@ -9,6 +9,7 @@
 #include <vector>
 
 namespace flashtile {
+#pragma GCC visibility push(default)  // exported by a shared library
 
 enum class DeviceType : std::uint8_t { cpu, cuda, metal };
 
@@ -80,4 +81,5 @@ class Queue {
   std::shared_ptr<const State> state_;
 };
 
+#pragma GCC visibility pop
 }  // namespace flashtile

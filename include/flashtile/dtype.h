@@ -12,6 +12,7 @@
 #endif
 
 namespace flashtile {
+#pragma GCC visibility push(default)  // exported by a shared library
 
 /// Type of a tensor's elements. f64 is for oracles and files only. int4 and uint4 are packed in pairs, low
 /// nibble first.
@@ -132,4 +133,5 @@ inline constexpr DType dtype_of<int4b_format> = DType::int4;
 template <>
 inline constexpr DType dtype_of<uint4b_format> = DType::uint4;
 
+#pragma GCC visibility pop
 }  // namespace flashtile

@@ -5,6 +5,7 @@
 #include <string>
 
 namespace flashtile {
+#pragma GCC visibility push(default)  // exported by a shared library
 
 enum class ErrorCode : int {
   invalid_argument = 1,  ///< the call is wrong; the message names the argument and what was found
@@ -27,4 +28,5 @@ class Error : public std::runtime_error {
   ErrorCode code_;
 };
 
+#pragma GCC visibility pop
 }  // namespace flashtile

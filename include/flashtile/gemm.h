@@ -13,6 +13,7 @@
 #include "flashtile/tensor.h"
 
 namespace flashtile {
+#pragma GCC visibility push(default)  // exported by a shared library
 
 struct GemmOptions {
   float alpha = 1.0f;
@@ -38,4 +39,5 @@ Plan plan_gemm(const TensorView& c, const TensorView& a, const TensorView& b, co
 /// Every way to compute a matrix product that this version knows, best first.
 std::vector<WayInfo> gemm_ways();
 
+#pragma GCC visibility pop
 }  // namespace flashtile

@@ -8,6 +8,7 @@
 #include "flashtile/device.h"
 
 namespace flashtile {
+#pragma GCC visibility push(default)  // exported by a shared library
 
 struct RefusedWay {
   std::string way;
@@ -35,4 +36,5 @@ struct WayInfo {
   std::string about;  ///< one line
 };
 
+#pragma GCC visibility pop
 }  // namespace flashtile

@@ -13,6 +13,7 @@
 #include "flashtile/dtype.h"
 
 namespace flashtile {
+#pragma GCC visibility push(default)  // exported by a shared library
 
 inline constexpr int kMaxRank = 8;
 
@@ -103,4 +104,5 @@ Tensor copy_to(const TensorView& source, Device device);
 /// Errors: invalid_argument for device memory.
 Tensor convert(const TensorView& source, DType dtype);
 
+#pragma GCC visibility pop
 }  // namespace flashtile

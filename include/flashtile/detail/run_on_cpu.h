@@ -7,6 +7,7 @@
 #include "flashtile/device.h"
 
 namespace flashtile::detail {
+#pragma GCC visibility push(default)  // exported by a shared library
 
 /// Calls body(context, i, memory) for i in [0, count) on the queue's threads, in ascending order of start;
 /// memory is `bytes` of scratch of that thread, 64-byte aligned. With simdgroups > 1 each call is made by that
@@ -19,4 +20,5 @@ void run_on_cpu(const Queue& queue, std::int64_t count, std::size_t bytes, int s
 int simdgroup_index_on_cpu() noexcept;
 void threadgroup_barrier_on_cpu();
 
+#pragma GCC visibility pop
 }  // namespace flashtile::detail
