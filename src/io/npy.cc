@@ -11,7 +11,8 @@
 namespace flashtile::io {
 namespace {
 
-constexpr std::uint64_t kMaxHeaderBytes = 65535;  // all that version 1.0 can say, and far more than a plain array needs
+constexpr std::uint64_t kMaxHeaderBytes =
+    65535;  // all that version 1.0 can say, and far more than a plain array needs
 constexpr std::size_t kDataAlignment = 64;
 
 struct NpyHeader {
@@ -75,7 +76,8 @@ class HeaderParser {
   std::string string(const char* what) {
     const char quote = peek();
     const std::size_t end = quote == '\'' || quote == '"' ? text_.find(quote, at_ + 1) : std::string_view::npos;
-    if (end == std::string_view::npos) fail(std::string(what) + " is expected in quotes at character " + std::to_string(at_));
+    if (end == std::string_view::npos)
+      fail(std::string(what) + " is expected in quotes at character " + std::to_string(at_));
     const std::string_view value = text_.substr(at_ + 1, end - at_ - 1);
     at_ = end + 1;
     return std::string(value);
@@ -110,7 +112,8 @@ class HeaderParser {
     if (peek() < '0' || peek() > '9') fail("a size is expected at character " + std::to_string(at_));
     std::int64_t value = 0;
     for (; at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9'; ++at_) {
-      if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, text_[at_] - '0', &value)) {
+      if (__builtin_mul_overflow(value, 10, &value) ||
+          __builtin_add_overflow(value, text_[at_] - '0', &value)) {
         fail("a size of shape does not fit 64 bits");
       }
     }
@@ -136,14 +139,16 @@ DType dtype_of_descr(const std::string& descr, const ReadOptions& options, const
   if (kind == "u1" || kind == "b1") return DType::u8;
   if (kind == "u2" || kind == "V2") {
     if (options.two_bytes_are_bf16) return DType::bf16;
-    bad_file(file, "dtype '" + descr + "' is 16 bits without a meaning; ask for bf16 (--dtype bf16) if they are bfloat16");
+    bad_file(file, "dtype '" + descr +
+                       "' is 16 bits without a meaning; ask for bf16 (--dtype bf16) if they are bfloat16");
   }
   bad_file(file, "dtype '" + descr + "' is none of f8 f4 f2 i4 i1 u1 b1, or u2 and V2 for bf16");
 }
 
 void swap_bytes(std::span<std::byte> bytes, std::size_t element) {
   for (std::size_t at = 0; at + element <= bytes.size(); at += element) {
-    std::reverse(bytes.begin() + static_cast<std::ptrdiff_t>(at), bytes.begin() + static_cast<std::ptrdiff_t>(at + element));
+    std::reverse(bytes.begin() + static_cast<std::ptrdiff_t>(at),
+                 bytes.begin() + static_cast<std::ptrdiff_t>(at + element));
   }
 }
 
@@ -173,15 +178,23 @@ std::uint64_t data_bytes(const Dims& shape, std::uint64_t element, const std::st
 
 const char* descr_of(DType dtype) {
   switch (dtype) {
-    case DType::f64: return "<f8";
-    case DType::f32: return "<f4";
-    case DType::f16: return "<f2";
-    case DType::bf16: return "<u2";
-    case DType::i32: return "<i4";
-    case DType::i8: return "|i1";
-    case DType::u8: return "|u1";
+    case DType::f64:
+      return "<f8";
+    case DType::f32:
+      return "<f4";
+    case DType::f16:
+      return "<f2";
+    case DType::bf16:
+      return "<u2";
+    case DType::i32:
+      return "<i4";
+    case DType::i8:
+      return "|i1";
+    case DType::u8:
+      return "|u1";
     case DType::int4:
-    case DType::uint4: break;
+    case DType::uint4:
+      break;
   }
   throw Error(ErrorCode::invalid_argument, std::string("write_npy: .npy has no type for ") + name(dtype));
 }
@@ -189,7 +202,8 @@ const char* descr_of(DType dtype) {
 /// Magic, version 1.0, length and dict, padded so that the data starts at a multiple of 64.
 std::string header_of(const TensorView& view) {
   std::string shape = to_string(view.shape);
-  std::string dict = std::string("{'descr': '") + descr_of(view.dtype) + "', 'fortran_order': False, 'shape': " + shape + ", }";
+  std::string dict = std::string("{'descr': '") + descr_of(view.dtype) +
+                     "', 'fortran_order': False, 'shape': " + shape + ", }";
   const std::size_t prefix = 10;
   const std::size_t unpadded = prefix + dict.size() + 1;
   dict.append((kDataAlignment - unpadded % kDataAlignment) % kDataAlignment, ' ');
@@ -209,7 +223,8 @@ Tensor read_npy(Source& source, const ReadOptions& options) {
   const int major = std::to_integer<int>(start[6]);
   const int minor = std::to_integer<int>(start[7]);
   if (major < 1 || major > 3 || minor != 0) {
-    bad_file(file, "npy version is " + std::to_string(major) + "." + std::to_string(minor) + "; 1.0, 2.0 and 3.0 are known");
+    bad_file(file, "npy version is " + std::to_string(major) + "." + std::to_string(minor) +
+                       "; 1.0, 2.0 and 3.0 are known");
   }
 
   std::byte length[4] = {};
@@ -217,7 +232,8 @@ Tensor read_npy(Source& source, const ReadOptions& options) {
   source.read(8, std::span(length).first(length_bytes), "npy header length");
   const std::uint64_t header_bytes = little_endian(std::span(length).first(length_bytes));
   if (header_bytes > kMaxHeaderBytes) {
-    bad_file(file, "npy header length is " + std::to_string(header_bytes) + "; at most " + std::to_string(kMaxHeaderBytes) + " is read");
+    bad_file(file, "npy header length is " + std::to_string(header_bytes) + "; at most " +
+                       std::to_string(kMaxHeaderBytes) + " is read");
   }
   std::string text(header_bytes, '\0');
   source.read(8 + length_bytes, std::as_writable_bytes(std::span(text)), "npy header");

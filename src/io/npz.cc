@@ -19,7 +19,8 @@ constexpr std::uint32_t kCentralSignature = 0x02014b50;
 constexpr std::uint32_t kEndSignature = 0x06054b50;
 constexpr std::uint32_t kZip64EndSignature = 0x06064b50;
 constexpr std::uint32_t kZip64LocatorSignature = 0x07064b50;
-constexpr std::size_t kLocalBytes = 30, kCentralBytes = 46, kEndBytes = 22, kZip64EndBytes = 56, kZip64LocatorBytes = 20;
+constexpr std::size_t kLocalBytes = 30, kCentralBytes = 46, kEndBytes = 22, kZip64EndBytes = 56,
+                      kZip64LocatorBytes = 20;
 constexpr std::uint64_t kMaxCommentBytes = 65535;
 constexpr std::uint64_t kMaxDirectoryBytes = std::uint64_t{1} << 26;
 constexpr int kStored = 0, kDeflated = 8;
@@ -36,7 +37,9 @@ struct Member {
 class Fields {
  public:
   explicit Fields(std::span<const std::byte> bytes) : bytes_(bytes) {}
-  std::uint64_t at(std::size_t offset, std::size_t size) const { return little_endian(bytes_.subspan(offset, size)); }
+  std::uint64_t at(std::size_t offset, std::size_t size) const {
+    return little_endian(bytes_.subspan(offset, size));
+  }
 
  private:
   std::span<const std::byte> bytes_;
@@ -46,7 +49,8 @@ struct Directory {
   std::uint64_t offset, size, members;
 };
 
-/// Finds the end record, which a comment of up to 64 KiB may follow, and the zip64 one that may stand before it.
+/// Finds the end record, which a comment of up to 64 KiB may follow, and the zip64 one that may stand before
+/// it.
 Directory find_directory(Source& file) {
   if (file.size() < kEndBytes) bad_file(file.name(), "zip: too short for an end record");
   const std::uint64_t tail_bytes = std::min<std::uint64_t>(file.size(), kEndBytes + kMaxCommentBytes);
@@ -68,7 +72,8 @@ Directory find_directory(Source& file) {
     std::byte end64_bytes[kZip64EndBytes];
     file.read(locator.at(8, 8), end64_bytes, "zip64 end record");
     const Fields end64{end64_bytes};
-    if (end64.at(0, 4) != kZip64EndSignature) bad_file(file.name(), "zip: the zip64 locator points to no end record");
+    if (end64.at(0, 4) != kZip64EndSignature)
+      bad_file(file.name(), "zip: the zip64 locator points to no end record");
     return {end64.at(48, 8), end64.at(40, 8), end64.at(32, 8)};
   }
   bad_file(file.name(), "zip: no end record; the file is cut short or no archive");
@@ -83,7 +88,8 @@ void apply_zip64(std::span<const std::byte> extra, Member& member, const std::st
   for (std::size_t at = 0; at + 4 <= extra.size() && !open.empty();) {
     const std::uint64_t id = little_endian(extra.subspan(at, 2));
     const std::uint64_t bytes = little_endian(extra.subspan(at + 2, 2));
-    if (bytes > extra.size() - at - 4) bad_file(file, "zip: member '" + member.file_name + "' has a broken extra field");
+    if (bytes > extra.size() - at - 4)
+      bad_file(file, "zip: member '" + member.file_name + "' has a broken extra field");
     if (id == 1) {
       if (bytes < 8 * open.size()) bad_file(file, "zip: member '" + member.file_name + "' lacks a zip64 size");
       for (std::size_t i = 0; i < open.size(); ++i) *open[i] = little_endian(extra.subspan(at + 4 + 8 * i, 8));
@@ -111,7 +117,8 @@ std::vector<Member> read_directory(Source& file, const ReadOptions& options) {
     if (rest.size() < kCentralBytes) bad_file(file.name(), "zip: the directory is cut short");
     const Fields entry{rest};
     if (entry.at(0, 4) != kCentralSignature) bad_file(file.name(), "zip: the directory has a broken entry");
-    const std::size_t name_bytes = entry.at(28, 2), extra_bytes = entry.at(30, 2), comment_bytes = entry.at(32, 2);
+    const std::size_t name_bytes = entry.at(28, 2), extra_bytes = entry.at(30, 2),
+                      comment_bytes = entry.at(32, 2);
     if (rest.size() - kCentralBytes < name_bytes + extra_bytes + comment_bytes) {
       bad_file(file.name(), "zip: the directory is cut short");
     }
@@ -130,13 +137,15 @@ std::vector<Member> read_directory(Source& file, const ReadOptions& options) {
     const std::string where = "zip: member '" + member.file_name + "' ";
     if (encrypted) bad_file(file.name(), where + "is encrypted");
     if (member.method != kStored && member.method != kDeflated) {
-      bad_file(file.name(), where + "has compression method " + std::to_string(member.method) + "; stored and deflated are read");
+      bad_file(file.name(), where + "has compression method " + std::to_string(member.method) +
+                                "; stored and deflated are read");
     }
-    if (member.method == kStored && member.compressed != member.size) bad_file(file.name(), where + "is stored with two sizes");
+    if (member.method == kStored && member.compressed != member.size)
+      bad_file(file.name(), where + "is stored with two sizes");
     if (member.method == kDeflated &&
         (member.size > options.max_inflated_bytes || member.size / kMaxDeflateRatio > member.compressed)) {
-      bad_file(file.name(), where + "claims " + std::to_string(member.size) + " bytes from " + std::to_string(member.compressed) +
-                                "; that is refused");
+      bad_file(file.name(), where + "claims " + std::to_string(member.size) + " bytes from " +
+                                std::to_string(member.compressed) + "; that is refused");
     }
     if (!seen.insert(member.file_name).second) bad_file(file.name(), where + "is there twice");
     members.push_back(std::move(member));
@@ -148,7 +157,10 @@ std::vector<Member> read_directory(Source& file, const ReadOptions& options) {
 class MemberSource final : public Source {
  public:
   MemberSource(Source& file, const Member& member, std::uint64_t data_offset)
-      : Source(file.name() + ":" + member.file_name, member.size), file_(file), member_(member), next_(data_offset) {
+      : Source(file.name() + ":" + member.file_name, member.size),
+        file_(file),
+        member_(member),
+        next_(data_offset) {
     if (member_.method == kDeflated && inflateInit2(&zlib_, -MAX_WBITS) != Z_OK) throw std::bad_alloc();
   }
   MemberSource(const MemberSource&) = delete;
@@ -161,14 +173,16 @@ class MemberSource final : public Source {
   void finish() {
     if (member_.method == kDeflated) {
       std::byte extra;
-      if (inflate_some({&extra, 1}) != 0 || !ended_) bad_file(name(), "zip: there is more compressed data than its size says");
+      if (inflate_some({&extra, 1}) != 0 || !ended_)
+        bad_file(name(), "zip: there is more compressed data than its size says");
     }
     if (crc_ != member_.crc) bad_file(name(), "zip: the CRC-32 does not match; the data is damaged");
   }
 
  private:
   void read_within(std::uint64_t offset, std::span<std::byte> into) override {
-    if (offset != position_) throw Error(ErrorCode::internal, name() + ": a zip member was not read front to back");
+    if (offset != position_)
+      throw Error(ErrorCode::internal, name() + ": a zip member was not read front to back");
     if (member_.method == kStored) {
       file_.read(next_, into, "stored data");
       next_ += into.size();
@@ -182,7 +196,8 @@ class MemberSource final : public Source {
     position_ += into.size();
     for (std::span<const std::byte> rest = into; !rest.empty();) {
       const std::size_t part = std::min<std::size_t>(rest.size(), 1u << 30);
-      crc_ = static_cast<std::uint32_t>(crc32(crc_, reinterpret_cast<const Bytef*>(rest.data()), static_cast<uInt>(part)));
+      crc_ = static_cast<std::uint32_t>(
+          crc32(crc_, reinterpret_cast<const Bytef*>(rest.data()), static_cast<uInt>(part)));
       rest = rest.subspan(part);
     }
   }
@@ -224,7 +239,8 @@ class NpzFile final : public TensorFile {
  public:
   NpzFile(std::unique_ptr<Source> source, const ReadOptions& options)
       : source_(std::move(source)), options_(options), members_(read_directory(*source_, options)) {
-    for (const Member& member : members_) names_.push_back(member.file_name.substr(0, member.file_name.size() - 4));
+    for (const Member& member : members_)
+      names_.push_back(member.file_name.substr(0, member.file_name.size() - 4));
   }
 
   Tensor read(const std::string& name) override {
@@ -245,9 +261,12 @@ class NpzFile final : public TensorFile {
     source_->read(member.local_offset, header, "zip local header");
     const Fields local{header};
     std::string local_name(local.at(26, 2), '\0');
-    if (local.at(0, 4) != kLocalSignature) bad_file(file, "zip: member '" + member.file_name + "' has no local header");
-    source_->read(member.local_offset + kLocalBytes, std::as_writable_bytes(std::span(local_name)), "zip local name");
-    if (local_name != member.file_name) bad_file(file, "zip: member '" + member.file_name + "' has another name locally");
+    if (local.at(0, 4) != kLocalSignature)
+      bad_file(file, "zip: member '" + member.file_name + "' has no local header");
+    source_->read(member.local_offset + kLocalBytes, std::as_writable_bytes(std::span(local_name)),
+                  "zip local name");
+    if (local_name != member.file_name)
+      bad_file(file, "zip: member '" + member.file_name + "' has another name locally");
     const std::uint64_t offset = member.local_offset + kLocalBytes + local_name.size() + local.at(28, 2);
     if (offset > source_->size() || member.compressed > source_->size() - offset) {
       bad_file(file, "zip: member '" + member.file_name + "' lies outside the file");
@@ -261,7 +280,7 @@ class NpzFile final : public TensorFile {
 };
 
 void append(std::string& record, std::uint64_t value, int bytes) {
-  for (int i = 0; i < bytes; ++i) record += static_cast<char>(value >> (8 * i) & 0xff);
+  for (; bytes > 0; --bytes, value >>= 8) record += static_cast<char>(value & 0xff);
 }
 
 /// The part that a member's local header and its directory entry share: version 2.0, stored, 1980-01-01.
@@ -298,12 +317,14 @@ void write_npz(std::ostream& out, std::span<const NamedView> tensors) {
     }
     if (seen.size() >= 65535) throw Error(ErrorCode::invalid_argument, "write_npz: more than 65534 tensors");
     if (offset + npy_size(tensor.view) + file_name.size() + kLocalBytes >= kMax32) {
-      throw Error(ErrorCode::invalid_argument, "write_npz: '" + tensor.name + "' does not fit in 4 GiB; write .safetensors");
+      throw Error(ErrorCode::invalid_argument,
+                  "write_npz: '" + tensor.name + "' does not fit in 4 GiB; write .safetensors");
     }
     std::ostringstream member;
     write_npy(member, tensor.view);
     const std::string data = std::move(member).str();
-    const auto crc = static_cast<std::uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(data.data()), static_cast<uInt>(data.size())));
+    const auto crc = static_cast<std::uint32_t>(
+        crc32(0, reinterpret_cast<const Bytef*>(data.data()), static_cast<uInt>(data.size())));
     const std::string common = common_header(crc, data.size(), file_name.size());
 
     std::string local;

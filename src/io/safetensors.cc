@@ -41,7 +41,8 @@ json parse_header(const std::string& text, const std::string& file) {
   std::vector<std::set<std::string>> keys(kMaxDepth + 1);
   const auto check = [&](int depth, json::parse_event_t event, json& value) {
     if (event == json::parse_event_t::object_start || event == json::parse_event_t::array_start) {
-      if (depth >= kMaxDepth) bad_file(file, "safetensors header: nested deeper than " + std::to_string(kMaxDepth) + " levels");
+      if (depth >= kMaxDepth)
+        bad_file(file, "safetensors header: nested deeper than " + std::to_string(kMaxDepth) + " levels");
       keys[static_cast<std::size_t>(depth) + 1].clear();
     } else if (event == json::parse_event_t::key) {
       const std::string& key = value.get_ref<const std::string&>();
@@ -84,14 +85,16 @@ Entry parse_entry(const std::string& name, const json& value, const std::string&
   }
   if (!value["dtype"].is_string()) bad_file(file, where + "has a dtype that is no string");
   const std::string& spelled = value["dtype"].get_ref<const std::string&>();
-  const auto* type = std::find_if(std::begin(kFileTypes), std::end(kFileTypes), [&](const FileType& t) { return t.name == spelled; });
+  const auto* type = std::find_if(std::begin(kFileTypes), std::end(kFileTypes),
+                                  [&](const FileType& t) { return t.name == spelled; });
   if (type == std::end(kFileTypes)) bad_file(file, where + "has the unknown dtype '" + spelled + "'");
 
   if (!value["shape"].is_array()) bad_file(file, where + "has a shape that is no array");
   Entry entry{name, *type, {}, 0, 0};
   for (const json& size : value["shape"]) {
     const std::uint64_t number = unsigned_number(size, where + "shape", file);
-    if (number > static_cast<std::uint64_t>(INT64_MAX)) bad_file(file, where + "has a shape that overflows 64 bits");
+    if (number > static_cast<std::uint64_t>(INT64_MAX))
+      bad_file(file, where + "has a shape that overflows 64 bits");
     entry.shape.push_back(static_cast<std::int64_t>(number));
   }
   const json& offsets = value["data_offsets"];
@@ -106,7 +109,8 @@ Entry parse_entry(const std::string& name, const json& value, const std::string&
 }
 
 void check_metadata(const json& metadata, const std::string& file) {
-  const bool strings = metadata.is_object() && std::all_of(metadata.begin(), metadata.end(), [](const json& v) { return v.is_string(); });
+  const bool strings = metadata.is_object() && std::all_of(metadata.begin(), metadata.end(),
+                                                           [](const json& v) { return v.is_string(); });
   if (!strings) bad_file(file, "safetensors header: __metadata__ must map strings to strings");
 }
 
@@ -118,13 +122,14 @@ void check_coverage(std::vector<Entry> entries, std::uint64_t data_size, const s
   std::uint64_t covered = 0;
   for (const Entry& entry : entries) {
     if (entry.begin != covered) {
-      bad_file(file, "tensor '" + entry.name + "' begins at " + std::to_string(entry.begin) + "; " + std::to_string(covered) +
-                         " is expected, without holes or overlaps");
+      bad_file(file, "tensor '" + entry.name + "' begins at " + std::to_string(entry.begin) + "; " +
+                         std::to_string(covered) + " is expected, without holes or overlaps");
     }
     covered = entry.end;
   }
   if (covered != data_size) {
-    bad_file(file, "the tensors cover " + std::to_string(covered) + " bytes of data; the file has " + std::to_string(data_size));
+    bad_file(file, "the tensors cover " + std::to_string(covered) + " bytes of data; the file has " +
+                       std::to_string(data_size));
   }
 }
 
@@ -137,7 +142,8 @@ class SafetensorsFile final : public TensorFile {
     const std::uint64_t header_bytes = little_endian(length);
     if (header_bytes > kMaxHeaderBytes || header_bytes > source_->size() - sizeof(length)) {
       bad_file(file, "safetensors header length is " + std::to_string(header_bytes) + "; the file has " +
-                         std::to_string(source_->size()) + " bytes and at most " + std::to_string(kMaxHeaderBytes) + " are read");
+                         std::to_string(source_->size()) + " bytes and at most " +
+                         std::to_string(kMaxHeaderBytes) + " are read");
     }
     std::string text(header_bytes, '\0');
     source_->read(sizeof(length), std::as_writable_bytes(std::span(text)), "safetensors header");
@@ -160,10 +166,12 @@ class SafetensorsFile final : public TensorFile {
     const auto found = std::find(names_.begin(), names_.end(), name);
     if (found == names_.end()) bad_file(file, "there is no tensor '" + name + "'");
     const Entry& entry = entries_[static_cast<std::size_t>(found - names_.begin())];
-    if (!entry.type.dtype) bad_file(file, "tensor '" + name + "' has dtype " + std::string(entry.type.name) + ", which flashtile lacks");
+    if (!entry.type.dtype)
+      bad_file(file,
+               "tensor '" + name + "' has dtype " + std::string(entry.type.name) + ", which flashtile lacks");
     if (entry.shape.size() > kMaxRank) {
-      bad_file(file, "tensor '" + name + "' has " + std::to_string(entry.shape.size()) + " dimensions; at most " +
-                         std::to_string(kMaxRank) + " are read");
+      bad_file(file, "tensor '" + name + "' has " + std::to_string(entry.shape.size()) +
+                         " dimensions; at most " + std::to_string(kMaxRank) + " are read");
     }
     Tensor tensor(*entry.type.dtype, Dims{std::span<const std::int64_t>(entry.shape)});
     source_->read(data_begin_ + entry.begin, {tensor.as<std::byte>(), tensor.size_bytes()}, "tensor data");
@@ -177,9 +185,11 @@ class SafetensorsFile final : public TensorFile {
 };
 
 const FileType& file_type(DType dtype) {
-  const auto* type = std::find_if(std::begin(kFileTypes), std::end(kFileTypes), [&](const FileType& t) { return t.dtype == dtype; });
+  const auto* type = std::find_if(std::begin(kFileTypes), std::end(kFileTypes),
+                                  [&](const FileType& t) { return t.dtype == dtype; });
   if (type == std::end(kFileTypes)) {
-    throw Error(ErrorCode::invalid_argument, std::string("write_safetensors: .safetensors has no type for ") + name(dtype));
+    throw Error(ErrorCode::invalid_argument,
+                std::string("write_safetensors: .safetensors has no type for ") + name(dtype));
   }
   return *type;
 }

@@ -29,7 +29,8 @@ class FileSource final : public Source {
 
 class MemorySource final : public Source {
  public:
-  MemorySource(const std::string& name, std::span<const std::byte> bytes) : Source(name, bytes.size()), bytes_(bytes) {}
+  MemorySource(const std::string& name, std::span<const std::byte> bytes)
+      : Source(name, bytes.size()), bytes_(bytes) {}
 
  private:
   void read_within(std::uint64_t offset, std::span<std::byte> into) override {
@@ -40,7 +41,8 @@ class MemorySource final : public Source {
 
 class StandardInput final : public Source {
  public:
-  explicit StandardInput(std::string bytes) : Source("standard input", bytes.size()), bytes_(std::move(bytes)) {}
+  explicit StandardInput(std::string bytes)
+      : Source("standard input", bytes.size()), bytes_(std::move(bytes)) {}
 
  private:
   void read_within(std::uint64_t offset, std::span<std::byte> into) override {
@@ -53,8 +55,9 @@ class StandardInput final : public Source {
 
 void Source::read(std::uint64_t offset, std::span<std::byte> into, const char* what) {
   if (offset > size_ || into.size() > size_ - offset) {
-    bad_file(name_, std::string("cut short: ") + what + " needs " + std::to_string(into.size()) + " bytes at offset " +
-                        std::to_string(offset) + "; the file has " + std::to_string(size_));
+    bad_file(name_, std::string("cut short: ") + what + " needs " + std::to_string(into.size()) +
+                        " bytes at offset " + std::to_string(offset) + "; the file has " +
+                        std::to_string(size_));
   }
   read_within(offset, into);
 }

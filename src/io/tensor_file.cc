@@ -15,11 +15,13 @@ namespace {
 
 class NpyFile final : public TensorFile {
  public:
-  NpyFile(std::unique_ptr<Source> source, const ReadOptions& options) : source_(std::move(source)), options_(options) {
+  NpyFile(std::unique_ptr<Source> source, const ReadOptions& options)
+      : source_(std::move(source)), options_(options) {
     names_ = {""};
   }
   Tensor read(const std::string& name) override {
-    if (!contains(name)) bad_file(source_->name(), "a .npy holds one array without a name; '" + name + "' was asked for");
+    if (!contains(name))
+      bad_file(source_->name(), "a .npy holds one array without a name; '" + name + "' was asked for");
     return read_npy(*source_, options_);
   }
 
@@ -35,7 +37,8 @@ class NpyFile final : public TensorFile {
 void write_to(std::ostream& out, const std::string& path, std::span<const NamedView> tensors,
               const std::map<std::string, std::string>& metadata) {
   if (path == "-" || path.ends_with(".npy")) {
-    if (tensors.size() != 1) refuse(path + ": a .npy holds one tensor, found " + std::to_string(tensors.size()));
+    if (tensors.size() != 1)
+      refuse(path + ": a .npy holds one tensor, found " + std::to_string(tensors.size()));
     write_npy(out, tensors[0].view);
   } else if (path.ends_with(".npz")) {
     write_npz(out, tensors);

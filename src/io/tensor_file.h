@@ -1,5 +1,5 @@
-// Tensor files of any of the three formats, told apart by their first bytes when read and by their ending when written.
-// The command line and the tests call it.
+// Tensor files of any of the three formats, told apart by their first bytes when read and by their ending when
+// written. The command line and the tests call it.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,8 @@
 namespace flashtile::io {
 
 struct ReadOptions {
-  /// .npy has no bfloat16: NumPy stores it as '<u2' or '|V2'. Set to read those as bf16; otherwise they are refused.
+  /// .npy has no bfloat16: NumPy stores it as '<u2' or '|V2'. Set to read those as bf16; otherwise they are
+  /// refused.
   bool two_bytes_are_bf16 = false;
   /// A compressed member of a .npz that says it is larger is refused before any memory is taken for it.
   std::uint64_t max_inflated_bytes = std::uint64_t{1} << 35;
@@ -42,8 +43,8 @@ struct NamedView {
   TensorView view;
 };
 
-/// Writes tensors to a file whose ending says the format: .npy (one tensor), .npz or .safetensors; "-" writes one .npy to
-/// standard output. Strided and device views are written packed. bf16 in a .npy becomes '<u2'.
+/// Writes tensors to a file whose ending says the format: .npy (one tensor), .npz or .safetensors; "-" writes
+/// one .npy to standard output. Strided and device views are written packed. bf16 in a .npy becomes '<u2'.
 /// Errors: invalid_argument for an ending or a type that the format lacks; bad_file when writing fails.
 void write_tensor_file(const std::string& path, std::span<const NamedView> tensors,
                        const std::map<std::string, std::string>& metadata = {});
