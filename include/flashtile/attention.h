@@ -17,13 +17,13 @@ namespace flashtile {
 
 struct AttentionOptions {
   /// Multiplies raw scores in float32; unset = 1/sqrt(D). Zero and negative values are legal.
-  std::optional<float> scale;
-  Mask mask;
+  std::optional<float> scale{};
+  Mask mask{};
   /// A way's name forces it ("unfused", "simdgroup", "tensor_ops", "vendor.onednn", ...); empty = best that
   /// can. A forced way that cannot is an error (unsupported, with its reason); nothing else is chosen instead.
-  std::string way;
+  std::string way{};
   /// Where to run; unset = Queue::default_for(q.device).
-  std::optional<Queue> queue;
+  std::optional<Queue> queue{};
 };
 
 /// Scaled dot-product attention: O = softmax(scale * Q K^T + mask) V.
@@ -45,7 +45,7 @@ Tensor attention(const TensorView& q, const TensorView& k, const TensorView& v,
 /// Memory for results and scratch, all of it the caller's.
 struct AttentionOutputs {
   TensorView out;                    ///< (B, Hq, Lq, Dv), dtype of q, innermost stride 1
-  std::optional<TensorView> lse;     ///< (B, Hq, Lq) f32: natural log of the sum of exp(scores)
+  std::optional<TensorView> lse{};   ///< (B, Hq, Lq) f32: natural log of the sum of exp(scores)
   std::span<std::byte> workspace{};  ///< at least plan().workspace_bytes, 64-byte aligned, on the device; empty
                                      ///< = the library takes memory for the call when it needs some
 };

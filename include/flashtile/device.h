@@ -49,8 +49,8 @@ std::vector<BackendInfo> backends();
 using Executor = std::function<void(std::int64_t count, const std::function<void(std::int64_t)>& body)>;
 
 struct CpuQueueOptions {
-  int threads = 0;    ///< at most this many threads; 0 = FLASHTILE_THREADS, or else every hardware thread
-  Executor executor;  ///< used instead of the library's own threads when set
+  int threads = 0;      ///< at most this many threads; 0 = FLASHTILE_THREADS, or else every hardware thread
+  Executor executor{};  ///< used instead of the library's own threads when set
 };
 
 /// Where work runs: a set of CPU threads, or a stream of a GPU. Cheap to copy; copies share the queue.

@@ -18,8 +18,8 @@ namespace flashtile {
 struct GemmOptions {
   float alpha = 1.0f;
   float beta = 0.0f;  ///< 0: the old content of C is never read, NaN included
-  std::string way;    ///< as AttentionOptions::way
-  std::optional<Queue> queue;
+  std::string way{};  ///< as AttentionOptions::way
+  std::optional<Queue> queue{};
 };
 
 /// C = alpha * A B + beta * C.

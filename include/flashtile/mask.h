@@ -29,8 +29,8 @@ struct MaskTensor {
 /// Everything that restricts or biases attention; parts compose by AND.
 struct Mask {
   /// Set for causal attention. There is no default corner when Lq != Lkv: say which.
-  std::optional<CausalCorner> causal;
-  std::optional<MaskTensor> tensor;
+  std::optional<CausalCorner> causal{};
+  std::optional<MaskTensor> tensor{};
 };
 
 }  // namespace flashtile

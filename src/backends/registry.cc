@@ -31,12 +31,9 @@ class MissingBackend final : public Backend {
 
 std::string_view type_name(DeviceType type) {
   switch (type) {
-    case DeviceType::cpu:
-      return "cpu";
-    case DeviceType::cuda:
-      return "cuda";
-    case DeviceType::metal:
-      return "metal";
+    case DeviceType::cpu: return "cpu";
+    case DeviceType::cuda: return "cuda";
+    case DeviceType::metal: return "metal";
   }
   return "unknown";
 }
@@ -47,16 +44,14 @@ const Backend& of(DeviceType type) {
   static const MissingBackend no_cuda(DeviceType::cuda, "this build of flashtile has no CUDA backend");
   static const MissingBackend no_metal(DeviceType::metal, "this build of flashtile has no Metal backend");
   switch (type) {
-    case DeviceType::cpu:
-      return cpu();
+    case DeviceType::cpu: return cpu();
     case DeviceType::cuda:
 #if FLASHTILE_HAS_CUDA
       return cuda();
 #else
       return no_cuda;
 #endif
-    case DeviceType::metal:
-      return no_metal;
+    case DeviceType::metal: return no_metal;
   }
   throw Error(ErrorCode::invalid_argument, "device: unknown type " + std::to_string(static_cast<int>(type)));
 }

@@ -73,24 +73,15 @@ void set_nibble(void* data, std::int64_t i, std::uint8_t value) {
 /// The element at `i`, exactly.
 double load(DType dtype, const void* data, std::int64_t i) {
   switch (dtype) {
-    case DType::f64:
-      return static_cast<const double*>(data)[i];
-    case DType::f32:
-      return static_cast<const float*>(data)[i];
-    case DType::f16:
-      return static_cast<float>(static_cast<const half*>(data)[i]);
-    case DType::bf16:
-      return static_cast<float>(static_cast<const bfloat*>(data)[i]);
-    case DType::i8:
-      return static_cast<const std::int8_t*>(data)[i];
-    case DType::u8:
-      return static_cast<const std::uint8_t*>(data)[i];
-    case DType::i32:
-      return static_cast<const std::int32_t*>(data)[i];
-    case DType::int4:
-      return static_cast<std::int8_t>(nibble(data, i) << 4) >> 4;
-    case DType::uint4:
-      return nibble(data, i);
+    case DType::f64: return static_cast<const double*>(data)[i];
+    case DType::f32: return static_cast<const float*>(data)[i];
+    case DType::f16: return static_cast<float>(static_cast<const half*>(data)[i]);
+    case DType::bf16: return static_cast<float>(static_cast<const bfloat*>(data)[i]);
+    case DType::i8: return static_cast<const std::int8_t*>(data)[i];
+    case DType::u8: return static_cast<const std::uint8_t*>(data)[i];
+    case DType::i32: return static_cast<const std::int32_t*>(data)[i];
+    case DType::int4: return static_cast<std::int8_t>(nibble(data, i) << 4) >> 4;
+    case DType::uint4: return nibble(data, i);
   }
   return 0;
 }
@@ -114,18 +105,10 @@ std::int64_t to_integer(double value, std::int64_t low, std::int64_t high) {
 
 void store(DType dtype, void* data, std::int64_t i, double value) {
   switch (dtype) {
-    case DType::f64:
-      static_cast<double*>(data)[i] = value;
-      return;
-    case DType::f32:
-      static_cast<float*>(data)[i] = static_cast<float>(value);
-      return;
-    case DType::f16:
-      static_cast<half*>(data)[i] = half(rounded_to_odd(value));
-      return;
-    case DType::bf16:
-      static_cast<bfloat*>(data)[i] = bfloat(rounded_to_odd(value));
-      return;
+    case DType::f64: static_cast<double*>(data)[i] = value; return;
+    case DType::f32: static_cast<float*>(data)[i] = static_cast<float>(value); return;
+    case DType::f16: static_cast<half*>(data)[i] = half(rounded_to_odd(value)); return;
+    case DType::bf16: static_cast<bfloat*>(data)[i] = bfloat(rounded_to_odd(value)); return;
     case DType::i8:
       static_cast<std::int8_t*>(data)[i] = static_cast<std::int8_t>(to_integer(value, -128, 127));
       return;
@@ -136,12 +119,8 @@ void store(DType dtype, void* data, std::int64_t i, double value) {
       static_cast<std::int32_t*>(data)[i] = static_cast<std::int32_t>(to_integer(
           value, std::numeric_limits<std::int32_t>::min(), std::numeric_limits<std::int32_t>::max()));
       return;
-    case DType::int4:
-      set_nibble(data, i, static_cast<std::uint8_t>(to_integer(value, -8, 7) & 0xf));
-      return;
-    case DType::uint4:
-      set_nibble(data, i, static_cast<std::uint8_t>(to_integer(value, 0, 15)));
-      return;
+    case DType::int4: set_nibble(data, i, static_cast<std::uint8_t>(to_integer(value, -8, 7) & 0xf)); return;
+    case DType::uint4: set_nibble(data, i, static_cast<std::uint8_t>(to_integer(value, 0, 15))); return;
   }
 }
 
@@ -158,21 +137,11 @@ void convert_into(const TensorView& source, DType dtype, void* to) {
 Tensor packed(const TensorView& source) {
   Tensor result(source.dtype, source.shape);
   switch (bits(source.dtype)) {
-    case 64:
-      pack_as(source, result.as<std::uint64_t>());
-      break;
-    case 32:
-      pack_as(source, result.as<std::uint32_t>());
-      break;
-    case 16:
-      pack_as(source, result.as<std::uint16_t>());
-      break;
-    case 8:
-      pack_as(source, result.as<std::uint8_t>());
-      break;
-    default:
-      convert_into(source, source.dtype, result.data());
-      break;
+    case 64: pack_as(source, result.as<std::uint64_t>()); break;
+    case 32: pack_as(source, result.as<std::uint32_t>()); break;
+    case 16: pack_as(source, result.as<std::uint16_t>()); break;
+    case 8: pack_as(source, result.as<std::uint8_t>()); break;
+    default: convert_into(source, source.dtype, result.data()); break;
   }
   return result;
 }

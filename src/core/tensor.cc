@@ -8,8 +8,8 @@ namespace flashtile {
 
 Dims::Dims(std::span<const std::int64_t> values) : rank_(static_cast<int>(values.size())) {
   if (values.size() > kMaxRank) {
-    throw Error(ErrorCode::invalid_argument,
-                "tensor: rank is " + std::to_string(values.size()) + "; at most " + std::to_string(kMaxRank) + " is supported");
+    throw Error(ErrorCode::invalid_argument, "tensor: rank is " + std::to_string(values.size()) + "; at most " +
+                                                 std::to_string(kMaxRank) + " is supported");
   }
   std::copy(values.begin(), values.end(), values_.begin());
 }
@@ -22,7 +22,8 @@ std::string to_string(const Dims& dims) {
 
 std::int64_t element_count(const Dims& shape) {
   for (const std::int64_t size : shape) {
-    if (size < 0) throw Error(ErrorCode::invalid_argument, "tensor: shape " + to_string(shape) + " has a negative size");
+    if (size < 0)
+      throw Error(ErrorCode::invalid_argument, "tensor: shape " + to_string(shape) + " has a negative size");
   }
   // A zero anywhere makes the tensor empty, however large the other sizes are.
   if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return 0;
@@ -53,8 +54,9 @@ TensorView TensorView::permuted(const Dims& order) const {
     result.strides[i] = strides[static_cast<int>(from)];
   }
   if (order.rank() != rank() || std::count(seen, seen + rank(), true) != rank()) {
-    throw Error(ErrorCode::invalid_argument, "permuted: order " + to_string(order) + " is not a permutation of the " +
-                                                 std::to_string(rank()) + " dimensions of " + to_string(shape));
+    throw Error(ErrorCode::invalid_argument, "permuted: order " + to_string(order) +
+                                                 " is not a permutation of the " + std::to_string(rank()) +
+                                                 " dimensions of " + to_string(shape));
   }
   return result;
 }
@@ -62,12 +64,14 @@ TensorView TensorView::permuted(const Dims& order) const {
 TensorView TensorView::sliced(int dimension, std::int64_t begin, std::int64_t end) const {
   if (dimension < 0 || dimension >= rank() || begin < 0 || end < begin || end > shape[dimension]) {
     throw Error(ErrorCode::invalid_argument, "sliced: [" + std::to_string(begin) + ", " + std::to_string(end) +
-                                                 ") of dimension " + std::to_string(dimension) + " is not inside " + to_string(shape));
+                                                 ") of dimension " + std::to_string(dimension) +
+                                                 " is not inside " + to_string(shape));
   }
   TensorView result = *this;
   const std::int64_t first = core::checked_multiply(begin, strides[dimension], "sliced: offset") * bits(dtype);
   if (first % 8 != 0) {
-    throw Error(ErrorCode::invalid_argument, "sliced: a 4-bit slice must start at a whole byte, not at element " + std::to_string(begin));
+    throw Error(ErrorCode::invalid_argument,
+                "sliced: a 4-bit slice must start at a whole byte, not at element " + std::to_string(begin));
   }
   result.data = static_cast<std::byte*>(data) + first / 8;
   result.shape[dimension] = end - begin;

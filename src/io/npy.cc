@@ -178,23 +178,15 @@ std::uint64_t data_bytes(const Dims& shape, std::uint64_t element, const std::st
 
 const char* descr_of(DType dtype) {
   switch (dtype) {
-    case DType::f64:
-      return "<f8";
-    case DType::f32:
-      return "<f4";
-    case DType::f16:
-      return "<f2";
-    case DType::bf16:
-      return "<u2";
-    case DType::i32:
-      return "<i4";
-    case DType::i8:
-      return "|i1";
-    case DType::u8:
-      return "|u1";
+    case DType::f64: return "<f8";
+    case DType::f32: return "<f4";
+    case DType::f16: return "<f2";
+    case DType::bf16: return "<u2";
+    case DType::i32: return "<i4";
+    case DType::i8: return "|i1";
+    case DType::u8: return "|u1";
     case DType::int4:
-    case DType::uint4:
-      break;
+    case DType::uint4: break;
   }
   throw Error(ErrorCode::invalid_argument, std::string("write_npy: .npy has no type for ") + name(dtype));
 }

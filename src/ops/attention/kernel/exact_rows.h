@@ -70,25 +70,19 @@ struct AttentionExactRows {
   /// May query `row` attend to key `column`? The band has been applied already.
   static FT_FUNCTION bool sees(FT_THREAD const Head<T>& head, int64_t row, int column) {
     switch (head.p.mask.kind) {
-      case MaskTensorKind::none:
-        return true;
-      case MaskTensorKind::boolean_u8:
-        return head.template mask<uint8_t>(row, column)(0, 0) != 0;
-      default:
-        return bias_of(head, row, column) != minus_infinity();
+      case MaskTensorKind::none: return true;
+      case MaskTensorKind::boolean_u8: return head.template mask<uint8_t>(row, column)(0, 0) != 0;
+      default: return bias_of(head, row, column) != minus_infinity();
     }
   }
 
   static FT_FUNCTION float bias_of(FT_THREAD const Head<T>& head, int64_t row, int column) {
     switch (head.p.mask.kind) {
-      case MaskTensorKind::additive_f32:
-        return head.template mask<float>(row, column)(0, 0);
-      case MaskTensorKind::additive_f16:
-        return static_cast<float>(head.template mask<half>(row, column)(0, 0));
+      case MaskTensorKind::additive_f32: return head.template mask<float>(row, column)(0, 0);
+      case MaskTensorKind::additive_f16: return static_cast<float>(head.template mask<half>(row, column)(0, 0));
       case MaskTensorKind::additive_bf16:
         return static_cast<float>(head.template mask<bfloat>(row, column)(0, 0));
-      default:
-        return 0.0f;
+      default: return 0.0f;
     }
   }
 

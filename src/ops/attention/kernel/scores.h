@@ -44,18 +44,10 @@ FT_FUNCTION float scale_and_mask(FT_THREAD Scores& scores, FT_THREAD Scores& scr
   const float scale = p.scale_log2;
   bool scaled = true;
   switch (p.mask.kind) {
-    case MaskTensorKind::boolean_u8:
-      keep_where_true(scores, scratch, head, row, column, scale);
-      break;
-    case MaskTensorKind::additive_f32:
-      add_bias<float>(scores, scratch, head, row, column, scale);
-      break;
-    case MaskTensorKind::additive_f16:
-      add_bias<half>(scores, scratch, head, row, column, scale);
-      break;
-    case MaskTensorKind::additive_bf16:
-      add_bias<bfloat>(scores, scratch, head, row, column, scale);
-      break;
+    case MaskTensorKind::boolean_u8: keep_where_true(scores, scratch, head, row, column, scale); break;
+    case MaskTensorKind::additive_f32: add_bias<float>(scores, scratch, head, row, column, scale); break;
+    case MaskTensorKind::additive_f16: add_bias<half>(scores, scratch, head, row, column, scale); break;
+    case MaskTensorKind::additive_bf16: add_bias<bfloat>(scores, scratch, head, row, column, scale); break;
     case MaskTensorKind::none:
       scaled = !(scale > 0.0f);
       if (scaled) map_elements(scores, [=](auto score) { return score * scale; });
