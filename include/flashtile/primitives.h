@@ -59,6 +59,16 @@
 #define FT_UNROLL _Pragma("GCC unroll 16")
 #endif
 
+// A kernel's own check: an Error from launch on a CPU, a trap on a GPU.
+#if defined(__CUDA_ARCH__)
+#define FT_REFUSE_IF(condition, why) ((condition) ? __trap() : void())
+#elif defined(__CUDACC__)
+#define FT_REFUSE_IF(condition, why) void()
+#else
+#include "flashtile/detail/threadgroup_on_cpu.h"
+#define FT_REFUSE_IF(condition, why) ((condition) ? ::flashtile::detail::refuse_on_cpu(why) : void())
+#endif
+
 #include "flashtile/primitives/common/descriptor.h"
 #include "flashtile/primitives/common/tensor.h"
 

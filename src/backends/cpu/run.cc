@@ -252,5 +252,7 @@ void threadgroup_barrier_on_cpu() {
   if (backend::membership.barrier != nullptr) backend::membership.barrier->wait();
 }
 
+void refuse_on_cpu(const char* why) { throw Error(ErrorCode::invalid_argument, why); }
+
 }  // namespace detail
 }  // namespace flashtile

@@ -1,0 +1,10 @@
+// The vocabulary on CPUs: scalar, AVX2, AVX-512 and NEON by one source. Included by flashtile/primitives.h.
+#pragma once
+
+#include "flashtile/primitives/cpu/cooperative_tensor.h"
+#include "flashtile/primitives/cpu/execution.h"
+#include "flashtile/primitives/cpu/maps.h"
+#include "flashtile/primitives/cpu/math.h"
+#include "flashtile/primitives/cpu/matmul2d.h"
+#include "flashtile/primitives/cpu/simdgroup_matrix.h"
+#include "flashtile/primitives/cpu/tile_stages.h"
