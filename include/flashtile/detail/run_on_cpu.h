@@ -16,4 +16,5 @@ namespace flashtile::detail {
 void run_on_cpu(const Queue& queue, std::int64_t count, std::size_t bytes, int simdgroups,
                 void (*body)(const void* context, std::int64_t i, void* memory), const void* context);
 
+#pragma GCC visibility pop
 }  // namespace flashtile::detail
