@@ -23,13 +23,20 @@ if(OneDNN_INCLUDE_DIR AND EXISTS ${OneDNN_INCLUDE_DIR}/oneapi/dnnl/dnnl_version.
   list(JOIN OneDNN_VERSION "." OneDNN_VERSION)
 endif()
 
-if(OneDNN_INCLUDE_DIR AND OneDNN_LIBRARY AND NOT TARGET OneDNN::OneDNN)
+# Intel's packages name their own dependencies without a path: only an old-style RPATH is searched for those as well. They
+# bring a newer oneTBB than the system's, which CMake would warn of if it knew the library by its path.
+set(OneDNN_LINK_FLAGS)
+if(OneDNN_LIBRARY)
   get_filename_component(onednn_lib_dir ${OneDNN_LIBRARY} DIRECTORY)
-  add_library(OneDNN::OneDNN SHARED IMPORTED)
-  set_target_properties(OneDNN::OneDNN PROPERTIES IMPORTED_LOCATION ${OneDNN_LIBRARY}
-                                                  INTERFACE_INCLUDE_DIRECTORIES ${OneDNN_INCLUDE_DIR})
-  # Intel's packages name their own dependencies without a path: only an old-style RPATH is searched for those as well.
-  target_link_options(OneDNN::OneDNN INTERFACE LINKER:-rpath,${onednn_lib_dir} LINKER:--disable-new-dtags)
+  set(OneDNN_LINK_FLAGS -L${onednn_lib_dir} -ldnnl)
+  if(NOT onednn_lib_dir IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)
+    list(APPEND OneDNN_LINK_FLAGS -Wl,-rpath,${onednn_lib_dir} -Wl,--disable-new-dtags)
+  endif()
+endif()
+if(OneDNN_INCLUDE_DIR AND OneDNN_LIBRARY AND NOT TARGET OneDNN::OneDNN)
+  add_library(OneDNN::OneDNN INTERFACE IMPORTED)
+  target_include_directories(OneDNN::OneDNN INTERFACE ${OneDNN_INCLUDE_DIR})
+  target_link_libraries(OneDNN::OneDNN INTERFACE ${OneDNN_LINK_FLAGS})
 endif()
 
 # A library whose own dependencies are missing, or one built without the Graph API, does not link.
@@ -42,10 +49,6 @@ if(TARGET OneDNN::OneDNN)
   unset(CMAKE_REQUIRED_LIBRARIES)
 endif()
 
-set(OneDNN_LINK_FLAGS)
-if(OneDNN_LIBRARY)
-  set(OneDNN_LINK_FLAGS ${OneDNN_LIBRARY} -Wl,-rpath,${onednn_lib_dir} -Wl,--disable-new-dtags)
-endif()
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(OneDNN REQUIRED_VARS OneDNN_LIBRARY OneDNN_INCLUDE_DIR OneDNN_GRAPH_LINKS
                                   VERSION_VAR OneDNN_VERSION)
