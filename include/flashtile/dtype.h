@@ -8,7 +8,8 @@
 #if defined(__CUDACC__)
 #define FLASHTILE_HOST_DEVICE __host__ __device__
 #else
-#define FLASHTILE_HOST_DEVICE
+// Inlined always: a copy that one instruction set's code made must not be linked into another's.
+#define FLASHTILE_HOST_DEVICE [[gnu::always_inline]]
 #endif
 
 namespace flashtile {

@@ -220,6 +220,21 @@ void run_teams(int threads, std::int64_t count, std::size_t bytes, int simdgroup
 
 namespace detail {
 
+std::int64_t threadgroups_on_cpu(const Queue& queue, std::int64_t x, std::int64_t y, std::int64_t z) {
+  if (queue.device().type != DeviceType::cpu) {
+    throw Error(ErrorCode::unsupported,
+                "launch: this kernel was compiled for CPUs; the queue is of " + name(queue.device()));
+  }
+  std::int64_t plane = 0, count = 0;
+  if (x < 0 || y < 0 || z < 0 || __builtin_mul_overflow(x, y, &plane) ||
+      __builtin_mul_overflow(plane, z, &count)) {
+    throw Error(ErrorCode::invalid_argument,
+                "launch: the grid is " + std::to_string(x) + " x " + std::to_string(y) + " x " +
+                    std::to_string(z) + "; expected sizes of 0 or more and fewer than 2^63 threadgroups");
+  }
+  return count;
+}
+
 void run_on_cpu(const Queue& queue, std::int64_t count, std::size_t bytes, int simdgroups,
                 void (*body)(const void* context, std::int64_t i, void* memory), const void* context) {
   const backend::CpuQueue& cpu = backend::cpu_queue(queue);

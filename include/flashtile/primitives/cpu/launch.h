@@ -2,9 +2,6 @@
 #pragma once
 
 #include <cstring>
-#include <string>
-
-#include "flashtile/error.h"
 
 namespace flashtile {
 
@@ -12,17 +9,7 @@ template <class Kernel>
 void launch(const Queue& queue, Grid grid, const typename Kernel::Params& params) {
   using Threadgroup = typename Kernel::Threadgroup;
   static_assert(alignof(Threadgroup) <= 64, "launch: threadgroup memory is aligned to 64 bytes");
-  if (queue.device().type != DeviceType::cpu) {
-    throw Error(ErrorCode::unsupported,
-                "launch: this kernel was compiled for CPUs; the queue is of " + name(queue.device()));
-  }
-  std::int64_t plane = 0, count = 0;
-  if (grid.x < 0 || grid.y < 0 || grid.z < 0 || __builtin_mul_overflow(grid.x, grid.y, &plane) ||
-      __builtin_mul_overflow(plane, grid.z, &count)) {
-    throw Error(ErrorCode::invalid_argument,
-                "launch: the grid is " + std::to_string(grid.x) + " x " + std::to_string(grid.y) + " x " +
-                    std::to_string(grid.z) + "; expected sizes of 0 or more and fewer than 2^63 threadgroups");
-  }
+  const std::int64_t count = detail::threadgroups_on_cpu(queue, grid.x, grid.y, grid.z);
   struct Context {
     typename Kernel::Params params;
     Grid grid;
