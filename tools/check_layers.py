@@ -15,7 +15,8 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 PUBLIC = ["include/flashtile/*.h"]
-PRIMITIVES = ["include/flashtile/primitives.h", "include/flashtile/primitives/*", "include/flashtile/dtype.h"]
+PRIMITIVES = ["include/flashtile/primitives.h", "include/flashtile/primitives/*", "include/flashtile/dtype.h",
+              "include/flashtile/detail/threadgroup_on_cpu.h"]
 CORE = ["src/core/*"]
 LAUNCH = ["include/flashtile/launch.h", "include/flashtile/device.h", "include/flashtile/error.h", "include/flashtile/detail/*"]
 CUDA = ["cuda*", "cooperative_groups*", "mma.h", "vector_types.h"]
@@ -29,7 +30,7 @@ LAYERS = [
     ("include/flashtile/primitives*", PRIMITIVES, INTRINSICS),
     ("include/flashtile/*", PUBLIC + ["include/flashtile/detail/*", "include/flashtile/primitives/*/launch.h"], []),
     ("src/core/*", PUBLIC + CORE, SYSTEM),
-    ("src/io/*", PUBLIC + CORE + ["src/io/*"], SYSTEM + ["zlib.h"]),
+    ("src/io/*", PUBLIC + CORE + ["src/io/*"], SYSTEM + ["zlib.h", "nlohmann/*"]),
     ("src/backends/cuda/*", PUBLIC + CORE + LAUNCH + ["src/backends/*"], CUDA + SYSTEM),
     ("src/backends/*", PUBLIC + CORE + LAUNCH + ["src/backends/*"], ["tbb/*", "oneapi/tbb/*"] + SYSTEM),
     ("src/ops/gemm/kernel/instances*", PUBLIC + PRIMITIVES + CORE + LAUNCH + ["src/ops/gemm/*", "src/ops/common/*", "src/backends/*"], CUDA),
