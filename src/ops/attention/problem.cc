@@ -1,0 +1,264 @@
+#include "src/ops/attention/problem.h"
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+
+#include "flashtile/error.h"
+#include "src/core/checked.h"
+
+namespace flashtile::ops {
+namespace {
+
+constexpr std::int64_t kLongest = std::int64_t{1}
+                                  << 30;  // kernels count rows in 32 bits and look one tile ahead
+constexpr std::int64_t kWidest = 256;
+
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, "attention: " + message);
+}
+
+std::string text(std::int64_t value) { return std::to_string(value); }
+
+/// What holds for every tensor of the call: its memory is there, aligned to its elements, and its offsets fit
+/// 64 bits.
+void check_memory(const TensorView& view, const char* what) {
+  if (element_count(view.shape) == 0) return;
+  if (view.data == nullptr) refuse(std::string(what) + " has no data, but shape " + to_string(view.shape));
+  if (view.strides.rank() != view.rank()) {
+    refuse(std::string(what) + " has " + text(view.strides.rank()) + " strides for shape " +
+           to_string(view.shape));
+  }
+  if (reinterpret_cast<std::uintptr_t>(view.data) % static_cast<std::uintptr_t>(bits(view.dtype) / 8) != 0) {
+    refuse(std::string(what) + " has data that is not aligned to its " + name(view.dtype) + " elements");
+  }
+  std::int64_t reach = bits(view.dtype) / 8;
+  for (int i = 0; i < view.rank(); ++i) {
+    const std::int64_t stride = view.strides[i] < 0 ? -(view.strides[i] + 1) : view.strides[i];
+    const std::int64_t bytes =
+        core::checked_multiply(stride, bits(view.dtype) / 8, "attention: stride in bytes");
+    reach = core::checked_add(reach, core::checked_multiply(bytes, view.shape[i] - 1, "attention: offset"),
+                              "attention: offset");
+  }
+}
+
+void check_rows(const TensorView& view, const char* what, const char* letters) {
+  if (view.rank() != 4) {
+    refuse(std::string(what) + " has shape " + to_string(view.shape) + "; expected 4 dimensions " + letters);
+  }
+  check_memory(view, what);
+  if (view.shape[3] > 1 && view.strides[3] != 1) {
+    refuse(std::string(what) + " has stride " + text(view.strides[3]) + " in its last dimension; expected 1");
+  }
+}
+
+void expect_equal(std::int64_t found, std::int64_t expected, const char* what, const char* quantity,
+                  const char* other) {
+  if (found != expected) {
+    refuse(std::string(what) + " has " + quantity + " " + text(found) + ", " + other + " has " +
+           text(expected) + "; they must match");
+  }
+}
+
+void expect_like_q(const TensorView& view, const TensorView& q, const char* what) {
+  if (view.dtype != q.dtype) {
+    refuse(std::string(what) + " has dtype " + name(view.dtype) + ", q has " + name(q.dtype) +
+           "; they must match");
+  }
+  if (view.device != q.device) {
+    refuse(std::string(what) + " is on " + name(view.device) + ", q is on " + name(q.device) +
+           "; they must match");
+  }
+}
+
+void expect_size(std::int64_t size, std::int64_t low, std::int64_t high, const char* what,
+                 const char* quantity) {
+  if (size < low || size > high) {
+    refuse(std::string(what) + " has " + quantity + " " + text(size) + "; expected " + text(low) + " ... " +
+           text(high));
+  }
+}
+
+/// The mask as 4 dimensions with stride 0 where it repeats.
+MaskTensor broadcast(const MaskTensor& mask, const AttentionProblem& problem) {
+  const TensorView& view = mask.view;
+  const Dims full{problem.batch, problem.query_heads, problem.query_length, problem.kv_length};
+  if (mask.kind == MaskKind::boolean && view.dtype != DType::u8) {
+    refuse(std::string("a boolean mask has dtype ") + name(view.dtype) + "; expected u8");
+  }
+  if (mask.kind == MaskKind::additive && view.dtype != DType::f32 && view.dtype != DType::f16 &&
+      view.dtype != DType::bf16) {
+    refuse(std::string("an additive mask has dtype ") + name(view.dtype) + "; expected f32, f16 or bf16");
+  }
+  if (view.device != problem.device) {
+    refuse("mask is on " + name(view.device) + ", q is on " + name(problem.device) + "; they must match");
+  }
+  bool fits = view.rank() <= 4;
+  for (int i = 0; fits && i < view.rank(); ++i) {
+    const std::int64_t size = view.shape[i];
+    fits = size == 1 || size == full[4 - view.rank() + i];
+  }
+  if (!fits) {
+    refuse("mask has shape " + to_string(view.shape) +
+           "; expected one that broadcasts to (B, Hq, Lq, Lkv) = " + to_string(full));
+  }
+  check_memory(view, "mask");
+  MaskTensor result = mask;
+  result.view.shape = full;
+  result.view.strides = {0, 0, 0, 0};
+  for (int i = 0; i < view.rank(); ++i) {
+    if (view.shape[i] > 1) result.view.strides[4 - view.rank() + i] = view.strides[i];
+  }
+  if (const std::int64_t step = result.view.strides[3]; step != 0 && step != 1) {
+    refuse("mask has stride " + text(step) + " in its last dimension; expected 1, or 0 to repeat");
+  }
+  return result;
+}
+
+kernels::MaskTensorKind kind_of(const MaskTensor& mask) {
+  if (mask.kind == MaskKind::boolean) return kernels::MaskTensorKind::boolean_u8;
+  switch (mask.view.dtype) {
+    case DType::f16:
+      return kernels::MaskTensorKind::additive_f16;
+    case DType::bf16:
+      return kernels::MaskTensorKind::additive_bf16;
+    default:
+      return kernels::MaskTensorKind::additive_f32;
+  }
+}
+
+kernels::RowStrides row_strides(const TensorView& view) {
+  return {view.strides[0], view.strides[1], view.strides[2]};
+}
+
+}  // namespace
+
+AttentionProblem validated(const TensorView& q, const TensorView& k, const TensorView& v,
+                           const AttentionOptions& options) {
+  if (q.dtype != DType::f32 && q.dtype != DType::f16 && q.dtype != DType::bf16) {
+    refuse(std::string("q has dtype ") + name(q.dtype) + "; expected f32, f16 or bf16");
+  }
+  check_rows(q, "q", "(B, Hq, Lq, D)");
+  check_rows(k, "k", "(B, Hkv, Lkv, D)");
+  check_rows(v, "v", "(B, Hkv, Lkv, Dv)");
+  expect_like_q(k, q, "k");
+  expect_like_q(v, q, "v");
+  expect_equal(k.shape[0], q.shape[0], "k", "batch", "q");
+  expect_equal(v.shape[0], q.shape[0], "v", "batch", "q");
+  expect_equal(v.shape[1], k.shape[1], "v", "heads", "k");
+  expect_equal(v.shape[2], k.shape[2], "v", "length", "k");
+  expect_equal(k.shape[3], q.shape[3], "k", "head_dim", "q");
+  expect_size(q.shape[3], 1, kWidest, "q", "head_dim");
+  expect_size(v.shape[3], 1, kWidest, "v", "value_dim");
+  expect_size(q.shape[0], 0, kLongest, "q", "batch");
+  expect_size(q.shape[1], 0, kLongest, "q", "heads");
+  expect_size(q.shape[2], 0, kLongest, "q", "length");
+  expect_size(k.shape[2], 0, kLongest, "k", "length");
+  if (q.shape[1] > 0 && (k.shape[1] == 0 || q.shape[1] % k.shape[1] != 0)) {
+    refuse("q has " + text(q.shape[1]) + " heads, k has " + text(k.shape[1]) +
+           "; query heads must be a multiple of KV heads");
+  }
+
+  AttentionProblem problem;
+  problem.device = q.device;
+  problem.dtype = q.dtype;
+  problem.batch = q.shape[0];
+  problem.query_heads = q.shape[1];
+  problem.kv_heads = k.shape[1];
+  problem.query_length = q.shape[2];
+  problem.kv_length = k.shape[2];
+  problem.head_dim = q.shape[3];
+  problem.value_dim = v.shape[3];
+  problem.q = q;
+  problem.k = k;
+  problem.v = v;
+  problem.scale = options.scale.value_or(1.0f / std::sqrt(static_cast<float>(problem.head_dim)));
+  if (!std::isfinite(problem.scale))
+    refuse("scale is " + std::to_string(problem.scale) + "; expected a finite number");
+  if (options.mask.causal) {
+    problem.band.offset =
+        *options.mask.causal == CausalCorner::top_left ? 0 : problem.kv_length - problem.query_length;
+  }
+  if (options.mask.tensor) problem.mask = broadcast(*options.mask.tensor, problem);
+  if (options.queue && options.queue->device() != q.device) {
+    refuse("options.queue is one of " + name(options.queue->device()) + ", q is on " + name(q.device) +
+           "; they must match");
+  }
+  return problem;
+}
+
+AttentionBuffers validated(AttentionProblem& problem, const AttentionOutputs& outputs) {
+  const TensorView& out = outputs.out;
+  check_rows(out, "out", "(B, Hq, Lq, Dv)");
+  if (out.shape != problem.out_shape()) {
+    refuse("out has shape " + to_string(out.shape) +
+           "; expected (B, Hq, Lq, Dv) = " + to_string(problem.out_shape()));
+  }
+  expect_like_q(out, problem.q, "out");
+  AttentionBuffers buffers{out, outputs.lse};
+  problem.wants_lse = outputs.lse.has_value();
+  if (outputs.lse) {
+    const TensorView& lse = *outputs.lse;
+    const Dims shape{problem.batch, problem.query_heads, problem.query_length};
+    if (lse.shape != shape)
+      refuse("lse has shape " + to_string(lse.shape) + "; expected (B, Hq, Lq) = " + to_string(shape));
+    if (lse.dtype != DType::f32) refuse(std::string("lse has dtype ") + name(lse.dtype) + "; expected f32");
+    if (lse.device != problem.device) {
+      refuse("lse is on " + name(lse.device) + ", q is on " + name(problem.device) + "; they must match");
+    }
+    check_memory(lse, "lse");
+  }
+  for (int i = 0; i < 3; ++i) {
+    if (out.shape[i] > 1 && out.strides[i] == 0) {
+      refuse("out has stride 0 in dimension " + text(i) + " of size " + text(out.shape[i]) +
+             "; its elements must not overlap");
+    }
+    if (outputs.lse && outputs.lse->shape[i] > 1 && outputs.lse->strides[i] == 0) {
+      refuse("lse has stride 0 in dimension " + text(i) + " of size " + text(outputs.lse->shape[i]) +
+             "; its elements must not overlap");
+    }
+  }
+  return buffers;
+}
+
+bool AttentionProblem::hides_some() const {
+  return mask.has_value() || kv_length == 0 ||
+         band.hides_some(static_cast<std::int32_t>(query_length), static_cast<std::int32_t>(kv_length));
+}
+
+kernels::AttentionParams params_of(const AttentionProblem& problem, const AttentionBuffers& buffers) {
+  kernels::AttentionParams p{};
+  p.q = problem.q.data;
+  p.k = problem.k.data;
+  p.v = problem.v.data;
+  p.out = buffers.out.data;
+  p.q_strides = row_strides(problem.q);
+  p.k_strides = row_strides(problem.k);
+  p.v_strides = row_strides(problem.v);
+  p.out_strides = row_strides(buffers.out);
+  if (buffers.lse) {
+    p.lse = static_cast<float*>(buffers.lse->data);
+    p.lse_strides = row_strides(*buffers.lse);
+  }
+  p.mask.kind = kernels::MaskTensorKind::none;
+  if (problem.mask) {
+    const TensorView& view = problem.mask->view;
+    p.mask.data = view.data;
+    p.mask.kind = kind_of(*problem.mask);
+    p.mask.strides = row_strides(view);
+    p.mask.rows = view.strides[2] == 0 ? 1 : core::narrow(view.shape[2], "attention: mask rows");
+    p.mask.columns = view.strides[3] == 0 ? 1 : core::narrow(view.shape[3], "attention: mask columns");
+  }
+  p.band = problem.band;
+  p.batch = core::narrow(problem.batch, "attention: batch");
+  p.query_heads = core::narrow(problem.query_heads, "attention: query heads");
+  p.kv_heads = core::narrow(problem.kv_heads, "attention: KV heads");
+  p.query_length = core::narrow(problem.query_length, "attention: query length");
+  p.kv_length = core::narrow(problem.kv_length, "attention: KV length");
+  p.head_dim = core::narrow(problem.head_dim, "attention: head_dim");
+  p.value_dim = core::narrow(problem.value_dim, "attention: value_dim");
+  p.scale_log2 = problem.scale * 1.4426950408889634f;
+  return p;
+}
+
+}  // namespace flashtile::ops

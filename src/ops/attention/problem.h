@@ -1,0 +1,46 @@
+// A validated attention call: what is computed, without saying how.
+#pragma once
+
+#include <optional>
+
+#include "flashtile/attention.h"
+#include "src/ops/attention/kernel/params.h"
+
+namespace flashtile::ops {
+
+struct AttentionProblem {
+  Device device;
+  int threads = 1;  ///< of the queue that it will run on
+  DType dtype = DType::f32;
+  std::int64_t batch = 0, query_heads = 0, kv_heads = 0, query_length = 0, kv_length = 0, head_dim = 0,
+               value_dim = 0;
+  TensorView q, k, v;  ///< 4 dimensions each, in the order of the public call
+  float scale = 1.0f;
+  kernels::BandMask band{kernels::BandMask::kOpen};
+  std::optional<MaskTensor> mask;  ///< 4 dimensions, (B, Hq, Lq, Lkv), stride 0 where it repeats
+  bool wants_lse = false;
+
+  bool causal() const { return band.offset != kernels::BandMask::kOpen; }
+  /// Nothing to compute: the output has no elements.
+  bool empty() const { return batch == 0 || query_heads == 0 || query_length == 0; }
+  /// Is there a pair of query and key that may be masked? Such a call ends with the exact_rows pass.
+  bool hides_some() const;
+  Dims out_shape() const { return {batch, query_heads, query_length, value_dim}; }
+};
+
+struct AttentionBuffers {
+  TensorView out;
+  std::optional<TensorView> lse;
+};
+
+/// Checks the arguments of a call. Errors: invalid_argument, naming the argument and what was found.
+AttentionProblem validated(const TensorView& q, const TensorView& k, const TensorView& v,
+                           const AttentionOptions& options);
+
+/// Checks the outputs against the problem, and records whether lse is wanted.
+AttentionBuffers validated(AttentionProblem& problem, const AttentionOutputs& outputs);
+
+/// The parameters that kernels take.
+kernels::AttentionParams params_of(const AttentionProblem& problem, const AttentionBuffers& buffers);
+
+}  // namespace flashtile::ops

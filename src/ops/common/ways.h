@@ -1,0 +1,127 @@
+// What every op's table of ways is made of, and how one way is chosen. Called by each op's plan.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "flashtile/error.h"
+#include "flashtile/plan.h"
+
+namespace flashtile::ops {
+
+/// One way to compute an op. Saying no is an answer, not an exception.
+template <class Problem, class Buffers>
+struct Way {
+  std::string_view name;
+  std::string_view about;  ///< one line
+  bool built = true;       ///< false: this build lacks the library, and `declines` says so
+  bool stores_scores = false;
+
+  /// Can it? Empty, or the reason why not. An allow-list: what it does not know it declines.
+  std::string_view (*declines)(const Problem&);
+  /// Should it? Measured; false leaves the problem to a later way.
+  bool (*preferred)(const Problem&);
+  std::size_t (*workspace_bytes)(const Problem&);
+  /// The kernel that runs, for people: "tensor_ops f32 avx512 64x64x64".
+  std::string (*kernel)(const Problem&);
+  void (*run)(const Problem&, const Buffers&, std::span<std::byte> workspace, const Queue&);
+};
+
+/// Helpers for the table's simple columns.
+template <class Problem>
+bool always_preferred(const Problem&) {
+  return true;
+}
+template <class Problem>
+std::size_t no_workspace(const Problem&) {
+  return 0;
+}
+
+template <class Problem, class Buffers>
+const Way<Problem, Buffers>* find_way(std::span<const Way<Problem, Buffers>> ways, std::string_view name) {
+  for (const auto& way : ways) {
+    if (way.name == name) return &way;
+  }
+  return nullptr;
+}
+
+template <class Problem, class Buffers>
+std::vector<WayInfo> infos(std::span<const Way<Problem, Buffers>> ways) {
+  std::vector<WayInfo> result;
+  for (const auto& way : ways) result.push_back({std::string(way.name), way.built, std::string(way.about)});
+  return result;
+}
+
+/// The ways that were not chosen and why: those before the chosen one, or all the others when one was forced.
+template <class Problem, class Buffers>
+std::vector<RefusedWay> refusals(std::span<const Way<Problem, Buffers>> ways, const Problem& problem,
+                                 const Way<Problem, Buffers>* chosen, std::string_view forced) {
+  std::vector<RefusedWay> result;
+  for (const auto& way : ways) {
+    if (&way == chosen) {
+      if (forced.empty()) break;
+      continue;
+    }
+    std::string_view reason = way.declines(problem);
+    if (reason.empty())
+      reason = forced.empty() ? "can, but another way is faster here" : "can, but another way was asked for";
+    result.push_back({std::string(way.name), std::string(reason)});
+  }
+  return result;
+}
+
+/// The forced way, or else the first one that can and should, or else the first one that can. Allocates
+/// nothing. Errors: unsupported with every reason; invalid_argument for a name that no way has.
+template <class Problem, class Buffers>
+const Way<Problem, Buffers>& choose(std::string_view op, std::span<const Way<Problem, Buffers>> ways,
+                                    const Problem& problem, std::string_view forced) {
+  if (!forced.empty()) {
+    const auto* way = find_way(ways, forced);
+    if (way == nullptr) {
+      std::string known;
+      for (const auto& w : ways) known += (known.empty() ? "" : ", ") + std::string(w.name);
+      throw Error(ErrorCode::invalid_argument,
+                  std::string(op) + ": way is \"" + std::string(forced) + "\"; expected one of " + known);
+    }
+    if (const std::string_view reason = way->declines(problem); !reason.empty()) {
+      throw Error(ErrorCode::unsupported, std::string(op) + ": way " + std::string(forced) +
+                                              " cannot run this call: " + std::string(reason));
+    }
+    return *way;
+  }
+  const Way<Problem, Buffers>* able = nullptr;
+  for (const auto& way : ways) {
+    if (!way.declines(problem).empty()) continue;
+    if (way.preferred(problem)) return way;
+    if (able == nullptr) able = &way;
+  }
+  if (able != nullptr) return *able;
+  std::string reasons;
+  for (const RefusedWay& refused : refusals(ways, problem, able, forced)) {
+    reasons += "\n  " + refused.way + ": " + refused.reason;
+  }
+  throw Error(ErrorCode::unsupported,
+              std::string(op) + ": no way can run this call on " + name(problem.device) + ":" + reasons);
+}
+
+/// The chosen way as a Plan.
+template <class Problem, class Buffers>
+Plan plan_of(std::string_view op, std::span<const Way<Problem, Buffers>> ways, const Problem& problem,
+             std::string_view forced) {
+  const auto& way = choose(op, ways, problem, forced);
+  Plan plan;
+  plan.op = op;
+  plan.way = way.name;
+  plan.device = problem.device;
+  plan.kernel = way.kernel(problem);
+  plan.workspace_bytes = way.workspace_bytes(problem);
+  plan.stores_scores = way.stores_scores;
+  plan.refused = refusals(ways, problem, &way, forced);
+  return plan;
+}
+
+}  // namespace flashtile::ops
