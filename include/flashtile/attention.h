@@ -46,8 +46,8 @@ Tensor attention(const TensorView& q, const TensorView& k, const TensorView& v,
 struct AttentionOutputs {
   TensorView out;                    ///< (B, Hq, Lq, Dv), dtype of q, innermost stride 1
   std::optional<TensorView> lse{};   ///< (B, Hq, Lq) f32: natural log of the sum of exp(scores)
-  std::span<std::byte> workspace{};  ///< at least plan().workspace_bytes, 64-byte aligned, on the device; empty
-                                     ///< = the library takes memory for the call when it needs some
+  std::span<std::byte> workspace{};  ///< at least plan_attention_into().workspace_bytes, 64-byte aligned, on
+                                     ///< the device; empty = the library takes memory when it needs some
 };
 
 /// As attention(), into the caller's memory. With a workspace it allocates nothing. Asynchronous on a GPU
@@ -55,9 +55,14 @@ struct AttentionOutputs {
 void attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
                     const TensorView& v, const AttentionOptions& options = {});
 
-/// What attention_into() would do for these arguments; touches no data. Same errors.
+/// What attention() would do for these arguments; touches no data. Same errors.
 Plan plan_attention(const TensorView& q, const TensorView& k, const TensorView& v,
                     const AttentionOptions& options = {});
+
+/// What attention_into() would do: a wanted lse or the layout of out may change the way, and the workspace with
+/// it.
+Plan plan_attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
+                         const TensorView& v, const AttentionOptions& options = {});
 
 /// Every way to compute attention that this version knows, best first.
 std::vector<WayInfo> attention_ways();

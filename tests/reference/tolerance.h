@@ -53,10 +53,13 @@ inline double weight_error(const AttentionCase& a, const AttentionRow& row, cons
   return std::expm1(2.0 * (score + weight) + sums);
 }
 
+/// Below this a weight may be flushed to 0 or lose digits, relative to the largest weight of its row.
+inline double smallest_weight(const Format& type) { return std::fmax(type.tiny(), 0x1p-125); }
+
 /// |o - o64| <= this, for element d of a row.
 inline double out_bound(const AttentionCase& a, const AttentionRow& row, const Format& type, std::int64_t d) {
   const auto column = static_cast<std::size_t>(d);
-  const double sums = weight_error(a, row, type) * row.magnitude[column] + type.tiny() * row.spread[column];
+  const double sums = weight_error(a, row, type) * row.magnitude[column] + smallest_weight(type) * row.spread[column];
   return type.unit() * std::fabs(row.out[column]) + (1.0 + type.unit()) * sums + type.tiny();
 }
 

@@ -115,4 +115,17 @@ Isa best_isa() {
   return isa;
 }
 
+Isa kernel_isa() {
+  constexpr Isa kCompiled[] = {
+#define FLASHTILE_NAME(backend, isa) Isa::isa,
+      FLASHTILE_CPU_BACKENDS(FLASHTILE_NAME)
+#undef FLASHTILE_NAME
+  };
+  Isa best = kCompiled[0];
+  for (const Isa isa : kCompiled) {
+    if (isa <= best_isa()) best = isa;
+  }
+  return best;
+}
+
 }  // namespace flashtile::backend

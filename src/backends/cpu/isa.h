@@ -19,11 +19,24 @@ enum class Isa : int {
 /// "scalar", "avx2", ...: also what FLASHTILE_MAX_ISA accepts.
 std::string_view name(Isa isa) noexcept;
 
+/// Calls X(backend, isa) for each backend that primitives.h names on this architecture, in ascending order: the
+/// library compiles kernels once for each of them.
+#if defined(__x86_64__)
+#define FLASHTILE_CPU_BACKENDS(X) X(cpu_scalar, scalar) X(cpu_avx2, avx2) X(cpu_avx512, avx512)
+#elif defined(__aarch64__)
+#define FLASHTILE_CPU_BACKENDS(X) X(cpu_neon, neon)
+#else
+#define FLASHTILE_CPU_BACKENDS(X) X(cpu_scalar, scalar)
+#endif
+
 /// What the processor and the operating system offer, whatever FLASHTILE_MAX_ISA says.
 Isa hardware_isa() noexcept;
 
 /// The best instruction set that kernels may use: hardware_isa(), capped by FLASHTILE_MAX_ISA, which is read
 /// once. Errors: invalid_argument when the variable is set to something else than a name.
 Isa best_isa();
+
+/// The best instruction set that the shared kernels are compiled for and may use.
+Isa kernel_isa();
 
 }  // namespace flashtile::backend

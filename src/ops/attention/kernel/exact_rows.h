@@ -3,8 +3,7 @@
 //
 // A matrix unit multiplies masked weights of 0 with values that may hold NaN or infinity, and 0 * NaN is NaN.
 // Such a row shows itself by not being finite, and so does a row without a key (0 / 0). Rows that really attend
-// to NaN come out as NaN again. One simdgroup looks at kRowsPerGroup rows; finite rows cost one read of the
-// output.
+// to NaN come out as NaN again. One simdgroup looks at kQ rows; finite rows cost one read of the output.
 #pragma once
 
 #include "src/ops/attention/kernel/scores.h"
@@ -15,15 +14,26 @@ inline namespace FLASHTILE_BACKEND {
 template <class T>
 struct AttentionExactRows {
   using Params = AttentionParams;
-  struct Threadgroup {};
   static constexpr int kSimdgroups = 1;
-  static constexpr int kRowsPerGroup = 16;
+  static constexpr int kQ = 16;      // rows of one threadgroup
+  static constexpr int kKeys = 256;  // scores held at a time
+  static constexpr int kMaxColumns = 256;
 
-  static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup&, GridPosition at) {
+  struct Threadgroup {
+    float scores[kKeys];  // base 2
+    bool seen[kKeys];
+    float sums[kMaxColumns];  // (Dv)
+  };
+
+  static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
+                              GridPosition at) {
     const Head<T> head(p, at.z, at.y);
-    for (int i = 0; i < kRowsPerGroup; ++i) {
-      const int64_t row = at.x * kRowsPerGroup + i;
-      if (row < p.query_length && !is_finite(head.out(row), p.value_dim)) compute_row(p, head, row);
+    for (int i = 0; i < kQ; ++i) {
+      const int64_t row = at.x * kQ + i;
+      if (row >= p.query_length) return;
+      const KeyRange keys = p.band.keys(row, row, p.kv_length);
+      if (keys.end == keys.begin || !is_finite(head.out(row), p.value_dim))
+        compute_row(p, memory, head, keys, row);
     }
   }
 
@@ -35,36 +45,54 @@ struct AttentionExactRows {
     });
   }
 
-  /// softmax over the visible keys by two passes: the maximum, then weights and sums. Each index of the output
-  /// row is computed on its own, so that no arithmetic meets a key that the query does not see.
-  static FT_FUNCTION void compute_row(FT_CONSTANT const Params& p, FT_THREAD const Head<T>& head, int64_t row) {
-    const KeyRange keys = p.band.keys(row, row, p.kv_length);
+  /// softmax over the visible keys in two passes: the maximum; then weights, their sum, and the values' sums.
+  static FT_FUNCTION void compute_row(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
+                                      FT_THREAD const Head<T>& head, FT_THREAD const KeyRange& keys,
+                                      int64_t row) {
     float top = minus_infinity();
     bool any = false;
-    for (int column = keys.begin; column < keys.end; ++column) {
-      if (!sees(head, row, column)) continue;
-      const float score = score_of(p, head, row, column);
-      top = score > top || score != score ? score : top;  // NaN stays
-      any = true;
-      if (top != top) break;
+    for (int column = keys.begin; column < keys.end; column += kKeys) {
+      const int count = load_scores(memory, head, row, column, keys.end);
+      for (int c = 0; c < count; ++c) {
+        if (!memory.seen[c]) continue;
+        const float score = memory.scores[c];
+        top = score > top || score != score ? score : top;  // NaN stays
+        any = true;
+      }
     }
     float sum = any ? 0.0f : 1.0f;
-    for (int column = keys.begin; column < keys.end && any; ++column) {
-      if (sees(head, row, column)) sum += exp2(score_of(p, head, row, column) - top);
+    simd_for_each_index(p.value_dim, [&](int d) { memory.sums[d] = 0.0f; });
+    for (int column = keys.begin; column < keys.end && any; column += kKeys) {
+      const int count = load_scores(memory, head, row, column, keys.end);
+      for (int c = 0; c < count; ++c) {
+        if (!memory.seen[c]) continue;
+        const float weight = exp2(memory.scores[c] - top);
+        sum += weight;
+        const auto values = head.values(column + c);
+        simd_for_each_index(p.value_dim, [&](int d) {
+          memory.sums[d] = fma(weight, static_cast<float>(values(d, 0)), memory.sums[d]);
+        });
+      }
     }
     auto out = head.out(row);
-    simd_for_each_index(p.value_dim, [&](int d) {
-      float value = 0.0f;
-      for (int column = keys.begin; column < keys.end && any; ++column) {
-        if (!sees(head, row, column)) continue;
-        const float weight = exp2(score_of(p, head, row, column) - top);
-        value = fma(weight, static_cast<float>(head.values(column)(d, 0)), value);
-      }
-      out(d, 0) = static_cast<T>(value / sum);
-    });
+    simd_for_each_index(p.value_dim, [&](int d) { out(d, 0) = static_cast<T>(memory.sums[d] / sum); });
     if (p.lse != nullptr) {
       simd_for_each_index(1, [&](int) { head.lse(row) = any ? (top + log2(sum)) * kLn2 : minus_infinity(); });
     }
+  }
+
+  /// Scores of the next keys, each computed on its own and only if the query sees it; returns how many keys
+  /// these are.
+  static FT_FUNCTION int load_scores(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Head<T>& head,
+                                     int64_t row, int column, int end) {
+    const int count = end - column < kKeys ? end - column : kKeys;
+    simdgroup_barrier(mem_flags::mem_threadgroup);  // everybody has read the scores before
+    simd_for_each_index(count, [&](int c) {
+      memory.seen[c] = sees(head, row, column + c);
+      if (memory.seen[c]) memory.scores[c] = score_of(head, row, column + c);
+    });
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    return count;
   }
 
   /// May query `row` attend to key `column`? The band has been applied already.
@@ -86,14 +114,13 @@ struct AttentionExactRows {
     }
   }
 
-  static FT_FUNCTION float score_of(FT_CONSTANT const Params& p, FT_THREAD const Head<T>& head, int64_t row,
-                                    int column) {
+  static FT_FUNCTION float score_of(FT_THREAD const Head<T>& head, int64_t row, int column) {
     const auto q = head.queries(row);
     const auto k = head.keys(column);
     float dot = 0.0f;
-    for (int d = 0; d < p.head_dim; ++d)
+    for (int d = 0; d < head.p.head_dim; ++d)
       dot = fma(static_cast<float>(q(d, 0)), static_cast<float>(k(d, 0)), dot);
-    return fma(bias_of(head, row, column), kLog2E, dot * p.scale_log2);
+    return fma(bias_of(head, row, column), kLog2E, dot * head.p.scale_log2);
   }
 };
 

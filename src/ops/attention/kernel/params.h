@@ -10,6 +10,9 @@
 
 namespace flashtile::kernels {
 
+inline constexpr float kLog2E = 1.4426950408889634f;
+inline constexpr float kLn2 = 0.6931471805599453f;
+
 /// Distance in elements from one batch, head or row to the next; the elements of a row are adjacent.
 struct RowStrides {
   int64_t batch, head, row;
@@ -34,7 +37,9 @@ struct AttentionParams {
   float* lse;  ///< nullptr when not asked for
   RowStrides q_strides, k_strides, v_strides, out_strides, lse_strides;
   MaskTensorParams mask;
-  BandMask band;  ///< causal or none
+  float* scores;          ///< (Lq, Lkv) of one head, for kernels that work on stored scores
+  int64_t scores_stride;  ///< elements from one row of them to the next
+  BandMask band;          ///< causal or none
   int32_t batch, query_heads, kv_heads;
   int32_t query_length, kv_length;
   int32_t head_dim, value_dim;

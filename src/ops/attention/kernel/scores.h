@@ -7,9 +7,6 @@
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 
-inline constexpr float kLog2E = 1.4426950408889634f;
-inline constexpr float kLn2 = 0.6931471805599453f;
-
 FT_FUNCTION float minus_infinity() { return -__builtin_huge_valf(); }
 
 /// Scores in base 2 with the mask tensor's entries: score * scale + bias, or -inf where the entry excludes.

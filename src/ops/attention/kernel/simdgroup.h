@@ -91,7 +91,7 @@ struct AttentionSimdgroup {
     auto out = head.out(row);
     store(o, out);
     if (p.lse != nullptr) {
-      map_elements(softmax.maximum, softmax.sum, [](auto top, auto sum) { return (top + log2(sum)) * kLn2; });
+      softmax.logarithm();
       for_each_element(softmax.maximum, [&](float value, int r) {
         if (row + r < p.query_length) head.lse(row + r) = value;
       });

@@ -1,0 +1,101 @@
+// The softmax pass of unfused attention on a CPU: masks the stored scores of one head row by row and turns them
+// into weights, in place, in the element type of V. Called by the way `unfused`, which runs a matrix product
+// before and after.
+//
+//   for each row: s = masked s;  m = max(s);  s = exp2(s - m);  weights = s / sum(s)
+#pragma once
+
+#include "src/ops/attention/kernel/scores.h"
+
+namespace flashtile::kernels {
+inline namespace FLASHTILE_BACKEND {
+
+template <class T>
+struct AttentionSoftmaxRows {
+  using Params = AttentionParams;
+  struct Threadgroup {};
+  static constexpr int kSimdgroups = 1;
+  static constexpr int kQ = 8;  // rows of one threadgroup
+
+  static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup&, GridPosition at) {
+    for (int64_t row = at.x * kQ; row < p.query_length && row < (at.x + 1) * kQ; ++row) softmax(p, row);
+  }
+
+ private:
+  /// Scores arrive in base 2, already scaled, with room for whole vectors behind each row.
+  static FT_FUNCTION void softmax(FT_CONSTANT const Params& p, int64_t row) {
+    FT_DEVICE float* scores = p.scores + row * p.scores_stride;
+    const int count = p.band.keys(row, row, p.kv_length).end;
+    const int padded = (count + kLanes - 1) / kLanes * kLanes;
+    for (int c = count; c < padded; ++c) scores[c] = minus_infinity();
+    mask(p, row, scores, count);
+
+    floats tops = minus_infinity();
+    for (int c = 0; c < padded; c += kLanes) tops = max(floats::load(scores + c), tops);
+    float top = tops[0];
+    for (int i = 1; i < kLanes; ++i) top = max(tops[i], top);
+
+    floats sums = 0.0f;
+    for (int c = 0; c < padded; c += kLanes) {
+      const floats weight = exp2(floats::load(scores + c) - top);
+      weight.store(scores + c);
+      sums = sums + weight;
+    }
+    float sum = 0.0f;
+    for (int i = 0; i < kLanes; ++i) sum += sums[i];
+
+    const floats inverse = 1.0f / sum;
+    FT_DEVICE T* weights =
+        reinterpret_cast<FT_DEVICE T*>(scores);  // never ahead of the scores still to be read
+    for (int c = 0; c < padded; c += kLanes)
+      primitives::detail::store_lanes<float>(weights + c, floats::load(scores + c) * inverse);
+    for (int c = count; c < p.kv_length; ++c) weights[c] = T(0.0f);
+    if (p.lse != nullptr) p.lse[row * p.lse_strides.row] = (top + log2(sum)) * kLn2;
+  }
+
+  static FT_FUNCTION void mask(FT_CONSTANT const Params& p, int64_t row, FT_DEVICE float* scores, int count) {
+    const Head<T> head(p, 0, 0);
+    switch (p.mask.kind) {
+      case MaskTensorKind::none:
+        return;
+      case MaskTensorKind::boolean_u8:
+        return mask_with(head.template mask<uint8_t>(row, 0), scores, count, [](floats score, floats entry) {
+          return select(score, minus_infinity(), entry == 0.0f);
+        });
+      case MaskTensorKind::additive_f32:
+        return add_bias(head.template mask<float>(row, 0), scores, count);
+      case MaskTensorKind::additive_f16:
+        return add_bias(head.template mask<half>(row, 0), scores, count);
+      case MaskTensorKind::additive_bf16:
+        return add_bias(head.template mask<bfloat>(row, 0), scores, count);
+    }
+  }
+
+  template <class E>
+  static FT_FUNCTION void add_bias(Matrix<const E> entries, FT_DEVICE float* scores, int count) {
+    mask_with(entries, scores, count, [](floats score, floats entry) {
+      return select(fma(entry, kLog2E, score), minus_infinity(), entry == minus_infinity());
+    });
+  }
+
+  /// score <- f(score, entry) for `count` scores of a row and the mask's entries, or the one that repeats.
+  template <class E, class F>
+  static FT_FUNCTION void mask_with(Matrix<const E> entries, FT_DEVICE float* scores, int count, F f) {
+    const bool repeats = entries.get_extent(0) == 1;
+    const floats repeated = static_cast<float>(entries(0, 0));
+    for (int c = 0; c < count; c += kLanes) {
+      const int left = count - c;
+      const floats entry = repeats          ? repeated
+                           : left >= kLanes ? primitives::detail::load_lanes<float>(entries.data() + c)
+                                            : primitives::detail::load_lanes<float>(entries.data() + c, left);
+      const floats result = f(floats::load(scores + c), entry);
+      if (left >= kLanes)
+        result.store(scores + c);
+      else
+        primitives::detail::store_lanes<float>(scores + c, result, left);
+    }
+  }
+};
+
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::kernels

@@ -1,0 +1,45 @@
+// The compiled attention kernels: a small table for each instruction set of the CPU and for CUDA, filled by
+// kernel/instances_*; ways pick from it.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "src/backends/cpu/isa.h"
+#include "src/ops/attention/problem.h"
+
+namespace flashtile::kernels {
+
+/// One kernel text compiled for one element type and for rows of at most `head_dim` elements.
+struct AttentionKernel {
+  const char* text;  ///< "tensor_ops", "simdgroup", "exact_rows", "softmax_rows"
+  DType dtype;
+  int head_dim;                 ///< 0: any
+  int tile_queries, tile_keys;  ///< 0: not tiled
+  std::size_t threadgroup_bytes;
+  void (*launch)(const Queue& queue, const AttentionParams& params);
+};
+
+// Each defined by the translation unit that is compiled for it.
+#define FLASHTILE_DECLARE_KERNELS(backend, isa)         \
+  namespace backend {                                   \
+  std::span<const AttentionKernel> attention_kernels(); \
+  }
+FLASHTILE_CPU_BACKENDS(FLASHTILE_DECLARE_KERNELS)
+#if FLASHTILE_HAS_CUDA
+FLASHTILE_DECLARE_KERNELS(cuda, )
+#endif
+#undef FLASHTILE_DECLARE_KERNELS
+
+}  // namespace flashtile::kernels
+
+namespace flashtile::ops {
+
+/// The smallest instance of a text that fits the problem, on its device; nullptr when none was compiled.
+const kernels::AttentionKernel* find_kernel(std::string_view text, const AttentionProblem& problem);
+
+/// "tensor_ops bf16 avx512 64x64x128".
+std::string describe(const kernels::AttentionKernel& kernel, const AttentionProblem& problem);
+
+}  // namespace flashtile::ops

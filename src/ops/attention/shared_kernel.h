@@ -1,0 +1,29 @@
+// What the ways share whose work is one launch of a compiled kernel text. Called by tensor_ops.cc and
+// simdgroup.cc.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "src/ops/attention/kernels.h"
+
+namespace flashtile::ops {
+
+template <const char* Text>
+std::string_view declines_without_kernel(const AttentionProblem& problem) {
+  if (find_kernel(Text, problem) != nullptr) return {};
+  return "no kernel is compiled for this device, element type and head size";
+}
+
+template <const char* Text>
+std::string describe_kernel(const AttentionProblem& problem) {
+  return describe(*find_kernel(Text, problem), problem);
+}
+
+template <const char* Text>
+void launch_kernel(const AttentionProblem& problem, const AttentionBuffers& buffers, std::span<std::byte>,
+                   const Queue& queue) {
+  find_kernel(Text, problem)->launch(queue, params_of(problem, buffers));
+}
+
+}  // namespace flashtile::ops

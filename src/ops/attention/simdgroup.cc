@@ -1,0 +1,19 @@
+// The way `simdgroup`: our kernel on simdgroup_matrix.
+#include "src/ops/attention/shared_kernel.h"
+#include "src/ops/attention/ways.h"
+
+namespace flashtile::ops {
+
+constexpr char kText[] = "simdgroup";
+
+const AttentionWay kAttentionSimdgroup = {
+    .name = kText,
+    .about = "fused: 8x8 simdgroup matrices, online softmax",
+    .declines = declines_without_kernel<kText>,
+    .preferred = always_preferred<AttentionProblem>,
+    .workspace_bytes = no_workspace<AttentionProblem>,
+    .kernel = describe_kernel<kText>,
+    .run = launch_kernel<kText>,
+};
+
+}  // namespace flashtile::ops

@@ -1,0 +1,19 @@
+// The way `tensor_ops`: our kernel on matmul2d and cooperative tensors.
+#include "src/ops/attention/shared_kernel.h"
+#include "src/ops/attention/ways.h"
+
+namespace flashtile::ops {
+
+constexpr char kText[] = "tensor_ops";
+
+const AttentionWay kAttentionTensorOps = {
+    .name = kText,
+    .about = "fused: matmul2d and cooperative tensors, online softmax",
+    .declines = declines_without_kernel<kText>,
+    .preferred = always_preferred<AttentionProblem>,
+    .workspace_bytes = no_workspace<AttentionProblem>,
+    .kernel = describe_kernel<kText>,
+    .run = launch_kernel<kText>,
+};
+
+}  // namespace flashtile::ops

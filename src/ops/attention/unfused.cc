@@ -1,0 +1,110 @@
+// The way `unfused`: a matrix product, a softmax pass over the stored scores, and another matrix product, head
+// by head. Its workspace holds the whole score matrix of one head.
+#include <span>
+#include <string>
+
+#include "flashtile/gemm.h"
+#include "src/core/checked.h"
+#include "src/ops/attention/kernels.h"
+#include "src/ops/attention/ways.h"
+
+namespace flashtile::ops {
+namespace {
+
+constexpr char kSoftmax[] = "softmax_rows";
+
+/// Elements from one row of scores to the next: whole cache lines, and never a multiple of a page, whose rows
+/// would all fall into the same few sets of a cache.
+std::int64_t score_stride(const AttentionProblem& problem) {
+  const std::int64_t stride = (problem.kv_length + 15) / 16 * 16;
+  return stride % 1024 == 0 ? stride + 16 : stride;
+}
+
+std::string_view declines(const AttentionProblem& problem) {
+  if (find_kernel(kSoftmax, problem) == nullptr)
+    return "no softmax pass is compiled for this device and element type";
+  return {};
+}
+
+std::size_t workspace_bytes(const AttentionProblem& problem) {
+  const std::int64_t scores =
+      core::checked_multiply(problem.query_length, score_stride(problem), "attention: scores of unfused");
+  return static_cast<std::size_t>(
+      core::checked_multiply(scores, sizeof(float), "attention: scores of unfused"));
+}
+
+/// One head's rows as a matrix.
+TensorView matrix_of(const TensorView& view, std::int64_t batch, std::int64_t head) {
+  TensorView matrix = view;
+  const std::int64_t offset = batch * view.strides[0] + head * view.strides[1];
+  matrix.data = static_cast<std::byte*>(view.data) + offset * bits(view.dtype) / 8;
+  matrix.shape = {view.shape[2], view.shape[3]};
+  matrix.strides = {view.strides[2], view.strides[3]};
+  return matrix;
+}
+
+TensorView scores_view(const AttentionProblem& problem, void* data) {
+  return {
+      data, DType::f32, {problem.query_length, problem.kv_length}, {score_stride(problem), 1}, problem.device};
+}
+
+/// The weights lie where the scores were, each row in the first bytes of its row.
+TensorView weights_view(const AttentionProblem& problem, void* data) {
+  TensorView view = scores_view(problem, data);
+  view.dtype = problem.dtype;
+  view.strides[0] *= 32 / bits(problem.dtype);
+  return view;
+}
+
+std::string kernel(const AttentionProblem& problem) {
+  const TensorView scores = scores_view(problem, nullptr);
+  const Plan first = plan_gemm(scores, matrix_of(problem.q, 0, 0), matrix_of(problem.k, 0, 0).permuted({1, 0}));
+  return first.kernel + ", " + describe(*find_kernel(kSoftmax, problem), problem);
+}
+
+void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::span<std::byte> workspace,
+         const Queue& queue) {
+  const kernels::AttentionKernel& softmax = *find_kernel(kSoftmax, problem);
+  kernels::AttentionParams params = params_of(problem, buffers);
+  GemmOptions product;
+  product.queue = queue;
+  const float scale = params.scale_log2;
+  params.scores = reinterpret_cast<float*>(workspace.data());
+  params.scores_stride = score_stride(problem);
+  params.batch = params.query_heads = params.kv_heads = 1;
+  const TensorView scores = scores_view(problem, workspace.data());
+  const TensorView weights = weights_view(problem, workspace.data());
+
+  for (std::int64_t b = 0; b < problem.batch; ++b) {
+    for (std::int64_t h = 0; h < problem.query_heads; ++h) {
+      const std::int64_t kv_head = h / (problem.query_heads / problem.kv_heads);
+      product.alpha = scale;
+      gemm(scores, matrix_of(problem.q, b, h), matrix_of(problem.k, b, kv_head).permuted({1, 0}), product);
+
+      if (problem.mask) params.mask.data = matrix_of(problem.mask->view, b, h).data;
+      if (buffers.lse) {
+        params.lse =
+            static_cast<float*>(buffers.lse->data) + b * buffers.lse->strides[0] + h * buffers.lse->strides[1];
+      }
+      softmax.launch(queue, params);
+
+      product.alpha = 1.0f;
+      gemm(matrix_of(buffers.out, b, h), weights, matrix_of(problem.v, b, kv_head), product);
+    }
+  }
+}
+
+}  // namespace
+
+const AttentionWay kAttentionUnfused = {
+    .name = "unfused",
+    .about = "matrix product, softmax pass, matrix product; stores one head's scores",
+    .stores_scores = true,
+    .declines = declines,
+    .preferred = always_preferred<AttentionProblem>,
+    .workspace_bytes = workspace_bytes,
+    .kernel = kernel,
+    .run = run,
+};
+
+}  // namespace flashtile::ops

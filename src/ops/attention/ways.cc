@@ -1,0 +1,11 @@
+#include "src/ops/attention/ways.h"
+
+namespace flashtile::ops {
+
+std::span<const AttentionWay> attention_way_table() {
+  static const AttentionWay table[] = {kAttentionTensorOps, kAttentionOneDnn, kAttentionSimdgroup,
+                                       kAttentionUnfused};
+  return table;
+}
+
+}  // namespace flashtile::ops

@@ -1,0 +1,61 @@
+// Matrix product on blocks of simdgroup matrices: each simdgroup of a threadgroup computes its own rows of a kM
+// x kN tile of C, and all of them share the tiles of A and B in threadgroup memory.
+//
+//   for each kK of K:  sums += A (kM, kK) B (kK, kN)
+//   C = alpha * sums + beta * C
+#pragma once
+
+#include "src/ops/gemm/kernel/epilogue.h"
+
+namespace flashtile::kernels {
+inline namespace FLASHTILE_BACKEND {
+
+/// TransposeA, TransposeB: the operand's columns are contiguous, not its rows.
+template <class T, bool TransposeA, bool TransposeB, class Tile>
+struct GemmSimdgroup {
+  using Params = GemmParams;
+  static constexpr int kSimdgroups = Tile::kSimdgroups;
+  static constexpr int kM = Tile::kM, kN = Tile::kN, kK = Tile::kK;
+  static constexpr int kRows = kM / kSimdgroups;   // rows of one simdgroup
+  static constexpr int R = kRows / 8, C = kN / 8;  // the same in 8x8 matrices
+  static constexpr int kStep = 16;                 // depth of one product: two matrices
+
+  using Scope = execution_simdgroups<kSimdgroups>;
+
+  struct Threadgroup {
+    row_tile_stages<T, TransposeA ? kK : kM, TransposeA ? kM : kK, 1> a;
+    row_tile_stages<T, TransposeB ? kN : kK, TransposeB ? kK : kN, 1> b;
+  };
+
+  static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
+                              GridPosition at) {
+    const int first_row = static_cast<int>(at.y) * kM, column = static_cast<int>(at.x) * kN;
+    const int my_row = simdgroup_index_in_threadgroup() * kRows;  // in the tile
+    const auto a_matrix = matrix_of(static_cast<FT_DEVICE const T*>(p.a), p.a_stride, TransposeA ? p.m : p.k,
+                                    TransposeA ? p.k : p.m);
+    const auto b_matrix = matrix_of(static_cast<FT_DEVICE const T*>(p.b), p.b_stride, TransposeB ? p.k : p.n,
+                                    TransposeB ? p.n : p.k);
+    simdgroup_matrix_block<float, R, C> sums(0.0f), old;  // (kRows, kN)
+
+    for (int k = 0; k < p.k; k += kK) {
+      auto a_tile = TransposeA ? a_matrix.slice(first_row, k) : a_matrix.slice(k, first_row);
+      auto b_tile = TransposeB ? b_matrix.slice(k, column) : b_matrix.slice(column, k);
+      load_tile_async<Scope>(memory.a, 0, a_tile);
+      load_tile_async<Scope>(memory.b, 0, b_tile);
+      wait_tiles<Scope, 0>();
+      FT_UNROLL for (int d = 0; d < kK; d += kStep) {
+        simdgroup_matrix_block<T, R, 2> a;  // (kRows, kStep)
+        simdgroup_matrix_block<T, 2, C> b;  // (kStep, kN)
+        simdgroup_load(a, row_tile(memory.a, 0), memory.a.kElementsPerRow, matrix_origin{d, my_row},
+                       TransposeA);
+        simdgroup_load(b, row_tile(memory.b, 0), memory.b.kElementsPerRow, matrix_origin{0, d}, TransposeB);
+        simdgroup_multiply_accumulate(sums, a, b, sums);
+      }
+      threadgroup_barrier(mem_flags::mem_threadgroup);  // everybody is done with the tiles
+    }
+    store_floats(p, sums, old, first_row + my_row, column);
+  }
+};
+
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::kernels

@@ -1,0 +1,27 @@
+// Tile sizes of the matrix product kernels, per backend. The only place in kernel code that knows which machine
+// it is for.
+#pragma once
+
+#include "flashtile/primitives.h"
+
+namespace flashtile::kernels {
+inline namespace FLASHTILE_BACKEND {
+
+/// One threadgroup computes Rows x Columns of C, Depth of K at a time.
+template <int Rows, int Columns, int Depth, int Simdgroups>
+struct GemmTile {
+  static constexpr int kM = Rows, kN = Columns, kK = Depth, kSimdgroups = Simdgroups;
+};
+
+#if defined(__CUDACC__)
+struct GemmTensorOpsTile : GemmTile<64, 128, 32, 4> {};
+struct GemmSimdgroupTile : GemmTile<64, 64, 16, 4> {};
+#else
+// 64 rows are four AVX-512 vectors; A's tile, the larger part of what a step reads again and again, takes 32
+// KiB.
+struct GemmTensorOpsTile : GemmTile<64, 128, 128, 1> {};
+struct GemmSimdgroupTile : GemmTile<16, 32, 64, 1> {};
+#endif
+
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::kernels

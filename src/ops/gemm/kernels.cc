@@ -1,0 +1,47 @@
+#include "src/ops/gemm/kernels.h"
+
+namespace flashtile::ops {
+namespace {
+
+std::span<const kernels::GemmKernel> compiled_for(Device device) {
+  switch (device.type) {
+    case DeviceType::cpu:
+#define FLASHTILE_TAKE(backend_name, isa) \
+  if (backend::kernel_isa() == backend::Isa::isa) return kernels::backend_name::gemm_kernels();
+      FLASHTILE_CPU_BACKENDS(FLASHTILE_TAKE)
+#undef FLASHTILE_TAKE
+      return {};
+    case DeviceType::cuda:
+#if FLASHTILE_HAS_CUDA
+      return kernels::cuda::gemm_kernels();
+#else
+      return {};
+#endif
+    case DeviceType::metal:
+      return {};
+  }
+  return {};
+}
+
+}  // namespace
+
+const kernels::GemmKernel* find_kernel(std::string_view text, const GemmProblem& problem) {
+  for (const kernels::GemmKernel& kernel : compiled_for(problem.device)) {
+    if (kernel.text == text && kernel.a_dtype == problem.a_dtype && kernel.b_dtype == problem.b_dtype &&
+        kernel.transpose_a == problem.transpose_a && kernel.transpose_b == problem.transpose_b) {
+      return &kernel;
+    }
+  }
+  return nullptr;
+}
+
+std::string describe(const kernels::GemmKernel& kernel, const GemmProblem& problem) {
+  const std::string target = problem.device.type == DeviceType::cpu
+                                 ? std::string(backend::name(backend::kernel_isa()))
+                                 : name(problem.device);
+  return std::string(kernel.text) + " " + name(kernel.a_dtype) + " x " + name(kernel.b_dtype) + " " + target +
+         " " + std::to_string(kernel.tile_m) + "x" + std::to_string(kernel.tile_n) + "x" +
+         std::to_string(kernel.tile_k);
+}
+
+}  // namespace flashtile::ops

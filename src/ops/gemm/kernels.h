@@ -1,0 +1,45 @@
+// The compiled matrix product kernels: a small table for each instruction set of the CPU and for CUDA, filled
+// by kernel/instances_*; ways pick from it.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "src/backends/cpu/isa.h"
+#include "src/ops/gemm/problem.h"
+
+namespace flashtile::kernels {
+
+/// One kernel text compiled for one pair of element types and one pair of transposes.
+struct GemmKernel {
+  const char* text;  ///< "tensor_ops", "simdgroup"
+  DType a_dtype, b_dtype;
+  bool transpose_a, transpose_b;
+  int tile_m, tile_n, tile_k;
+  std::size_t threadgroup_bytes;
+  void (*launch)(const Queue& queue, const GemmParams& params);
+};
+
+// Each defined by the translation unit that is compiled for it.
+#define FLASHTILE_DECLARE_KERNELS(backend, isa) \
+  namespace backend {                           \
+  std::span<const GemmKernel> gemm_kernels();   \
+  }
+FLASHTILE_CPU_BACKENDS(FLASHTILE_DECLARE_KERNELS)
+#if FLASHTILE_HAS_CUDA
+FLASHTILE_DECLARE_KERNELS(cuda, )
+#endif
+#undef FLASHTILE_DECLARE_KERNELS
+
+}  // namespace flashtile::kernels
+
+namespace flashtile::ops {
+
+/// The instance of a text for the problem, on its device; nullptr when none was compiled.
+const kernels::GemmKernel* find_kernel(std::string_view text, const GemmProblem& problem);
+
+/// "tensor_ops f16 x f16 avx512 64x128x128".
+std::string describe(const kernels::GemmKernel& kernel, const GemmProblem& problem);
+
+}  // namespace flashtile::ops

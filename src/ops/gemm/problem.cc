@@ -1,0 +1,165 @@
+#include "src/ops/gemm/problem.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "flashtile/error.h"
+#include "src/core/checked.h"
+
+namespace flashtile::ops {
+namespace {
+
+constexpr std::int64_t kLongest = std::int64_t{1}
+                                  << 30;  // kernels count rows in 32 bits and look one tile ahead
+
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, "gemm: " + message);
+}
+
+std::string text(std::int64_t value) { return std::to_string(value); }
+
+bool is_float(DType t) { return t == DType::f32 || t == DType::f16 || t == DType::bf16; }
+bool is_byte(DType t) { return t == DType::i8 || t == DType::u8; }
+bool is_nibble(DType t) { return t == DType::int4 || t == DType::uint4; }
+bool is_narrow_float(DType t) { return t == DType::f16 || t == DType::bf16; }
+
+/// The rows of the matmul2d type table.
+bool in_table(DType a, DType b, DType c) {
+  if (c == DType::i32) {
+    if (!is_byte(a)) return false;
+    return b == a || (a == DType::i8 ? b == DType::int4 : b == DType::uint4);
+  }
+  if (!is_float(c)) return false;
+  const bool narrow_a = is_narrow_float(a), narrow_b = is_narrow_float(b);
+  if (narrow_a && narrow_b) return c == DType::f32 || c == a || c == b;
+  if (narrow_a && (is_byte(b) || is_nibble(b))) return c == DType::f32 || c == a;
+  if (is_byte(a) && narrow_b) return c == DType::f32 || c == b;
+  const bool any_f32 = a == DType::f32 || b == DType::f32;
+  return any_f32 && c == DType::f32 && (is_float(a) || is_byte(a)) && (is_float(b) || is_byte(b));
+}
+
+/// A matrix as lines of adjacent elements: its rows, or its columns when it is transposed.
+struct Lines {
+  void* data;
+  std::int64_t stride;
+  bool transposed;
+};
+
+Lines lines_of(const TensorView& view, const char* what) {
+  const auto unit = [&](int i) { return view.shape[i] <= 1 || view.strides[i] == 1; };
+  if (unit(1)) return {view.data, view.shape[0] <= 1 ? view.shape[1] : view.strides[0], false};
+  if (unit(0)) return {view.data, view.shape[1] <= 1 ? view.shape[0] : view.strides[1], true};
+  refuse(std::string(what) + " has strides " + to_string(view.strides) + "; expected 1 in one dimension");
+}
+
+void check(const TensorView& view, const TensorView& c, const char* what, const char* letters) {
+  if (view.rank() != 2 || view.strides.rank() != 2) {
+    refuse(std::string(what) + " has shape " + to_string(view.shape) + "; expected 2 dimensions " + letters);
+  }
+  if (view.device != c.device) {
+    refuse(std::string(what) + " is on " + name(view.device) + ", c is on " + name(c.device) +
+           "; they must match");
+  }
+  for (int i = 0; i < 2; ++i) {
+    if (view.shape[i] < 0 || view.shape[i] > kLongest) {
+      refuse(std::string(what) + " has shape " + to_string(view.shape) + "; each size must be 0 ... 2^30");
+    }
+  }
+  if (element_count(view.shape) == 0) return;
+  if (view.data == nullptr) refuse(std::string(what) + " has no data, but shape " + to_string(view.shape));
+  const int bytes = std::max(bits(view.dtype) / 8, 1);
+  if (reinterpret_cast<std::uintptr_t>(view.data) % static_cast<std::uintptr_t>(bytes) != 0) {
+    refuse(std::string(what) + " has data that is not aligned to its " + name(view.dtype) + " elements");
+  }
+  for (int i = 0; i < 2; ++i) {
+    const std::int64_t reach = core::checked_multiply(view.shape[i] - 1, view.strides[i], "gemm: offset");
+    core::checked_multiply(reach, 2 * bytes, "gemm: offset in bytes");
+  }
+}
+
+kernels::GemmOutput output_of(DType dtype) {
+  switch (dtype) {
+    case DType::f16:
+      return kernels::GemmOutput::f16;
+    case DType::bf16:
+      return kernels::GemmOutput::bf16;
+    case DType::i32:
+      return kernels::GemmOutput::i32;
+    default:
+      return kernels::GemmOutput::f32;
+  }
+}
+
+}  // namespace
+
+GemmProblem validated(const TensorView& c, const TensorView& a, const TensorView& b,
+                      const GemmOptions& options) {
+  check(c, c, "c", "(M, N)");
+  check(a, c, "a", "(M, K)");
+  check(b, c, "b", "(K, N)");
+  if (a.shape[1] != b.shape[0]) {
+    refuse("a has " + text(a.shape[1]) + " columns, b has " + text(b.shape[0]) + " rows; they must match");
+  }
+  if (c.shape[0] != a.shape[0] || c.shape[1] != b.shape[1]) {
+    refuse("c has shape " + to_string(c.shape) +
+           "; expected (M, N) = " + to_string(Dims{a.shape[0], b.shape[1]}));
+  }
+  if (!in_table(a.dtype, b.dtype, c.dtype)) {
+    refuse(std::string("there is no product of ") + name(a.dtype) + " (a) and " + name(b.dtype) + " (b) into " +
+           name(c.dtype) + " (c); expected a row of the matmul2d type table");
+  }
+  if (!std::isfinite(options.alpha))
+    refuse("alpha is " + std::to_string(options.alpha) + "; expected a finite number");
+  if (!std::isfinite(options.beta))
+    refuse("beta is " + std::to_string(options.beta) + "; expected a finite number");
+  if (c.dtype == DType::i32 && (options.alpha != 1.0f || (options.beta != 0.0f && options.beta != 1.0f))) {
+    refuse("an integer product has alpha " + std::to_string(options.alpha) + " and beta " +
+           std::to_string(options.beta) + "; expected alpha 1 and beta 0 or 1");
+  }
+  for (int i = 0; i < 2; ++i) {
+    if (c.shape[i] > 1 && c.strides[i] == 0) {
+      refuse("c has stride 0 in dimension " + text(i) + " of size " + text(c.shape[i]) +
+             "; its elements must not overlap");
+    }
+  }
+  if (options.queue && options.queue->device() != c.device) {
+    refuse("options.queue is one of " + name(options.queue->device()) + ", c is on " + name(c.device) +
+           "; they must match");
+  }
+
+  Lines c_lines = lines_of(c, "c"), a_lines = lines_of(a, "a"), b_lines = lines_of(b, "b");
+  GemmProblem problem;
+  problem.device = c.device;
+  problem.a_dtype = a.dtype;
+  problem.b_dtype = b.dtype;
+  problem.c_dtype = c.dtype;
+  std::int64_t m = c.shape[0], n = c.shape[1];
+  if (c_lines.transposed) {  // C^T = B^T A^T
+    std::swap(m, n);
+    std::swap(a_lines, b_lines);
+    std::swap(problem.a_dtype, problem.b_dtype);
+    a_lines.transposed = !a_lines.transposed;
+    b_lines.transposed = !b_lines.transposed;
+  }
+  problem.transpose_a = a_lines.transposed;
+  problem.transpose_b = b_lines.transposed;
+  problem.params = {
+      .a = a_lines.data,
+      .b = b_lines.data,
+      .c = c_lines.data,
+      .a_stride = a_lines.stride,
+      .b_stride = b_lines.stride,
+      .c_stride = c_lines.stride,
+      .m = core::narrow(m, "gemm: M"),
+      .n = core::narrow(n, "gemm: N"),
+      .k = options.alpha == 0.0f ? 0 : core::narrow(a.shape[1], "gemm: K"),  // as BLAS: A and B are not read
+      .c_type = output_of(c.dtype),
+      .alpha = options.alpha,
+      .beta = options.beta};
+  return problem;
+}
+
+}  // namespace flashtile::ops

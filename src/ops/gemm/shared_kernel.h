@@ -1,0 +1,28 @@
+// What the ways share whose work is one launch of a compiled kernel text. Called by tensor_ops.cc and
+// simdgroup.cc.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "src/ops/gemm/kernels.h"
+
+namespace flashtile::ops {
+
+template <const char* Text>
+std::string_view declines_without_kernel(const GemmProblem& problem) {
+  if (find_kernel(Text, problem) != nullptr) return {};
+  return "no kernel is compiled for this device, these element types and their order";
+}
+
+template <const char* Text>
+std::string describe_kernel(const GemmProblem& problem) {
+  return describe(*find_kernel(Text, problem), problem);
+}
+
+template <const char* Text>
+void launch_kernel(const GemmProblem& problem, const GemmBuffers&, std::span<std::byte>, const Queue& queue) {
+  find_kernel(Text, problem)->launch(queue, problem.params);
+}
+
+}  // namespace flashtile::ops

@@ -1,0 +1,19 @@
+// The way `tensor_ops`: our kernel, one launch.
+#include "src/ops/gemm/shared_kernel.h"
+#include "src/ops/gemm/ways.h"
+
+namespace flashtile::ops {
+
+constexpr char kText[] = "tensor_ops";
+
+const GemmWay kGemmTensorOps = {
+    .name = kText,
+    .about = "tiles by matmul2d; every type of its table",
+    .declines = declines_without_kernel<kText>,
+    .preferred = always_preferred<GemmProblem>,
+    .workspace_bytes = no_workspace<GemmProblem>,
+    .kernel = describe_kernel<kText>,
+    .run = launch_kernel<kText>,
+};
+
+}  // namespace flashtile::ops

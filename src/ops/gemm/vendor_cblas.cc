@@ -1,0 +1,129 @@
+// The way `vendor.cblas`: the system's BLAS, one thread a call, its blocks spread over the queue's threads.
+//
+// OpenBLAS would use threads of its own, which go on spinning after a product and take the processor from the
+// next pass, and it knows neither the queue's thread count nor a caller's executor.
+#include <algorithm>
+#include <string>
+
+#include "flashtile/detail/run_on_cpu.h"
+#include "src/ops/gemm/ways.h"
+
+#if FLASHTILE_HAS_CBLAS
+#include <cblas.h>
+
+#include <mutex>
+
+// OpenBLAS has these; another CBLAS leaves them null.
+#pragma weak openblas_get_num_threads
+#pragma weak openblas_set_num_threads
+extern "C" int openblas_get_num_threads(void);
+extern "C" void openblas_set_num_threads(int);
+#endif
+
+namespace flashtile::ops {
+namespace {
+
+#if FLASHTILE_HAS_CBLAS
+
+/// While one of these lives, OpenBLAS runs each call on the caller's thread; the last one restores what was set
+/// before.
+class OneThreadACall {
+ public:
+  OneThreadACall() {
+    if (openblas_set_num_threads == nullptr || openblas_get_num_threads == nullptr) return;
+    const std::lock_guard lock(mutex);
+    if (users++ > 0) return;
+    before = openblas_get_num_threads();
+    if (before != 1) openblas_set_num_threads(1);
+  }
+  ~OneThreadACall() {
+    if (openblas_set_num_threads == nullptr || openblas_get_num_threads == nullptr) return;
+    const std::lock_guard lock(mutex);
+    if (--users == 0 && before != 1) openblas_set_num_threads(before);
+  }
+  OneThreadACall(const OneThreadACall&) = delete;
+  OneThreadACall& operator=(const OneThreadACall&) = delete;
+
+ private:
+  inline static std::mutex mutex;
+  inline static int users = 0, before = 1;
+};
+
+std::string_view declines(const GemmProblem& problem) {
+  const kernels::GemmParams& p = problem.params;
+  if (problem.device.type != DeviceType::cpu) return "CBLAS runs on the CPU only";
+  if (problem.a_dtype != DType::f32 || problem.b_dtype != DType::f32 || problem.c_dtype != DType::f32) {
+    return "CBLAS multiplies f32 with f32 only";
+  }
+  const std::int64_t a_line = problem.transpose_a ? p.m : p.k, b_line = problem.transpose_b ? p.k : p.n;
+  if (p.a_stride < a_line || p.b_stride < b_line || p.c_stride < p.n) {
+    return "CBLAS needs lines that do not overlap, in ascending order";
+  }
+  if (std::max({p.a_stride, p.b_stride, p.c_stride}) > (std::int64_t{1} << 31) - 1)
+    return "CBLAS counts strides in 32 bits";
+  if (p.k == 0) return "CBLAS may read C where K = 0 and beta = 0";
+  return {};
+}
+
+/// Parts of C, cut along its longer side, that are worth a thread each.
+struct Blocks {
+  const GemmProblem& problem;
+  std::int64_t count;
+
+  explicit Blocks(const GemmProblem& whole) : problem(whole) {
+    constexpr double kWorthAThread = 1e6;  // products: some ten microseconds
+    const double products =
+        static_cast<double>(whole.m()) * static_cast<double>(whole.n()) * static_cast<double>(whole.k());
+    const auto worth = static_cast<std::int64_t>(std::min(products / kWorthAThread, 1e6)) + 1;
+    count = std::min({static_cast<std::int64_t>(whole.threads), worth, std::max(whole.m(), whole.n())});
+  }
+
+  void run(std::int64_t i) const {
+    const kernels::GemmParams& p = problem.params;
+    const bool by_rows = p.m >= p.n;
+    const std::int64_t side = by_rows ? p.m : p.n;
+    const std::int64_t first = side * i / count, size = side * (i + 1) / count - first;
+    const std::int64_t row = by_rows ? first : 0, column = by_rows ? 0 : first;
+    const std::int64_t rows = by_rows ? size : p.m, columns = by_rows ? p.n : size;
+    const float* a = static_cast<const float*>(p.a) + (problem.transpose_a ? row : row * p.a_stride);
+    const float* b = static_cast<const float*>(p.b) + (problem.transpose_b ? column * p.b_stride : column);
+    float* c = static_cast<float*>(p.c) + row * p.c_stride + column;
+    cblas_sgemm(CblasRowMajor, problem.transpose_a ? CblasTrans : CblasNoTrans,
+                problem.transpose_b ? CblasTrans : CblasNoTrans, static_cast<int>(rows),
+                static_cast<int>(columns), p.k, p.alpha, a, static_cast<int>(p.a_stride), b,
+                static_cast<int>(p.b_stride), p.beta, c, static_cast<int>(p.c_stride));
+  }
+};
+
+std::string kernel(const GemmProblem&) { return "cblas_sgemm"; }
+
+void run(const GemmProblem& problem, const GemmBuffers&, std::span<std::byte>, const Queue& queue) {
+  const Blocks blocks(problem);
+  const OneThreadACall limit;
+  detail::run_on_cpu(
+      queue, blocks.count, 0, 1,
+      [](const void* context, std::int64_t i, void*) { static_cast<const Blocks*>(context)->run(i); }, &blocks);
+}
+
+#else
+
+std::string_view declines(const GemmProblem&) { return "this build of flashtile has no CBLAS"; }
+std::string kernel(const GemmProblem&) { return {}; }
+void run(const GemmProblem&, const GemmBuffers&, std::span<std::byte>, const Queue&) {}
+
+#endif
+
+}  // namespace
+
+const GemmWay kGemmCblas = {
+    .name = "vendor.cblas",
+    .about = "the system's BLAS (OpenBLAS); float32",
+    .built = FLASHTILE_HAS_CBLAS != 0,
+    .declines = declines,
+    .preferred = always_preferred<GemmProblem>,
+    .workspace_bytes = no_workspace<GemmProblem>,
+    .kernel = kernel,
+    .run = run,
+};
+
+}  // namespace flashtile::ops

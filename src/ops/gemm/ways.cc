@@ -1,0 +1,10 @@
+#include "src/ops/gemm/ways.h"
+
+namespace flashtile::ops {
+
+std::span<const GemmWay> gemm_way_table() {
+  static const GemmWay table[] = {kGemmCblas, kGemmTensorOps, kGemmSimdgroup};
+  return table;
+}
+
+}  // namespace flashtile::ops

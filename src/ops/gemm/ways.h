@@ -1,0 +1,21 @@
+// The ways to compute a matrix product, best first. A new way is a source file with a `const GemmWay k...` and
+// a line in ways.cc.
+#pragma once
+
+#include <span>
+
+#include "src/ops/common/ways.h"
+#include "src/ops/gemm/problem.h"
+
+namespace flashtile::ops {
+
+using GemmWay = Way<GemmProblem, GemmBuffers>;
+
+/// Best first.
+std::span<const GemmWay> gemm_way_table();
+
+extern const GemmWay kGemmCblas;
+extern const GemmWay kGemmTensorOps;
+extern const GemmWay kGemmSimdgroup;
+
+}  // namespace flashtile::ops
