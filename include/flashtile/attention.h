@@ -55,7 +55,7 @@ struct AttentionOutputs {
 void attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
                     const TensorView& v, const AttentionOptions& options = {});
 
-/// What attention() would do for these arguments; touches no data. Same errors.
+/// What attention() would do for these arguments; data pointers may be null. Same errors.
 Plan plan_attention(const TensorView& q, const TensorView& k, const TensorView& v,
                     const AttentionOptions& options = {});
 

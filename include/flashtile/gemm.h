@@ -33,7 +33,7 @@ struct GemmOptions {
 /// Errors    invalid_argument names the argument; unsupported lists each way and its reason.
 void gemm(const TensorView& c, const TensorView& a, const TensorView& b, const GemmOptions& options = {});
 
-/// What gemm() would do for these arguments; touches no data. Same errors.
+/// What gemm() would do for these arguments; data pointers may be null. Same errors.
 Plan plan_gemm(const TensorView& c, const TensorView& a, const TensorView& b, const GemmOptions& options = {});
 
 /// Every way to compute a matrix product that this version knows, best first.

@@ -52,7 +52,7 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
 
 Tensor attention(const TensorView& q, const TensorView& k, const TensorView& v,
                  const AttentionOptions& options) {
-  ops::AttentionProblem problem = ops::validated(q, k, v, options);
+  ops::AttentionProblem problem = ops::validated(q, k, v, options, ops::Data::needed);
   const Queue queue = ops::queue_of(problem, options);
   problem.threads = queue.threads();
   Tensor out(problem.dtype, problem.out_shape(), problem.device);
@@ -62,8 +62,8 @@ Tensor attention(const TensorView& q, const TensorView& k, const TensorView& v,
 
 void attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
                     const TensorView& v, const AttentionOptions& options) {
-  ops::AttentionProblem problem = ops::validated(q, k, v, options);
-  const ops::AttentionBuffers buffers = ops::validated(problem, outputs);
+  ops::AttentionProblem problem = ops::validated(q, k, v, options, ops::Data::needed);
+  const ops::AttentionBuffers buffers = ops::validated(problem, outputs, ops::Data::needed);
   const Queue queue = ops::queue_of(problem, options);
   problem.threads = queue.threads();
   ops::run(problem, buffers, outputs.workspace, options, queue);
@@ -71,15 +71,15 @@ void attention_into(const AttentionOutputs& outputs, const TensorView& q, const 
 
 Plan plan_attention(const TensorView& q, const TensorView& k, const TensorView& v,
                     const AttentionOptions& options) {
-  ops::AttentionProblem problem = ops::validated(q, k, v, options);
+  ops::AttentionProblem problem = ops::validated(q, k, v, options, ops::Data::ignored);
   problem.threads = ops::queue_of(problem, options).threads();
   return ops::plan_of("attention", ops::attention_way_table(), problem, options.way);
 }
 
 Plan plan_attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
                          const TensorView& v, const AttentionOptions& options) {
-  ops::AttentionProblem problem = ops::validated(q, k, v, options);
-  ops::validated(problem, outputs);
+  ops::AttentionProblem problem = ops::validated(q, k, v, options, ops::Data::ignored);
+  ops::validated(problem, outputs, ops::Data::ignored);
   problem.threads = ops::queue_of(problem, options).threads();
   return ops::plan_of("attention", ops::attention_way_table(), problem, options.way);
 }

@@ -21,8 +21,7 @@ std::span<const kernels::AttentionKernel> compiled_for(Device device) {
 #else
       return {};
 #endif
-    case DeviceType::metal:
-      return {};
+    case DeviceType::metal: return {};
   }
   return {};
 }

@@ -22,9 +22,10 @@ std::string text(std::int64_t value) { return std::to_string(value); }
 
 /// What holds for every tensor of the call: its memory is there, aligned to its elements, and its offsets fit
 /// 64 bits.
-void check_memory(const TensorView& view, const char* what) {
+void check_memory(const TensorView& view, const char* what, Data data) {
   if (element_count(view.shape) == 0) return;
-  if (view.data == nullptr) refuse(std::string(what) + " has no data, but shape " + to_string(view.shape));
+  if (view.data == nullptr && data == Data::needed)
+    refuse(std::string(what) + " has no data, but shape " + to_string(view.shape));
   if (view.strides.rank() != view.rank()) {
     refuse(std::string(what) + " has " + text(view.strides.rank()) + " strides for shape " +
            to_string(view.shape));
@@ -42,11 +43,11 @@ void check_memory(const TensorView& view, const char* what) {
   }
 }
 
-void check_rows(const TensorView& view, const char* what, const char* letters) {
+void check_rows(const TensorView& view, const char* what, const char* letters, Data data) {
   if (view.rank() != 4) {
     refuse(std::string(what) + " has shape " + to_string(view.shape) + "; expected 4 dimensions " + letters);
   }
-  check_memory(view, what);
+  check_memory(view, what, data);
   if (view.shape[3] > 1 && view.strides[3] != 1) {
     refuse(std::string(what) + " has stride " + text(view.strides[3]) + " in its last dimension; expected 1");
   }
@@ -80,7 +81,7 @@ void expect_size(std::int64_t size, std::int64_t low, std::int64_t high, const c
 }
 
 /// The mask as 4 dimensions with stride 0 where it repeats.
-MaskTensor broadcast(const MaskTensor& mask, const AttentionProblem& problem) {
+MaskTensor broadcast(const MaskTensor& mask, const AttentionProblem& problem, Data data) {
   const TensorView& view = mask.view;
   const Dims full{problem.batch, problem.query_heads, problem.query_length, problem.kv_length};
   if (mask.kind == MaskKind::boolean && view.dtype != DType::u8) {
@@ -102,7 +103,7 @@ MaskTensor broadcast(const MaskTensor& mask, const AttentionProblem& problem) {
     refuse("mask has shape " + to_string(view.shape) +
            "; expected one that broadcasts to (B, Hq, Lq, Lkv) = " + to_string(full));
   }
-  check_memory(view, "mask");
+  check_memory(view, "mask", data);
   MaskTensor result = mask;
   result.view.shape = full;
   result.view.strides = {0, 0, 0, 0};
@@ -118,12 +119,9 @@ MaskTensor broadcast(const MaskTensor& mask, const AttentionProblem& problem) {
 kernels::MaskTensorKind kind_of(const MaskTensor& mask) {
   if (mask.kind == MaskKind::boolean) return kernels::MaskTensorKind::boolean_u8;
   switch (mask.view.dtype) {
-    case DType::f16:
-      return kernels::MaskTensorKind::additive_f16;
-    case DType::bf16:
-      return kernels::MaskTensorKind::additive_bf16;
-    default:
-      return kernels::MaskTensorKind::additive_f32;
+    case DType::f16: return kernels::MaskTensorKind::additive_f16;
+    case DType::bf16: return kernels::MaskTensorKind::additive_bf16;
+    default: return kernels::MaskTensorKind::additive_f32;
   }
 }
 
@@ -134,13 +132,13 @@ kernels::RowStrides row_strides(const TensorView& view) {
 }  // namespace
 
 AttentionProblem validated(const TensorView& q, const TensorView& k, const TensorView& v,
-                           const AttentionOptions& options) {
+                           const AttentionOptions& options, Data data) {
   if (q.dtype != DType::f32 && q.dtype != DType::f16 && q.dtype != DType::bf16) {
     refuse(std::string("q has dtype ") + name(q.dtype) + "; expected f32, f16 or bf16");
   }
-  check_rows(q, "q", "(B, Hq, Lq, D)");
-  check_rows(k, "k", "(B, Hkv, Lkv, D)");
-  check_rows(v, "v", "(B, Hkv, Lkv, Dv)");
+  check_rows(q, "q", "(B, Hq, Lq, D)", data);
+  check_rows(k, "k", "(B, Hkv, Lkv, D)", data);
+  check_rows(v, "v", "(B, Hkv, Lkv, Dv)", data);
   expect_like_q(k, q, "k");
   expect_like_q(v, q, "v");
   expect_equal(k.shape[0], q.shape[0], "k", "batch", "q");
@@ -179,7 +177,7 @@ AttentionProblem validated(const TensorView& q, const TensorView& k, const Tenso
     problem.band.offset =
         *options.mask.causal == CausalCorner::top_left ? 0 : problem.kv_length - problem.query_length;
   }
-  if (options.mask.tensor) problem.mask = broadcast(*options.mask.tensor, problem);
+  if (options.mask.tensor) problem.mask = broadcast(*options.mask.tensor, problem, data);
   if (options.queue && options.queue->device() != q.device) {
     refuse("options.queue is one of " + name(options.queue->device()) + ", q is on " + name(q.device) +
            "; they must match");
@@ -187,9 +185,9 @@ AttentionProblem validated(const TensorView& q, const TensorView& k, const Tenso
   return problem;
 }
 
-AttentionBuffers validated(AttentionProblem& problem, const AttentionOutputs& outputs) {
+AttentionBuffers validated(AttentionProblem& problem, const AttentionOutputs& outputs, Data data) {
   const TensorView& out = outputs.out;
-  check_rows(out, "out", "(B, Hq, Lq, Dv)");
+  check_rows(out, "out", "(B, Hq, Lq, Dv)", data);
   if (out.shape != problem.out_shape()) {
     refuse("out has shape " + to_string(out.shape) +
            "; expected (B, Hq, Lq, Dv) = " + to_string(problem.out_shape()));
@@ -206,7 +204,7 @@ AttentionBuffers validated(AttentionProblem& problem, const AttentionOutputs& ou
     if (lse.device != problem.device) {
       refuse("lse is on " + name(lse.device) + ", q is on " + name(problem.device) + "; they must match");
     }
-    check_memory(lse, "lse");
+    check_memory(lse, "lse", data);
   }
   for (int i = 0; i < 3; ++i) {
     if (out.shape[i] > 1 && out.strides[i] == 0) {

@@ -5,6 +5,7 @@
 
 #include "flashtile/attention.h"
 #include "src/ops/attention/kernel/params.h"
+#include "src/ops/common/data.h"
 
 namespace flashtile::ops {
 
@@ -35,10 +36,10 @@ struct AttentionBuffers {
 
 /// Checks the arguments of a call. Errors: invalid_argument, naming the argument and what was found.
 AttentionProblem validated(const TensorView& q, const TensorView& k, const TensorView& v,
-                           const AttentionOptions& options);
+                           const AttentionOptions& options, Data data);
 
 /// Checks the outputs against the problem, and records whether lse is wanted.
-AttentionBuffers validated(AttentionProblem& problem, const AttentionOutputs& outputs);
+AttentionBuffers validated(AttentionProblem& problem, const AttentionOutputs& outputs, Data data);
 
 /// The parameters that kernels take.
 kernels::AttentionParams params_of(const AttentionProblem& problem, const AttentionBuffers& buffers);

@@ -14,7 +14,7 @@ Queue queue_of(const ops::GemmProblem& problem, const GemmOptions& options) {
 }  // namespace
 
 void gemm(const TensorView& c, const TensorView& a, const TensorView& b, const GemmOptions& options) {
-  ops::GemmProblem problem = ops::validated(c, a, b, options);
+  ops::GemmProblem problem = ops::validated(c, a, b, options, ops::Data::needed);
   const Queue queue = queue_of(problem, options);
   problem.threads = queue.threads();
   const ops::GemmWay& way = ops::choose("gemm", ops::gemm_way_table(), problem, options.way);
@@ -22,7 +22,7 @@ void gemm(const TensorView& c, const TensorView& a, const TensorView& b, const G
 }
 
 Plan plan_gemm(const TensorView& c, const TensorView& a, const TensorView& b, const GemmOptions& options) {
-  ops::GemmProblem problem = ops::validated(c, a, b, options);
+  ops::GemmProblem problem = ops::validated(c, a, b, options, ops::Data::ignored);
   problem.threads = queue_of(problem, options).threads();
   return ops::plan_of("gemm", ops::gemm_way_table(), problem, options.way);
 }

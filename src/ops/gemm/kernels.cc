@@ -17,8 +17,7 @@ std::span<const kernels::GemmKernel> compiled_for(Device device) {
 #else
       return {};
 #endif
-    case DeviceType::metal:
-      return {};
+    case DeviceType::metal: return {};
   }
   return {};
 }

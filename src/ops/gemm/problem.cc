@@ -55,7 +55,7 @@ Lines lines_of(const TensorView& view, const char* what) {
   refuse(std::string(what) + " has strides " + to_string(view.strides) + "; expected 1 in one dimension");
 }
 
-void check(const TensorView& view, const TensorView& c, const char* what, const char* letters) {
+void check(const TensorView& view, const TensorView& c, const char* what, const char* letters, Data data) {
   if (view.rank() != 2 || view.strides.rank() != 2) {
     refuse(std::string(what) + " has shape " + to_string(view.shape) + "; expected 2 dimensions " + letters);
   }
@@ -69,7 +69,8 @@ void check(const TensorView& view, const TensorView& c, const char* what, const 
     }
   }
   if (element_count(view.shape) == 0) return;
-  if (view.data == nullptr) refuse(std::string(what) + " has no data, but shape " + to_string(view.shape));
+  if (view.data == nullptr && data == Data::needed)
+    refuse(std::string(what) + " has no data, but shape " + to_string(view.shape));
   const int bytes = std::max(bits(view.dtype) / 8, 1);
   if (reinterpret_cast<std::uintptr_t>(view.data) % static_cast<std::uintptr_t>(bytes) != 0) {
     refuse(std::string(what) + " has data that is not aligned to its " + name(view.dtype) + " elements");
@@ -82,24 +83,20 @@ void check(const TensorView& view, const TensorView& c, const char* what, const 
 
 kernels::GemmOutput output_of(DType dtype) {
   switch (dtype) {
-    case DType::f16:
-      return kernels::GemmOutput::f16;
-    case DType::bf16:
-      return kernels::GemmOutput::bf16;
-    case DType::i32:
-      return kernels::GemmOutput::i32;
-    default:
-      return kernels::GemmOutput::f32;
+    case DType::f16: return kernels::GemmOutput::f16;
+    case DType::bf16: return kernels::GemmOutput::bf16;
+    case DType::i32: return kernels::GemmOutput::i32;
+    default: return kernels::GemmOutput::f32;
   }
 }
 
 }  // namespace
 
-GemmProblem validated(const TensorView& c, const TensorView& a, const TensorView& b,
-                      const GemmOptions& options) {
-  check(c, c, "c", "(M, N)");
-  check(a, c, "a", "(M, K)");
-  check(b, c, "b", "(K, N)");
+GemmProblem validated(const TensorView& c, const TensorView& a, const TensorView& b, const GemmOptions& options,
+                      Data data) {
+  check(c, c, "c", "(M, N)", data);
+  check(a, c, "a", "(M, K)", data);
+  check(b, c, "b", "(K, N)", data);
   if (a.shape[1] != b.shape[0]) {
     refuse("a has " + text(a.shape[1]) + " columns, b has " + text(b.shape[0]) + " rows; they must match");
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "flashtile/gemm.h"
+#include "src/ops/common/data.h"
 #include "src/ops/gemm/kernel/params.h"
 
 namespace flashtile::ops {
@@ -24,7 +25,7 @@ struct GemmProblem {
 struct GemmBuffers {};  ///< everything is in the problem's params
 
 /// Checks the arguments of a call. Errors: invalid_argument, naming the argument and what was found.
-GemmProblem validated(const TensorView& c, const TensorView& a, const TensorView& b,
-                      const GemmOptions& options);
+GemmProblem validated(const TensorView& c, const TensorView& a, const TensorView& b, const GemmOptions& options,
+                      Data data);
 
 }  // namespace flashtile::ops
