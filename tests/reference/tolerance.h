@@ -59,7 +59,8 @@ inline double smallest_weight(const Format& type) { return std::fmax(type.tiny()
 /// |o - o64| <= this, for element d of a row.
 inline double out_bound(const AttentionCase& a, const AttentionRow& row, const Format& type, std::int64_t d) {
   const auto column = static_cast<std::size_t>(d);
-  const double sums = weight_error(a, row, type) * row.magnitude[column] + smallest_weight(type) * row.spread[column];
+  const double sums =
+      weight_error(a, row, type) * row.magnitude[column] + smallest_weight(type) * row.spread[column];
   return type.unit() * std::fabs(row.out[column]) + (1.0 + type.unit()) * sums + type.tiny();
 }
 
@@ -111,9 +112,10 @@ inline AttentionRow plain_attention_row(const AttentionCase& a, std::int64_t b, 
   return row;
 }
 
-/// What rounding the result alone may add to an error, for elements of at most `largest`.
+/// What rounding the result and the documented error of exp2 may add to an error, for elements of at most
+/// `largest`.
 inline double rounding_floor(double largest, const Format& type) {
-  return 2.0 * (type.unit() * largest + type.tiny());
+  return 2.0 * ((type.unit() + kExp2Error) * largest + type.tiny());
 }
 
 }  // namespace flashtile::reference

@@ -11,7 +11,8 @@ namespace flashtile::detail {
 #pragma GCC visibility push(default)  // exported by a shared library
 
 /// Threadgroups of a grid of x * y * z. Errors: unsupported for a queue that is not the CPU's, invalid_argument
-/// for negative sizes and for 2^63 threadgroups or more. Out of line: code of one instruction set throws nothing.
+/// for negative sizes and for 2^63 threadgroups or more. Out of line: code of one instruction set throws
+/// nothing.
 std::int64_t threadgroups_on_cpu(const Queue& queue, std::int64_t x, std::int64_t y, std::int64_t z);
 
 /// Calls body(context, i, memory) for i in [0, count) on the queue's threads, in ascending order of start;

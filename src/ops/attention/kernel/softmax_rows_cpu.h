@@ -56,18 +56,14 @@ struct AttentionSoftmaxRows {
   static FT_FUNCTION void mask(FT_CONSTANT const Params& p, int64_t row, FT_DEVICE float* scores, int count) {
     const Head<T> head(p, 0, 0);
     switch (p.mask.kind) {
-      case MaskTensorKind::none:
-        return;
+      case MaskTensorKind::none: return;
       case MaskTensorKind::boolean_u8:
         return mask_with(head.template mask<uint8_t>(row, 0), scores, count, [](floats score, floats entry) {
           return select(score, minus_infinity(), entry == 0.0f);
         });
-      case MaskTensorKind::additive_f32:
-        return add_bias(head.template mask<float>(row, 0), scores, count);
-      case MaskTensorKind::additive_f16:
-        return add_bias(head.template mask<half>(row, 0), scores, count);
-      case MaskTensorKind::additive_bf16:
-        return add_bias(head.template mask<bfloat>(row, 0), scores, count);
+      case MaskTensorKind::additive_f32: return add_bias(head.template mask<float>(row, 0), scores, count);
+      case MaskTensorKind::additive_f16: return add_bias(head.template mask<half>(row, 0), scores, count);
+      case MaskTensorKind::additive_bf16: return add_bias(head.template mask<bfloat>(row, 0), scores, count);
     }
   }
 

@@ -34,24 +34,21 @@ FT_FUNCTION void store_as(FT_CONSTANT const GemmParams& p, FT_THREAD Tile& sums,
   store(sums, c);
 }
 
-/// Stores a tile of float sums. `old` is room for C's former elements.
+/// Stores a tile of sums, whose type the last argument says. `old` is room for C's former elements; beta of an
+/// integer product is 0 or 1.
 template <class Tile>
-FT_FUNCTION void store_floats(FT_CONSTANT const GemmParams& p, FT_THREAD Tile& sums, FT_THREAD Tile& old,
-                              int row, int column) {
+FT_FUNCTION void store_sums(FT_CONSTANT const GemmParams& p, FT_THREAD Tile& sums, FT_THREAD Tile& old, int row,
+                            int column, float) {
   switch (p.c_type) {
-    case GemmOutput::f16:
-      return store_as<half>(p, sums, old, row, column);
-    case GemmOutput::bf16:
-      return store_as<bfloat>(p, sums, old, row, column);
-    default:
-      return store_as<float>(p, sums, old, row, column);
+    case GemmOutput::f16: return store_as<half>(p, sums, old, row, column);
+    case GemmOutput::bf16: return store_as<bfloat>(p, sums, old, row, column);
+    default: return store_as<float>(p, sums, old, row, column);
   }
 }
 
-/// Stores a tile of integer sums; beta is 0 or 1.
 template <class Tile>
-FT_FUNCTION void store_integers(FT_CONSTANT const GemmParams& p, FT_THREAD Tile& sums, FT_THREAD Tile& old,
-                                int row, int column) {
+FT_FUNCTION void store_sums(FT_CONSTANT const GemmParams& p, FT_THREAD Tile& sums, FT_THREAD Tile& old, int row,
+                            int column, int32_t) {
   auto c = matrix_of(static_cast<FT_DEVICE int32_t*>(p.c), p.c_stride, p.n, p.m).slice(column, row);
   if (p.beta != 0.0f) {
     load(old, c);

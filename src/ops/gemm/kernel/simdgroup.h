@@ -53,7 +53,7 @@ struct GemmSimdgroup {
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);  // everybody is done with the tiles
     }
-    store_floats(p, sums, old, first_row + my_row, column);
+    store_sums(p, sums, old, first_row + my_row, column, 0.0f);
   }
 };
 

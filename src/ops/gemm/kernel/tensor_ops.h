@@ -51,10 +51,7 @@ struct GemmTensorOps {
       product.run(a, b, sums);
       threadgroup_barrier(mem_flags::mem_threadgroup);  // everybody is done with B's tile
     }
-    if constexpr (std::is_same_v<Sum, float>)
-      store_floats(p, sums, old, row, column);
-    else
-      store_integers(p, sums, old, row, column);
+    store_sums(p, sums, old, row, column, Sum(0));
   }
 };
 

@@ -1,0 +1,351 @@
+// One attention call to test: its shape, layout, masks and numbers, the tensors for it, and the oracle's view
+// of them. Used by every test of the attention op.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "flashtile/attention.h"
+#include "flashtile/error.h"
+#include "tests/reference/attention.h"
+#include "tests/reference/tolerance.h"
+
+namespace flashtile::test {
+
+inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
+inline constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+
+/// The same numbers on every machine (Steele, Lea & Flood 2014, splitmix64).
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : state_(seed) {}
+  std::uint64_t next() {
+    std::uint64_t z = state_ += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+  }
+  double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
+  double normal() {
+    return std::sqrt(-2.0 * std::log(1.0 - uniform())) * std::cos(6.283185307179586 * uniform());
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+/// How a (B, H, L, D) tensor lies in memory.
+enum class Layout {
+  bhsd,      ///< packed
+  bshd,      ///< packed as (B, L, H, D)
+  padded,    ///< rows, heads and batches apart, from an odd element on
+  repeated,  ///< one batch and one head, repeated by strides of 0
+  one_row,   ///< one row, repeated by a stride of 0
+  reversed,  ///< the last row first: a negative stride
+};
+
+/// What the inputs hold.
+enum class Fill {
+  normal,
+  uniform,    ///< [0, 1): scores lie close together
+  ties,       ///< every row of K is the same: the mean of V
+  integers,   ///< small integers: scores are exact
+  spread,     ///< scores from -300 to 300: most weights underflow
+  denormal,   ///< the smallest numbers of the type
+  ascending,  ///< each key scores higher than the one before: the running maximum moves in every tile
+};
+
+struct MaskShape {
+  std::int64_t batch, heads, queries, keys;  ///< each 1 or 0 for the full size
+};
+
+enum class MaskFill {
+  random,   ///< a third of the pairs excluded; additive masks also carry biases
+  rows,     ///< every third query sees nothing
+  padding,  ///< the last third of the keys is never seen
+};
+
+struct TestMask {
+  MaskKind kind = MaskKind::boolean;
+  DType dtype = DType::u8;
+  MaskShape shape{0, 0, 0, 0};
+  MaskFill fill = MaskFill::random;
+};
+
+/// What masked places of K and V hold.
+enum class Poison { none, nan, infinity };
+
+struct Case {
+  std::string name;
+  std::int64_t batch = 1, query_heads = 1, kv_heads = 1, query_length = 1, kv_length = 1, head_dim = 64;
+  std::int64_t value_dim = 0;  ///< 0: head_dim
+  std::optional<float> scale{};
+  std::optional<CausalCorner> causal{};
+  std::optional<TestMask> mask{};
+  Layout layout = Layout::bhsd;
+  Fill fill = Fill::normal;
+  Poison poison = Poison::none;
+  bool lse = true;
+
+  std::int64_t values() const { return value_dim == 0 ? head_dim : value_dim; }
+};
+inline void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+
+/// A tensor in some layout, with memory around it.
+struct Stored {
+  std::vector<double> exact;  ///< its elements as doubles, in (B, H, L, D) order, packed
+  Tensor memory;
+  TensorView view;
+};
+
+inline void set(const TensorView& view, std::int64_t offset, double value) {
+  switch (view.dtype) {
+    case DType::f32: static_cast<float*>(view.data)[offset] = static_cast<float>(value); break;
+    case DType::f16: static_cast<half*>(view.data)[offset] = half(static_cast<float>(value)); break;
+    case DType::bf16: static_cast<bfloat*>(view.data)[offset] = bfloat(static_cast<float>(value)); break;
+    case DType::u8: static_cast<std::uint8_t*>(view.data)[offset] = static_cast<std::uint8_t>(value); break;
+    default: FAIL() << "set: " << name(view.dtype);
+  }
+}
+inline double get(const TensorView& view, std::int64_t offset) {
+  switch (view.dtype) {
+    case DType::f32: return static_cast<const float*>(view.data)[offset];
+    case DType::f16: return static_cast<float>(static_cast<const half*>(view.data)[offset]);
+    case DType::bf16: return static_cast<float>(static_cast<const bfloat*>(view.data)[offset]);
+    case DType::u8: return static_cast<const std::uint8_t*>(view.data)[offset];
+    default: return kNaN;
+  }
+}
+
+/// Calls f(offset in the view, index in packed order, b, h, i, d).
+template <class F>
+void for_each(const TensorView& v, F f) {
+  std::int64_t index = 0;
+  for (std::int64_t b = 0; b < v.shape[0]; ++b) {
+    for (std::int64_t h = 0; h < v.shape[1]; ++h) {
+      for (std::int64_t i = 0; i < v.shape[2]; ++i) {
+        for (std::int64_t d = 0; d < v.shape[3]; ++d, ++index) {
+          f(b * v.strides[0] + h * v.strides[1] + i * v.strides[2] + d * v.strides[3], index, b, h, i, d);
+        }
+      }
+    }
+  }
+}
+
+/// Memory for a tensor in a layout, all of it holding `around`.
+inline Stored stored(DType dtype, const Dims& shape, Layout layout, double around) {
+  const std::int64_t b = shape[0], h = shape[1], l = shape[2], d = shape[3];
+  Stored s;
+  Dims strides{h * l * d, l * d, d, 1};
+  std::int64_t first = 0, size = element_count(shape);
+  switch (layout) {
+    case Layout::bhsd: break;
+    case Layout::bshd: strides = {l * h * d, d, h * d, 1}; break;
+    case Layout::padded:
+      strides = {h * (l * (d + 3) + 5) + 7, l * (d + 3) + 5, d + 3, 1};
+      first = 1;
+      size = b * strides[0] + 2;
+      break;
+    case Layout::repeated: strides = {0, 0, d, 1}; break;
+    case Layout::one_row: strides = {h * d, d, 0, 1}; break;
+    case Layout::reversed:
+      strides = {h * l * d, l * d, -d, 1};
+      first = l > 0 ? (l - 1) * d : 0;
+      break;
+  }
+  s.memory = Tensor(dtype, {size > 0 ? size : 1});
+  for (std::int64_t n = 0; n < s.memory.size(); ++n) set(s.memory, n, around);
+  s.view = {static_cast<std::byte*>(s.memory.data()) + first * bits(dtype) / 8, dtype, shape, strides, {}};
+  return s;
+}
+
+/// Reads a stored tensor's elements back, as the oracle sees them.
+inline void read_back(Stored& s) {
+  s.exact.assign(static_cast<std::size_t>(element_count(s.view.shape)), 0.0);
+  for_each(s.view, [&](auto offset, auto index, auto, auto, auto, auto) {
+    s.exact[static_cast<std::size_t>(index)] = get(s.view, offset);
+  });
+}
+
+inline reference::Format format_of(DType dtype) {
+  return dtype == DType::f32   ? reference::kFloat32
+         : dtype == DType::f16 ? reference::kFloat16
+                               : reference::kBfloat16;
+}
+
+/// Everything one call needs, and the oracle's answer to it.
+class Call {
+ public:
+  Call(const Case& test_case, DType type) : c(test_case), dtype(type) {
+    Random random(std::uint64_t{0x5eed} +
+                  static_cast<std::uint64_t>(c.query_length * 131 + c.kv_length * 17 + c.head_dim));
+    const bool kv_repeats = c.layout == Layout::repeated || c.layout == Layout::one_row;
+    q = stored(dtype, {c.batch, c.query_heads, c.query_length, c.head_dim}, c.layout, kNaN);
+    k = stored(dtype, {c.batch, c.kv_heads, c.kv_length, c.head_dim}, c.layout, kNaN);
+    v = stored(dtype, {c.batch, c.kv_heads, c.kv_length, c.values()}, c.layout, kNaN);
+    fill(random);
+    if (c.mask) make_mask(random);
+    if (c.poison != Poison::none && !kv_repeats) poison();
+    for (Stored* s : {&q, &k, &v}) read_back(*s);
+    describe_for_oracle();
+  }
+
+  AttentionOptions options() const {
+    AttentionOptions o;
+    o.scale = c.scale;
+    o.mask.causal = c.causal;
+    if (c.mask) o.mask.tensor = MaskTensor{c.mask->kind, mask.view};
+    return o;
+  }
+
+  std::int64_t rows() const { return c.batch * c.query_heads * c.query_length; }
+  const reference::AttentionRow& expected(std::int64_t row) {
+    if (expected_.empty()) {
+      for_each_row(
+          [&](auto b, auto h, auto i) { expected_.push_back(reference::attention_row(oracle, b, h, i)); });
+    }
+    return expected_[static_cast<std::size_t>(row)];
+  }
+  /// The largest error that a plain program in the same type makes.
+  double plain_error() {
+    if (plain_error_ < 0) {
+      plain_error_ = 0;
+      std::int64_t row = 0;
+      for_each_row([&](auto b, auto h, auto i) {
+        const reference::AttentionRow plain = reference::plain_attention_row(oracle, b, h, i, format_of(dtype));
+        for (std::int64_t d = 0; d < c.values(); ++d) {
+          const auto column = static_cast<std::size_t>(d);
+          const double error = std::fabs(plain.out[column] - expected(row).out[column]);
+          if (std::isfinite(error)) plain_error_ = std::fmax(plain_error_, error);
+        }
+        ++row;
+      });
+    }
+    return plain_error_;
+  }
+
+  const Case c;
+  const DType dtype;
+  Stored q, k, v, mask;
+  reference::AttentionCase oracle;
+
+ private:
+  template <class F>
+  void for_each_row(F f) {
+    for (std::int64_t b = 0; b < c.batch; ++b) {
+      for (std::int64_t h = 0; h < c.query_heads; ++h) {
+        for (std::int64_t i = 0; i < c.query_length; ++i) f(b, h, i);
+      }
+    }
+  }
+
+  void fill(Random& random) {
+    const double smallest = std::ldexp(1.0, dtype == DType::f16 ? -24 : -133);
+    for (Stored* s : {&q, &k, &v}) {
+      for_each(s->view, [&](auto offset, auto, auto, auto, auto i, auto d) {
+        double value = 0;
+        switch (c.fill) {
+          case Fill::normal: value = random.normal(); break;
+          case Fill::uniform: value = random.uniform(); break;
+          case Fill::ties: value = s == &k ? (static_cast<double>(d % 7) - 3) / 4 : random.normal(); break;
+          case Fill::integers:
+            value = static_cast<double>(static_cast<std::int64_t>(random.next() % 5) - 2);
+            break;
+          case Fill::spread:
+            value = s == &v ? random.normal() : d == 0 ? 17.0 * (2 * random.uniform() - 1) : 0.0;
+            break;
+          case Fill::denormal: value = smallest * static_cast<double>(random.next() % 64); break;
+          case Fill::ascending:
+            value = s == &v ? random.normal() : s == &q ? 0.5 : static_cast<double>(i) / 64;
+            break;
+        }
+        set(s->view, offset, value);
+      });
+    }
+  }
+
+  void make_mask(Random& random) {
+    const MaskShape& s = c.mask->shape;
+    const auto size = [](std::int64_t given, std::int64_t full) { return given == 0 ? full : given; };
+    const Dims shape{size(s.batch, c.batch), size(s.heads, c.query_heads), size(s.queries, c.query_length),
+                     size(s.keys, c.kv_length)};
+    const Layout layout = c.layout == Layout::padded ? Layout::padded : Layout::bhsd;
+    mask = stored(c.mask->dtype, shape, layout,
+                  c.mask->kind == MaskKind::boolean ? 255.0 : static_cast<double>(kNaN));
+    const bool boolean = c.mask->kind == MaskKind::boolean;
+    for_each(mask.view, [&](auto offset, auto, auto, auto, auto i, auto j) {
+      bool excluded = false;
+      switch (c.mask->fill) {
+        case MaskFill::random: excluded = random.next() % 3 == 0; break;
+        case MaskFill::rows: excluded = i % 3 == 1; break;
+        case MaskFill::padding: excluded = 3 * j >= 2 * c.kv_length; break;
+      }
+      const double bias = random.normal();
+      set(mask.view, offset,
+          boolean    ? (excluded ? 0.0 : 1.0 + static_cast<double>(random.next() % 255))
+          : excluded ? -static_cast<double>(kInfinity)
+                     : bias);
+    });
+    read_back(mask);
+  }
+
+  /// Puts NaN or infinity where no query, or not every query, may look: the last third of K and V.
+  void poison() {
+    const double bad = c.poison == Poison::nan ? static_cast<double>(kNaN) : static_cast<double>(kInfinity);
+    for (Stored* s : {&k, &v}) {
+      for_each(s->view, [&](auto offset, auto, auto, auto, auto j, auto d) {
+        if (3 * j >= 2 * c.kv_length && (d + j) % 2 == 0) set(s->view, offset, bad);
+      });
+    }
+  }
+
+  void describe_for_oracle() {
+    const auto packed = [](const Stored& s) {
+      const Dims strides = packed_strides(s.view.shape);
+      return reference::Array4{s.exact.data(), {strides[0], strides[1], strides[2], strides[3]}};
+    };
+    oracle.batch = c.batch;
+    oracle.query_heads = c.query_heads;
+    oracle.kv_heads = c.kv_heads;
+    oracle.query_length = c.query_length;
+    oracle.kv_length = c.kv_length;
+    oracle.head_dim = c.head_dim;
+    oracle.value_dim = c.values();
+    oracle.scale = static_cast<double>(
+        c.scale.value_or(static_cast<float>(1.0 / std::sqrt(static_cast<double>(c.head_dim)))));
+    oracle.q = packed(q);
+    oracle.k = packed(k);
+    oracle.v = packed(v);
+    oracle.causal = c.causal.has_value();
+    oracle.diagonal = c.causal == CausalCorner::bottom_right ? c.kv_length - c.query_length : 0;
+    if (c.mask) {
+      reference::Array4 array = packed(mask);
+      for (int i = 0; i < 4; ++i) {
+        if (mask.view.shape[i] == 1) array.strides[static_cast<std::size_t>(i)] = 0;
+      }
+      (c.mask->kind == MaskKind::boolean ? oracle.attend : oracle.bias) = array;
+    }
+  }
+
+  std::vector<reference::AttentionRow> expected_;
+  double plain_error_ = -1;
+};
+
+/// Is `found` what the oracle says, within the bound? NaN and infinity must be there, and nowhere else.
+inline ::testing::AssertionResult within(double found, double expected, double bound) {
+  if (std::isnan(expected)   ? std::isnan(found)
+      : std::isinf(expected) ? found == expected
+                             : std::fabs(found - expected) <= bound) {
+    return ::testing::AssertionSuccess();
+  }
+  return ::testing::AssertionFailure() << found << " is not " << expected << " +- " << bound;
+}
+
+}  // namespace flashtile::test

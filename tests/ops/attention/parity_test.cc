@@ -1,0 +1,341 @@
+// Every way on every device against the oracle, on one table of calls. A new way or device enters by itself; a
+// way that declines must be expected to, below, and is skipped with its own reason.
+#include "tests/ops/attention/cases.h"
+
+#include <cstring>
+#include <map>
+#include <memory>
+#include <tuple>
+
+namespace flashtile::test {
+namespace {
+
+constexpr CausalCorner kTopLeft = CausalCorner::top_left, kBottomRight = CausalCorner::bottom_right;
+
+TestMask boolean(MaskShape shape, MaskFill fill = MaskFill::random) {
+  return {MaskKind::boolean, DType::u8, shape, fill};
+}
+TestMask additive(DType dtype, MaskShape shape, MaskFill fill = MaskFill::random) {
+  return {MaskKind::additive, dtype, shape, fill};
+}
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  // Lengths around tiles of 8, 16, 32, 64 and 128, and Lq > Lkv.
+  for (const auto& [lq, lkv] : std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 1},
+                                                                                  {1, 17},
+                                                                                  {17, 1},
+                                                                                  {7, 9},
+                                                                                  {15, 16},
+                                                                                  {17, 17},
+                                                                                  {31, 33},
+                                                                                  {63, 64},
+                                                                                  {64, 63},
+                                                                                  {65, 65},
+                                                                                  {1, 300},
+                                                                                  {127, 129},
+                                                                                  {129, 128},
+                                                                                  {200, 40}}) {
+    all.push_back({.name = "Lengths_" + std::to_string(lq) + "x" + std::to_string(lkv),
+                   .query_heads = 2,
+                   .kv_heads = 2,
+                   .query_length = lq,
+                   .kv_length = lkv});
+  }
+  for (const std::int64_t d : {1, 8, 32, 40, 64, 72, 80, 96, 128, 160, 192, 256}) {
+    all.push_back({.name = "HeadDim_" + std::to_string(d), .query_length = 33, .kv_length = 70, .head_dim = d});
+  }
+  for (const auto& [d, dv] : std::vector<std::pair<std::int64_t, std::int64_t>>{
+           {64, 32}, {32, 64}, {1, 256}, {256, 1}, {192, 128}, {72, 80}}) {
+    all.push_back({.name = "ValueDim_" + std::to_string(d) + "_" + std::to_string(dv),
+                   .query_length = 20,
+                   .kv_length = 67,
+                   .head_dim = d,
+                   .value_dim = dv});
+  }
+  all.push_back({.name = "Batch",
+                 .batch = 3,
+                 .query_heads = 2,
+                 .kv_heads = 2,
+                 .query_length = 19,
+                 .kv_length = 23,
+                 .head_dim = 16});
+  all.push_back({.name = "GroupedHeads",
+                 .batch = 2,
+                 .query_heads = 6,
+                 .kv_heads = 2,
+                 .query_length = 21,
+                 .kv_length = 35,
+                 .head_dim = 32});
+  all.push_back({.name = "OneKvHead",
+                 .query_heads = 5,
+                 .kv_heads = 1,
+                 .query_length = 9,
+                 .kv_length = 40,
+                 .head_dim = 32});
+  all.push_back({.name = "WithoutLse", .query_length = 40, .kv_length = 40, .lse = false});
+
+  for (const float scale : {0.0f, 1.0f, -0.25f, 0.01f}) {
+    all.push_back({.name = "Scale_" + std::to_string(all.size()),
+                   .query_length = 18,
+                   .kv_length = 75,
+                   .head_dim = 24,
+                   .scale = scale});
+  }
+  for (const auto& [name, layout] :
+       std::vector<std::pair<std::string, Layout>>{{"Bshd", Layout::bshd},
+                                                   {"Padded", Layout::padded},
+                                                   {"Repeated", Layout::repeated},
+                                                   {"OneRow", Layout::one_row},
+                                                   {"Reversed", Layout::reversed}}) {
+    all.push_back({.name = "Layout" + name,
+                   .batch = 2,
+                   .query_heads = 4,
+                   .kv_heads = 2,
+                   .query_length = 30,
+                   .kv_length = 50,
+                   .head_dim = 40,
+                   .layout = layout});
+  }
+  for (const auto& [name, fill] : std::vector<std::pair<std::string, Fill>>{{"Uniform", Fill::uniform},
+                                                                            {"Ties", Fill::ties},
+                                                                            {"Integers", Fill::integers},
+                                                                            {"Spread", Fill::spread},
+                                                                            {"Denormal", Fill::denormal},
+                                                                            {"Ascending", Fill::ascending}}) {
+    all.push_back({.name = "Fill" + name,
+                   .query_length = 40,
+                   .kv_length = 150,
+                   .head_dim = 32,
+                   .scale = fill == Fill::spread ? 1.0f : 0.2f,
+                   .fill = fill});
+  }
+
+  for (const CausalCorner corner : {kTopLeft, kBottomRight}) {
+    const std::string name = corner == kTopLeft ? "CausalTopLeft_" : "CausalBottomRight_";
+    for (const auto& [lq, lkv] : std::vector<std::pair<std::int64_t, std::int64_t>>{
+             {64, 64}, {65, 65}, {130, 130}, {1, 40}, {40, 1}, {30, 100}, {100, 30}, {129, 64}}) {
+      all.push_back({.name = name + std::to_string(lq) + "x" + std::to_string(lkv),
+                     .query_heads = 2,
+                     .query_length = lq,
+                     .kv_length = lkv,
+                     .head_dim = 32,
+                     .causal = corner});
+    }
+    all.push_back({.name = name + "Poison",
+                   .query_heads = 2,
+                   .kv_heads = 2,
+                   .query_length = 70,
+                   .kv_length = 90,
+                   .head_dim = 40,
+                   .causal = corner,
+                   .poison = Poison::nan});
+    all.push_back({.name = name + "Infinities",
+                   .query_length = 70,
+                   .kv_length = 70,
+                   .head_dim = 16,
+                   .causal = corner,
+                   .poison = Poison::infinity});
+  }
+
+  for (const auto& [name, shape] :
+       std::vector<std::pair<std::string, MaskShape>>{{"Full", {0, 0, 0, 0}},
+                                                      {"OverBatch", {1, 0, 0, 0}},
+                                                      {"OverHeads", {0, 1, 0, 0}},
+                                                      {"OverQueries", {0, 0, 1, 0}},
+                                                      {"OverKeys", {0, 0, 0, 1}},
+                                                      {"OneRowForAll", {1, 1, 1, 0}},
+                                                      {"OneColumnForAll", {1, 1, 0, 1}},
+                                                      {"OneEntry", {1, 1, 1, 1}}}) {
+    const Case base{.name = "",
+                    .batch = 2,
+                    .query_heads = 4,
+                    .kv_heads = 2,
+                    .query_length = 37,
+                    .kv_length = 83,
+                    .head_dim = 24};
+    Case c = base;
+    c.name = "BooleanMask" + name;
+    c.mask = boolean(shape);
+    all.push_back(c);
+    c.name = "AdditiveMask" + name;
+    c.mask = additive(DType::f32, shape);
+    all.push_back(c);
+  }
+  const Case masked{.name = "",
+                    .batch = 1,
+                    .query_heads = 2,
+                    .kv_heads = 2,
+                    .query_length = 50,
+                    .kv_length = 110,
+                    .head_dim = 32};
+  const auto add_masked = [&](const std::string& name, const TestMask& mask, auto change) {
+    Case c = masked;
+    c.name = name;
+    c.mask = mask;
+    change(c);
+    all.push_back(c);
+  };
+  const auto nothing = [](Case&) {};
+  add_masked("AdditiveMaskHalf", additive(DType::f16, {0, 0, 0, 0}), nothing);
+  add_masked("AdditiveMaskBfloat", additive(DType::bf16, {1, 1, 0, 0}), nothing);
+  add_masked("MaskedRowsBoolean", boolean({1, 1, 0, 0}, MaskFill::rows), nothing);
+  add_masked("MaskedRowsAdditive", additive(DType::f32, {1, 0, 0, 0}, MaskFill::rows), nothing);
+  add_masked("MaskPadded", boolean({0, 0, 0, 0}), [](Case& c) { c.layout = Layout::padded; });
+  add_masked("MaskNegativeScale", additive(DType::f32, {0, 0, 0, 0}), [](Case& c) { c.scale = -0.3f; });
+  add_masked("MaskAndCausal", boolean({1, 1, 0, 0}), [](Case& c) { c.causal = kBottomRight; });
+  add_masked("BiasAndCausal", additive(DType::f32, {0, 0, 0, 0}), [](Case& c) { c.causal = kTopLeft; });
+  add_masked("PaddingPoisonBoolean", boolean({1, 1, 1, 0}, MaskFill::padding),
+             [](Case& c) { c.poison = Poison::nan; });
+  add_masked("PaddingPoisonAdditive", additive(DType::f32, {1, 1, 1, 0}, MaskFill::padding),
+             [](Case& c) { c.poison = Poison::nan; });
+  add_masked("PaddingInfinities", boolean({1, 1, 1, 0}, MaskFill::padding),
+             [](Case& c) { c.poison = Poison::infinity; });
+  add_masked("PoisonAndMaskedRows", boolean({1, 1, 0, 0}, MaskFill::rows),
+             [](Case& c) { c.poison = Poison::nan; });
+
+  all.push_back(
+      {.name = "NoKeys", .query_heads = 2, .kv_heads = 1, .query_length = 5, .kv_length = 0, .head_dim = 16});
+  all.push_back(
+      {.name = "NoKeysCausal", .query_length = 5, .kv_length = 0, .head_dim = 16, .causal = kBottomRight});
+  all.push_back({.name = "NoQueries", .query_length = 0, .kv_length = 5, .head_dim = 16});
+  all.push_back({.name = "NoBatch", .batch = 0, .query_length = 3, .kv_length = 5, .head_dim = 16});
+  all.push_back(
+      {.name = "NoHeads", .query_heads = 0, .kv_heads = 0, .query_length = 3, .kv_length = 5, .head_dim = 16});
+  return all;
+}
+
+/// May this way decline this call? An allow-list: any other refusal is a failure.
+bool may_decline(const std::string& way, const Call& call, Device device) {
+  if (way == "vendor.onednn")
+    return device.type != DeviceType::cpu || call.c.lse ||
+           call.c.batch * call.c.query_heads * call.c.query_length * call.c.kv_length == 0 || call.c.causal ||
+           call.c.mask || call.c.layout == Layout::reversed || call.c.scale;
+  if (way.rfind("vendor.cudnn", 0) == 0 || way.rfind("flash.", 0) == 0)
+    return true;  // each has tests of its own
+  if (way == "unfused") return device.type != DeviceType::cpu;
+  return false;
+}
+
+std::vector<Device> devices() {
+  std::vector<Device> all;
+  for (const BackendInfo& kind : backends()) {
+    if (!kind.devices.empty()) all.push_back(kind.devices.front().device);
+  }
+  return all;
+}
+
+std::vector<std::string> built_ways() {
+  std::vector<std::string> names;
+  for (const WayInfo& way : attention_ways()) {
+    if (way.built) names.push_back(way.name);
+  }
+  return names;
+}
+
+/// Calls with their oracle's answers, kept for all ways.
+Call& call_of(const Case& c, DType dtype) {
+  static std::map<std::pair<std::string, DType>, std::unique_ptr<Call>> kept;
+  std::unique_ptr<Call>& call = kept[{c.name, dtype}];
+  if (!call) call = std::make_unique<Call>(c, dtype);
+  return *call;
+}
+
+/// Computes the call on a device; on another than the CPU, on dense copies.
+void run_on(Device device, Call& call, AttentionOptions options, const Stored& out, const Tensor& lse) {
+  if (device == Device::cpu()) {
+    AttentionOutputs outputs{.out = out.view};
+    if (call.c.lse) outputs.lse = lse.view();
+    return attention_into(outputs, call.q.view, call.k.view, call.v.view, options);
+  }
+  const Tensor q = copy_to(call.q.view, device), k = copy_to(call.k.view, device),
+               v = copy_to(call.v.view, device);
+  Tensor mask;
+  if (options.mask.tensor) {
+    mask = copy_to(options.mask.tensor->view, device);
+    options.mask.tensor->view = mask;
+  }
+  const Tensor device_out = copy_to(out.view, device), device_lse = copy_to(lse, device);
+  AttentionOutputs outputs{.out = device_out.view()};
+  if (call.c.lse) outputs.lse = device_lse.view();
+  attention_into(outputs, q, k, v, options);
+  Queue::default_for(device).synchronize();
+  const Tensor host_out = copy_to(device_out, Device::cpu()), host_lse = copy_to(device_lse, Device::cpu());
+  for_each(out.view, [&](auto offset, auto index, auto, auto, auto, auto) {
+    set(out.view, offset, get(host_out, index));
+  });
+  std::memcpy(lse.data(), host_lse.data(), lse.size_bytes());
+}
+
+class Parity : public ::testing::TestWithParam<std::tuple<Case, DType, std::string, Device>> {};
+
+TEST_P(Parity, AgreesWithTheOracle) {
+  const auto& [c, dtype, way, device] = GetParam();
+  Call& call = call_of(c, dtype);
+  AttentionOptions options = call.options();
+  options.way = way;
+
+  // The output lies in a layout of its own among canaries; nothing but its elements may change.
+  const Layout out_layout = c.layout == Layout::bhsd   ? Layout::bhsd
+                            : c.layout == Layout::bshd ? Layout::bshd
+                                                       : Layout::padded;
+  constexpr double kCanary = 77.0;
+  Stored out = stored(dtype, {c.batch, c.query_heads, c.query_length, c.values()}, out_layout, kCanary);
+  Tensor lse(DType::f32, {c.batch, c.query_heads, c.query_length});
+  for (std::int64_t i = 0; i < lse.size(); ++i) lse.as<float>()[i] = kNaN;
+  for_each(out.view, [&](auto offset, auto, auto, auto, auto, auto) {
+    set(out.view, offset, static_cast<double>(kNaN));
+  });
+  try {
+    run_on(device, call, options, out, lse);
+  } catch (const Error& e) {
+    ASSERT_EQ(e.code(), ErrorCode::unsupported) << e.what();
+    ASSERT_TRUE(may_decline(way, call, device)) << "unexpected refusal: " << e.what();
+    GTEST_SKIP() << e.what();
+  }
+
+  double worst = 0, largest = 0;
+  for_each(out.view, [&](auto offset, auto index, auto b, auto h, auto i, auto d) {
+    const auto& row = call.expected(index / c.values());
+    const double expected = row.out[static_cast<std::size_t>(d)], found = get(out.view, offset);
+    const double bound = reference::out_bound(call.oracle, row, format_of(dtype), d);
+    EXPECT_TRUE(within(found, expected, bound)) << "at b=" << b << " h=" << h << " i=" << i << " d=" << d;
+    if (row.keys == 0) {
+      EXPECT_EQ(found, 0.0) << "a row without a key";
+    }
+    if (std::isfinite(expected)) {
+      worst = std::fmax(worst, std::fabs(found - expected));
+      largest = std::fmax(largest, std::fabs(expected));
+    }
+  });
+  EXPECT_LE(worst, 2.0 * call.plain_error() + reference::rounding_floor(largest, format_of(dtype)))
+      << "further from the oracle than twice a plain program in the same type";
+  for (std::int64_t r = 0; c.lse && r < call.rows(); ++r) {
+    EXPECT_TRUE(within(static_cast<double>(lse.as<float>()[r]), call.expected(r).lse,
+                       reference::lse_bound(call.oracle, call.expected(r))))
+        << "lse of row " << r;
+  }
+
+  // Whatever is not an element of the output is as it was.
+  for_each(out.view, [&](auto offset, auto, auto, auto, auto, auto) { set(out.view, offset, kCanary); });
+  for (std::int64_t n = 0; n < out.memory.size(); ++n)
+    ASSERT_EQ(get(out.memory, n), kCanary) << "memory around out changed";
+}
+
+std::string test_name(const ::testing::TestParamInfo<Parity::ParamType>& info) {
+  const auto& [c, dtype, way, device] = info.param;
+  std::string text = c.name + "_" + name(dtype) + "_" + way + "_" + name(device);
+  for (char& letter : text) {
+    if (!std::isalnum(static_cast<unsigned char>(letter))) letter = '_';
+  }
+  return text;
+}
+
+INSTANTIATE_TEST_SUITE_P(Attention, Parity,
+                         ::testing::Combine(::testing::ValuesIn(cases()),
+                                            ::testing::Values(DType::f32, DType::f16, DType::bf16),
+                                            ::testing::ValuesIn(built_ways()), ::testing::ValuesIn(devices())),
+                         test_name);
+
+}  // namespace
+}  // namespace flashtile::test
