@@ -11,20 +11,23 @@
 //
 // The words, each documented where it is declared (primitives/cpu/ is the plainest reading):
 //
-//   types        half, bfloat, float, int8_t, uint8_t, int32_t, int4b_format, uint4b_format           dtype.h
-//   tensors      extents, dextents, tensor<T, Extents, tensor_inline>, slice common/tensor.h execution
-//   execution_thread, execution_simdgroup, execution_simdgroups<N>,
+// clang-format off
+//   types        half, bfloat, float, int8_t, uint8_t, int32_t, int4b_format, uint4b_format    dtype.h
+//   tensors      extents, dextents, tensor<T, Extents, tensor_inline>, slice                   common/tensor.h
+//   execution    execution_thread, execution_simdgroup, execution_simdgroups<N>,
 //                simdgroup_index_in_threadgroup(), threadgroup_barrier(), simdgroup_barrier(),
-//                for_each_index(scope, count, f) execution.h
+//                for_each_index(scope, count, f)                                               execution.h
 //   matrices     simdgroup_matrix<T, 8, 8>, simdgroup_matrix_block<T, R, C>, simdgroup_rows<R>,
-//                simdgroup_load, simdgroup_store, simdgroup_multiply(_accumulate), make_filled_...
-//                simdgroup_matrix.h
-//   products     matmul2d_descriptor, matmul2d<descriptor, scope>::run, start, wait_products matmul2d.h tiles
-//   cooperative_tensor: factories on matmul2d, slots, load, store, reduce_rows,
-//                reduce_columns, map_iterator, is_iterator_compatible cooperative_tensor.h
+//                simdgroup_load, simdgroup_store, simdgroup_multiply(_accumulate),
+//                make_filled_simdgroup_matrix, ...                                             simdgroup_matrix.h
+//   products     matmul2d_descriptor, matmul2d<descriptor, scope>::run, start, wait_products   matmul2d.h
+//   tiles        cooperative_tensor: factories on matmul2d, slots, load, store, reduce_rows,
+//                reduce_columns, map_iterator, is_iterator_compatible                          cooperative_tensor.h
 //   ours         map_elements, map_indexed, map_rows on cooperative tensors and matrix blocks;
-//                tile_stages: asynchronous, clipped tile loads into threadgroup memory tile_stages.h
-//   arithmetic   exp2, log2, fma, max, min, select on float and on a backend's vector of lanes         math.h
+//                load_repeated: a mask's rows or columns of 1 spread over a tile;
+//                tile_stages: asynchronous, clipped tile loads into threadgroup memory         tile_stages.h
+//   arithmetic   exp2, log2, fma, max, min, select on float and on a backend's vectors         math.h
+// clang-format on
 #pragma once
 
 #include "flashtile/dtype.h"

@@ -228,11 +228,8 @@ inline matrix<T> matrix_of(const tensor<T, X, D>& t) {
 }
 }  // namespace detail
 
-/// Fills a tile from a tensor, whose element (0, 0) is the tile's; element types are converted.
-///
-/// Elements outside the tensor become 0. Into a destination tile a tensor of rank 1 (columns) or with an extent
-/// of 1 is repeated along what it lacks; an input tile is never filled so, since a ragged last slice of one
-/// column looks the same.
+/// Fills a tile from a tensor, whose element (0, 0) is the tile's; element types are converted. Elements
+/// outside the tensor become 0.
 template <class T, class X, class L, class E, class Y, class D>
 inline void load(cooperative_tensor<T, X, L>& tile, const tensor<E, Y, D>& source) {
   using Tile = cooperative_tensor<T, X, L>;
@@ -242,18 +239,6 @@ inline void load(cooperative_tensor<T, X, L>& tile, const tensor<E, Y, D>& sourc
     static_assert(Y::rank() == 1, "load: a reduction tile is loaded from a tensor of rank 1");
     detail::copy_rows<S, std::remove_cv_t<E>>(tile.data(), 0, all.from(0, tile.first_row()).data, 0, 1,
                                               Tile::kPitch, all.columns - tile.first_row());
-  } else if (Tile::kRole == tile_role::destination && (all.rows == 1 || all.columns == 1)) {
-    const auto rest = all.from(all.rows == 1 ? 0 : tile.first_row(), 0);
-    const bool row_repeats = all.rows == 1, column_repeats = all.columns == 1;
-    const int rows = row_repeats ? Tile::kPitch : rest.rows;
-    detail::copy_columns<S, std::remove_cv_t<E>>(tile.data(), Tile::kPitch, rest.data,
-                                                 row_repeats ? 0 : rest.stride, Tile::kPitch,
-                                                 column_repeats ? 1 : Tile::kColumns, rows, rest.columns);
-    for (int c = 1; c < Tile::kColumns && column_repeats; ++c) {
-      for (int r = 0; r < Tile::kPitch; r += kLanes)
-        detail::lanes<S>::load(tile.data() + r).store(tile.data() + c * Tile::kPitch + r);
-    }
-    tile.written_everywhere();
   } else {
     const auto rest = all.from(tile.first_row(), 0);
     const int local = tile.local_rows();
@@ -265,6 +250,35 @@ inline void load(cooperative_tensor<T, X, L>& tile, const tensor<E, Y, D>& sourc
   }
   if constexpr (!std::is_same_v<T, std::remove_cv_t<E>>)
     detail::round_all<T>(tile.data(), Tile::get_capacity());
+}
+
+namespace detail {
+/// The tile's rows from its first on, where a matrix with one row or one column is repeated along what it
+/// lacks.
+template <class Tile, class E>
+inline void load_repeated(storage_of<Tile>* data, matrix<E> all, int first_row) {
+  using S = storage_of<Tile>;
+  const bool row_repeats = all.rows == 1, column_repeats = all.columns == 1;
+  const auto rest = all.from(row_repeats ? 0 : first_row, 0);
+  const int columns = column_repeats ? 1 : Tile::kColumns;
+  const int valid = rest.columns < columns ? rest.columns : columns;
+  copy_columns<S, std::remove_cv_t<E>>(data, Tile::kPitch, rest.data, row_repeats ? 0 : rest.stride,
+                                       Tile::kPitch, columns, row_repeats ? Tile::kPitch : rest.rows, valid);
+  for (int c = 1; c < Tile::kColumns && column_repeats; ++c) {
+    for (int r = 0; r < Tile::kPitch; r += kLanes) lanes<S>::load(data + r).store(data + c * Tile::kPitch + r);
+  }
+  if constexpr (!std::is_same_v<typename Tile::element_type, std::remove_cv_t<E>>)
+    round_all<typename Tile::element_type>(data, Tile::kColumns * Tile::kPitch);
+}
+}  // namespace detail
+
+/// load, for a mask or a bias: a tensor with an extent of 1 is repeated along it, one of rank 1 (columns) in
+/// every row. Not for slices, whose ragged last row or column would look the same.
+template <class T, class X, class L, class E, class Y, class D>
+inline void load_repeated(cooperative_tensor<T, X, L>& tile, const tensor<E, Y, D>& source) {
+  static_assert(cooperative_tensor<T, X, L>::kRank == 2, "load_repeated: give a tile of rank 2");
+  detail::load_repeated<cooperative_tensor<T, X, L>>(tile.data(), detail::matrix_of(source), tile.first_row());
+  tile.written_everywhere();
 }
 
 /// Writes a tile to a tensor; elements outside the tensor are dropped, types are converted.

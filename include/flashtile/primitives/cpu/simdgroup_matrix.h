@@ -250,6 +250,13 @@ inline void load(simdgroup_matrix_block<T, R, C>& block, const tensor<E, X, D>& 
     detail::round_all<T>(data, Block::kColumns * Block::kPitch);
 }
 
+/// load, for a mask or a bias: a tensor with an extent of 1 is repeated along it.
+template <class T, int R, int C, class E, class X, class D>
+inline void load_repeated(simdgroup_matrix_block<T, R, C>& block, const tensor<E, X, D>& source) {
+  static_assert(X::rank() == 2, "load_repeated: give a tensor of rank 2");
+  detail::load_repeated<simdgroup_matrix_block<T, R, C>>(block.columns_to_fill(), detail::matrix_of(source), 0);
+}
+
 /// Writes a block to a tensor, converting; elements outside the tensor are dropped.
 template <class T, int R, int C, class E, class X, class D>
 inline void store(const simdgroup_matrix_block<T, R, C>& block, const tensor<E, X, D>& destination) {

@@ -14,7 +14,7 @@ template <class E, class Scores, class T>
 FT_FUNCTION void add_bias(FT_THREAD Scores& scores, FT_THREAD Scores& bias, FT_THREAD const Head<T>& head,
                           int64_t row, int column, float scale_log2) {
   auto entries = head.template mask<E>(row, column);
-  load(bias, entries);
+  load_repeated(bias, entries);
   map_elements(scores, bias, [=](auto score, auto entry) {
     return select(fma(entry, kLog2E, score * scale_log2), minus_infinity(), entry == minus_infinity());
   });
@@ -24,7 +24,7 @@ template <class Scores, class T>
 FT_FUNCTION void keep_where_true(FT_THREAD Scores& scores, FT_THREAD Scores& attend,
                                  FT_THREAD const Head<T>& head, int64_t row, int column, float scale_log2) {
   auto entries = head.template mask<uint8_t>(row, column);
-  load(attend, entries);
+  load_repeated(attend, entries);
   map_elements(scores, attend, [=](auto score, auto entry) {
     return select(score * scale_log2, minus_infinity(), entry == 0.0f);
   });
