@@ -1,0 +1,125 @@
+#include "bench/peaks.h"
+
+#include <algorithm>
+#include <barrier>
+#include <chrono>
+#include <cstring>
+#include <limits>
+#include <thread>
+#include <vector>
+
+#include "bench/peaks_cpu.h"
+#include "flashtile/error.h"
+#include "flashtile/gemm.h"
+#include "flashtile/tensor.h"
+
+namespace flashtile::bench {
+namespace {
+
+double seconds_of(const auto& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// The fastest of some times that all threads took together to do work(thread). Many short samples: on a busy
+/// machine one of them is undisturbed.
+double best_seconds(int threads, int samples, const auto& work) {
+  double best = std::numeric_limits<double>::infinity();
+  std::barrier together(threads);
+  const auto one = [&](int thread) {
+    for (int sample = 0; sample < samples; ++sample) {
+      together.arrive_and_wait();
+      const double seconds = seconds_of([&] {
+        work(thread);
+        together.arrive_and_wait();
+      });
+      if (thread == 0) best = std::min(best, seconds);
+    }
+  };
+  std::vector<std::jthread> others;
+  for (int thread = 1; thread < threads; ++thread) others.emplace_back(one, thread);
+  one(0);
+  return best;
+}
+
+/// Operations a second of all threads together.
+double cpu_flops(const RegisterLoop& loop, int threads) {
+  constexpr double kSampleSeconds = 2e-3;
+  std::int64_t iterations = 1000;
+  while (seconds_of([&] { loop.run(iterations); }) < kSampleSeconds) iterations *= 2;
+  const double seconds = best_seconds(threads, 60, [&](int) { loop.run(iterations); });
+  return loop.flops * static_cast<double>(iterations) * threads / seconds;
+}
+
+/// Bytes a second that all threads read together, each its own part of a buffer past the size of the caches.
+double cpu_read_bytes(int threads) {
+  constexpr std::int64_t kBytes = std::int64_t{1} << 28;
+  using Words = std::uint64_t __attribute__((vector_size(64)));
+  const Tensor buffer(DType::u8, {kBytes});
+  const std::int64_t part = kBytes / static_cast<std::int64_t>(sizeof(Words)) / threads;
+  const auto read = [&](int thread) {
+    const Words* words = buffer.as<Words>() + thread * part;
+    Words sums[4] = {};
+    for (std::int64_t i = 0; i + 4 <= part; i += 4) {
+      for (int lane = 0; lane < 4; ++lane) sums[lane] += words[i + lane];
+    }
+    __asm__ volatile("" : : "m"(sums));
+  };
+  std::memset(buffer.data(), 1, kBytes);
+  return static_cast<double>(kBytes) / best_seconds(threads, 6, read);
+}
+
+/// The vendor's matrix product, best of some samples. Integers and 4-bit types count as int8.
+double gpu_flops(const Queue& queue, DType dtype) {
+  constexpr std::int64_t kSize = 8192;
+  const bool integers = bits(dtype) < 16;
+  const DType input = integers ? DType::i8 : dtype;
+  const Tensor a(input, {kSize, kSize}, queue.device()), b(input, {kSize, kSize}, queue.device());
+  const Tensor c(integers ? DType::i32 : dtype, {kSize, kSize}, queue.device());
+  const auto multiply = [&] {
+    gemm(c, a, b, {.alpha = 1, .beta = 0, .way = "vendor.cublas", .queue = queue});
+    queue.synchronize();
+  };
+  multiply();
+  double best = 0;
+  for (int sample = 0; sample < 12; ++sample)
+    best = std::max(best, 2.0 * kSize * kSize * kSize / seconds_of(multiply));
+  return best;
+}
+
+/// Bytes a second that a copy within the device moves: as many read as written.
+double gpu_copy_bytes(const Queue& queue) {
+  constexpr std::int64_t kBytes = std::int64_t{1} << 30;
+  const Tensor buffer(DType::u8, {kBytes}, queue.device());
+  double best = 0;
+  for (int sample = 0; sample < 4; ++sample) {
+    best = std::max(best,
+                    2.0 * static_cast<double>(kBytes) / seconds_of([&] { copy_to(buffer, queue.device()); }));
+  }
+  return best;
+}
+
+std::string architecture_of(Device device) {
+  for (const BackendInfo& backend : backends()) {
+    for (const DeviceInfo& info : backend.devices) {
+      if (info.device == device) return info.architecture;
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+Peaks measure_peaks(const Queue& queue, DType dtype) {
+  if (queue.device().type != DeviceType::cpu) {
+    return {gpu_flops(queue, dtype), std::string("vendor matrix product, ") + name(dtype),
+            gpu_copy_bytes(queue)};
+  }
+  const int threads = queue.threads();
+  const RegisterLoop loop = best_register_loop(dtype, architecture_of(queue.device()));
+  const std::string on = ", " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
+  return {cpu_flops(loop, threads), loop.arithmetic + on, cpu_read_bytes(threads)};
+}
+
+}  // namespace flashtile::bench

@@ -1,0 +1,113 @@
+#include "bench/peaks_cpu.h"
+
+#include <string_view>
+
+namespace flashtile::bench {
+namespace {
+
+using Float4 = float __attribute__((vector_size(16)));
+
+/// The baseline of any target: a multiplication and an addition, fused where the target fuses them. Twelve
+/// independent sums hide the latency of two units.
+void portable(std::int64_t iterations) {
+  Float4 sums[12] = {};
+  Float4 x = {1, 1, 1, 1}, y = {0, 0, 0, 0};
+  __asm__ volatile("" : "+m"(x), "+m"(y));
+  for (std::int64_t i = 0; i < iterations; ++i) {
+#pragma GCC unroll 12
+    for (Float4& sum : sums) sum = sum * x + y;
+  }
+  __asm__ volatile("" : : "m"(sums));
+}
+
+#if defined(__x86_64__)
+
+// Assembler, so that no compiler moves the sums to memory: 12 of them where there are 16 registers, 24 where
+// there are 32. They and the operands hold zeros; the rate of a CPU's units does not depend on values.
+#define FLASHTILE_TIMES_12(I) I(0) I(1) I(2) I(3) I(4) I(5) I(6) I(7) I(8) I(9) I(10) I(11)
+#define FLASHTILE_TIMES_24(I) \
+  FLASHTILE_TIMES_12(I) I(12) I(13) I(14) I(15) I(16) I(17) I(18) I(19) I(20) I(21) I(22) I(23)
+#define FLASHTILE_LOW                                                                                        \
+  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", \
+      "xmm13", "xmm14", "xmm15"
+#define FLASHTILE_ALL \
+  FLASHTILE_LOW, "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm30", "xmm31"
+#define FLASHTILE_LOOP(NAME, TARGET, TIMES, INSTRUCTION, CLOBBERED)                                  \
+  __attribute__((target(TARGET))) void NAME(std::int64_t iterations) {                               \
+    __asm__ volatile("vzeroall" ::: FLASHTILE_LOW);                                                  \
+    for (std::int64_t i = 0; i < iterations; ++i) __asm__ volatile(TIMES(INSTRUCTION)::: CLOBBERED); \
+    __asm__ volatile("vzeroupper" ::: FLASHTILE_LOW);                                                \
+  }
+
+#define FLASHTILE_FMA_YMM(k) "vfmadd231ps %%ymm14, %%ymm15, %%ymm" #k "\n"
+#define FLASHTILE_MADD_YMM(k) "vpmaddwd %%ymm14, %%ymm15, %%ymm13\n vpaddd %%ymm13, %%ymm" #k ", %%ymm" #k "\n"
+#define FLASHTILE_FMA_ZMM(k) "vfmadd231ps %%zmm30, %%zmm31, %%zmm" #k "\n"
+#define FLASHTILE_BF16_ZMM(k) "vdpbf16ps %%zmm30, %%zmm31, %%zmm" #k "\n"
+#define FLASHTILE_VNNI_ZMM(k) "vpdpbusd %%zmm30, %%zmm31, %%zmm" #k "\n"
+
+FLASHTILE_LOOP(avx2_fma, "avx2,fma", FLASHTILE_TIMES_12, FLASHTILE_FMA_YMM, FLASHTILE_LOW)
+FLASHTILE_LOOP(avx2_madd, "avx2", FLASHTILE_TIMES_12, FLASHTILE_MADD_YMM, FLASHTILE_LOW)
+FLASHTILE_LOOP(avx512_fma, "avx512f", FLASHTILE_TIMES_24, FLASHTILE_FMA_ZMM, FLASHTILE_ALL)
+FLASHTILE_LOOP(avx512_bf16, "avx512f,avx512bf16", FLASHTILE_TIMES_24, FLASHTILE_BF16_ZMM, FLASHTILE_ALL)
+FLASHTILE_LOOP(avx512_vnni, "avx512f,avx512vnni", FLASHTILE_TIMES_24, FLASHTILE_VNNI_ZMM, FLASHTILE_ALL)
+
+/// Palette 1: eight tiles of 16 rows of 64 bytes.
+struct alignas(64) TileConfig {
+  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+
+// Four independent sums of 2 x 2 operand tiles. The library has asked for permission to use tiles when it
+// reports "amx".
+#define FLASHTILE_TILE_LOOP(NAME, TARGET, INSTRUCTION)                                                      \
+  __attribute__((target(TARGET))) void NAME(std::int64_t iterations) {                                      \
+    const TileConfig config;                                                                                \
+    __asm__ volatile(                                                                                       \
+        "ldtilecfg %0\n tilezero %%tmm0\n tilezero %%tmm1\n tilezero %%tmm2\n tilezero %%tmm3\n"            \
+        "tilezero %%tmm4\n tilezero %%tmm5\n tilezero %%tmm6\n tilezero %%tmm7\n" ::"m"(config));           \
+    for (std::int64_t i = 0; i < iterations; ++i) {                                                         \
+      __asm__ volatile(INSTRUCTION " %%tmm6, %%tmm4, %%tmm0\n" INSTRUCTION                                  \
+                                   " %%tmm7, %%tmm4, %%tmm1\n" INSTRUCTION                                  \
+                                   " %%tmm6, %%tmm5, %%tmm2\n" INSTRUCTION " %%tmm7, %%tmm5, %%tmm3\n" ::); \
+    }                                                                                                       \
+    __asm__ volatile("tilerelease" ::);                                                                     \
+  }
+FLASHTILE_TILE_LOOP(amx_bf16, "amx-tile,amx-bf16", "tdpbf16ps")
+FLASHTILE_TILE_LOOP(amx_int8, "amx-tile,amx-int8", "tdpbssd")
+
+#endif
+
+}  // namespace
+
+RegisterLoop best_register_loop(DType dtype, [[maybe_unused]] const std::string& architecture) {
+#if defined(__x86_64__)
+  const auto at_least = [&](std::string_view isa) {
+    constexpr std::string_view kAscending[] = {"scalar", "avx2", "avx512", "avx512_bf16", "amx"};
+    int rank = 0, wanted = 0;
+    for (int i = 0; i < 5; ++i) {
+      if (kAscending[i] == architecture) rank = i;
+      if (kAscending[i] == isa) wanted = i;
+    }
+    return rank >= wanted;
+  };
+  constexpr double kTileProducts = 4.0 * 16 * 16 * 16;  // four sums of 16 x 16, 16 lanes of 32 bits deep
+  const bool integers =
+      dtype == DType::i8 || dtype == DType::u8 || dtype == DType::int4 || dtype == DType::uint4;
+  if (integers) {
+    if (at_least("amx")) return {amx_int8, 2 * 4 * kTileProducts, "AMX int8"};
+    if (at_least("avx512") && __builtin_cpu_supports("avx512vnni") != 0)
+      return {avx512_vnni, 2.0 * 64 * 24, "AVX-512 VNNI int8"};
+    if (at_least("avx2")) return {avx2_madd, 2.0 * 16 * 12, "AVX2 multiply-add of 16-bit integers"};
+  }
+  if (dtype == DType::bf16) {
+    if (at_least("amx")) return {amx_bf16, 2 * 2 * kTileProducts, "AMX bf16"};
+    if (at_least("avx512_bf16")) return {avx512_bf16, 2.0 * 32 * 24, "AVX-512 bf16 dot"};
+  }
+  if (at_least("avx512")) return {avx512_fma, 2.0 * 16 * 24, "AVX-512 FMA, float32"};
+  if (at_least("avx2")) return {avx2_fma, 2.0 * 8 * 12, "AVX2 FMA, float32"};
+#endif
+  return {portable, 2.0 * 4 * 12, "128-bit multiply and add, float32"};
+}
+
+}  // namespace flashtile::bench

@@ -1,0 +1,22 @@
+// Loops that do nothing but multiply-adds in registers, one for each kind of CPU arithmetic. Called by
+// peaks.cc.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "flashtile/dtype.h"
+
+namespace flashtile::bench {
+
+struct RegisterLoop {
+  void (*run)(std::int64_t iterations);
+  double flops;            ///< operations of one iteration
+  std::string arithmetic;  ///< "AVX-512 FMA, float32"
+};
+
+/// The fastest arithmetic for products of `dtype` with float32 or int32 sums on this CPU, up to the instruction
+/// set that DeviceInfo::architecture names.
+RegisterLoop best_register_loop(DType dtype, const std::string& architecture);
+
+}  // namespace flashtile::bench

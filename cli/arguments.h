@@ -1,0 +1,72 @@
+// The command line's arguments as a struct. Called by main.cc and the fuzzer; reads no file and prints nothing.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "flashtile/device.h"
+#include "flashtile/dtype.h"
+#include "flashtile/mask.h"
+
+namespace flashtile::cli {
+
+enum class Command { info, run, check, bench, explain };
+enum class Op { attention, gemm };
+enum class Layout { bhsd, bshd };
+enum class Color { automatic, always, never };
+
+/// Exit codes, as `flashtile --help` lists them.
+enum ExitCode : int { kDone = 0, kCheckFailed = 1, kUsage = 2, kUnsupported = 3, kBadFile = 4, kInternal = 5 };
+
+struct Options {
+  Command command = Command::info;
+  Op op = Op::attention;
+
+  // Where the inputs come from: one file, one file each, or random numbers of these shapes.
+  std::string file;
+  std::string q, k, v, a, b;
+  std::vector<std::vector<std::int64_t>> shapes;
+  std::uint64_t seed = 0;
+
+  std::optional<DType> dtype;
+  Layout layout = Layout::bhsd;
+  std::optional<CausalCorner> causal;
+  std::string mask;  ///< a file, or "boolean" or "additive" for a random one
+  std::optional<float> scale;
+
+  std::vector<std::string> ways;  ///< names, or one of "auto" and "all"
+  Device device;
+  int threads = 0;
+
+  std::string out, lse;   ///< files to write
+  std::int64_t rows = 0;  ///< rows to compare with the oracle; 0 = the command's own choice, -1 = all
+  double seconds = 0;     ///< to measure each way for
+
+  bool json = false;
+  bool quiet = false;
+  Color color = Color::automatic;
+};
+
+/// What to print and how to exit instead of working: after --help, --version, or a mistake.
+struct Exit {
+  int code = kDone;
+  std::string out, error;
+};
+
+/// Parses the arguments after the program's name.
+std::variant<Options, Exit> parse_arguments(const std::vector<std::string>& arguments);
+
+/// "B,Hq,Hkv,Lq,Lkv,D[,Dv]" for attention, "M,N,K" for gemm; attention's come back as seven numbers. Errors:
+/// invalid_argument.
+std::vector<std::int64_t> parse_shape(const std::string& text, Op op);
+
+/// The command line that repeats one case by one way.
+std::string command_line(const Options& options, const std::vector<std::int64_t>& shape,
+                         const std::string& way);
+
+const char* name(Op op);
+
+}  // namespace flashtile::cli

@@ -1,0 +1,274 @@
+// An attention problem as a job.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "cli/inputs.h"
+#include "cli/job.h"
+#include "flashtile/attention.h"
+#include "flashtile/error.h"
+#include "src/io/tensor_file.h"
+#include "tests/reference/attention.h"
+#include "tests/reference/tolerance.h"
+
+namespace flashtile::cli {
+namespace {
+
+/// A tensor of the layout's order, or of fewer dimensions with leading ones left out, as (B, H, S, D).
+TensorView bhsd_view(TensorView view, Layout layout, const std::string& name) {
+  const int least = layout == Layout::bhsd ? 2 : 3;
+  if (view.rank() < least || view.rank() > 4) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("attention: {} has shape {}; {} to 4 dimensions are expected", name,
+                            to_string(view.shape), least));
+  }
+  std::vector<std::int64_t> shape(static_cast<std::size_t>(4 - view.rank()), 1), strides(shape.size(), 0);
+  shape.insert(shape.end(), view.shape.begin(), view.shape.end());
+  strides.insert(strides.end(), view.strides.begin(), view.strides.end());
+  view.shape = Dims(std::span<const std::int64_t>(shape));
+  view.strides = Dims(std::span<const std::int64_t>(strides));
+  return layout == Layout::bhsd ? view : view.permuted({0, 2, 1, 3});
+}
+
+Dims in_layout(Layout layout, std::int64_t batch, std::int64_t heads, std::int64_t length, std::int64_t dim) {
+  return layout == Layout::bhsd ? Dims{batch, heads, length, dim} : Dims{batch, length, heads, dim};
+}
+
+/// The strides of a float64 copy as the oracle takes them: right-aligned, 0 where a size of 1 repeats.
+reference::Array4 oracle_array(const TensorView& view) {
+  reference::Array4 array{static_cast<const double*>(view.data), {}};
+  for (int i = 0; i < view.rank(); ++i) {
+    array.strides[static_cast<std::size_t>(4 - view.rank() + i)] = view.shape[i] == 1 ? 0 : view.strides[i];
+  }
+  return array;
+}
+
+reference::Format format_of(DType dtype) {
+  return dtype == DType::f32   ? reference::kFloat32
+         : dtype == DType::f16 ? reference::kFloat16
+                               : reference::kBfloat16;
+}
+
+class AttentionJob final : public Job {
+ public:
+  AttentionJob(const Options& options, const std::vector<std::int64_t>& shape, Values values);
+
+  std::vector<WayInfo> ways() const override { return attention_ways(); }
+  Plan plan(const std::string& way) const override {
+    return plan_attention_into(outputs(lse_of(way)), q(), k(), v(), with_way(way));
+  }
+  std::function<void()> prepare(const std::string& way) override;
+  Verdict verify(std::int64_t rows) override;
+  void write_results() override;
+  bench::Work work() const override { return bench::attention_work(sizes_, host_mask(), q_.host.dtype()); }
+  DType dtype() const override { return q_.host.dtype(); }
+  Json describe() const override;
+  const std::vector<std::int64_t>& shape() const override { return shape_; }
+
+ private:
+  TensorView view(const Tensor& tensor, const char* name) const {
+    return bhsd_view(tensor, options_.layout, name);
+  }
+  TensorView q() const { return view(q_.device, "q"); }
+  TensorView k() const { return view(k_.device, "k"); }
+  TensorView v() const { return view(v_.device, "v"); }
+  Mask mask_over(const Tensor& tensor) const;
+  Mask host_mask() const { return mask_over(mask_.host); }
+  AttentionOptions with_way(const std::string& way) const;
+  bool lse_of(const std::string& way) const;
+  AttentionOutputs outputs(bool with_lse) const;
+  reference::AttentionCase oracle_case() const;
+
+  Options options_;
+  std::vector<std::int64_t> shape_;
+  bench::AttentionSizes sizes_{};
+  Input q_, k_, v_, mask_;
+  MaskKind mask_kind_ = MaskKind::boolean;
+  Tensor out_, lse_;
+  bool lse_computed_ = false;  // by the way that was prepared last
+};
+
+AttentionJob::AttentionJob(const Options& options, const std::vector<std::int64_t>& shape, Values values)
+    : Job(queue_of(options)), options_(options) {
+  std::vector<Tensor> inputs;
+  if (!shape.empty()) {
+    const DType dtype = options.dtype.value_or(DType::f32);
+    const Dims shapes[] = {in_layout(options.layout, shape[0], shape[1], shape[3], shape[5]),
+                           in_layout(options.layout, shape[0], shape[2], shape[4], shape[5]),
+                           in_layout(options.layout, shape[0], shape[2], shape[4], shape[6])};
+    for (std::uint64_t stream = 0; stream < 3; ++stream) {
+      inputs.push_back(values == Values::needed ? random_tensor(dtype, shapes[stream], options.seed, stream)
+                                                : Tensor(dtype, shapes[stream]));
+    }
+  } else {
+    inputs = read_inputs(options, {"q", "k", "v"}, {options.q, options.k, options.v});
+  }
+  q_ = on_device(inputs[0], options.device);
+  k_ = on_device(inputs[1], options.device);
+  v_ = on_device(inputs[2], options.device);
+  const TensorView query = q(), key = k(), value = v();
+  sizes_ = {query.shape[0], query.shape[1], key.shape[1],  query.shape[2],
+            key.shape[2],   query.shape[3], value.shape[3]};
+  shape_ = {sizes_.batch,     sizes_.query_heads, sizes_.kv_heads, sizes_.query_length,
+            sizes_.kv_length, sizes_.head_dim,    sizes_.value_dim};
+
+  if (options.mask == "boolean" || options.mask == "additive") {
+    mask_kind_ = options.mask == "boolean" ? MaskKind::boolean : MaskKind::additive;
+    mask_ = on_device(
+        random_mask(mask_kind_, query.dtype, {1, 1, sizes_.query_length, sizes_.kv_length}, options.seed, 3),
+        options.device);
+  } else if (!options.mask.empty()) {
+    const Tensor mask = read_tensor(options.mask, "mask", false);
+    mask_kind_ = mask.dtype() == DType::u8 ? MaskKind::boolean : MaskKind::additive;
+    mask_ = on_device(mask, options.device);
+  }
+  out_ =
+      Tensor(query.dtype,
+             in_layout(options.layout, sizes_.batch, sizes_.query_heads, sizes_.query_length, sizes_.value_dim),
+             options.device);
+  lse_ = Tensor(DType::f32, {sizes_.batch, sizes_.query_heads, sizes_.query_length}, options.device);
+  // Mistakes in the inputs come out here, before anything is counted or computed from them.
+  try {
+    plan_attention(q(), k(), v(), with_way(""));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::unsupported) throw;
+  }
+}
+
+Mask AttentionJob::mask_over(const Tensor& tensor) const {
+  Mask mask{.causal = options_.causal, .tensor = {}};
+  if (!options_.mask.empty()) mask.tensor = MaskTensor{mask_kind_, tensor};
+  return mask;
+}
+
+AttentionOptions AttentionJob::with_way(const std::string& way) const {
+  return {.scale = options_.scale, .mask = mask_over(mask_.device), .way = way, .queue = queue()};
+}
+
+/// check compares lse too and run may write it; a way that cannot give it is checked without, and not written
+/// without.
+bool AttentionJob::lse_of(const std::string& way) const {
+  if (!options_.lse.empty()) return true;
+  if (options_.command != Command::check) return false;
+  try {
+    plan_attention_into(outputs(true), q(), k(), v(), with_way(way));
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+AttentionOutputs AttentionJob::outputs(bool with_lse) const {
+  AttentionOutputs outputs{.out = view(out_, "out"), .lse = {}, .workspace = {}};
+  if (with_lse) outputs.lse = lse_.view();
+  return outputs;
+}
+
+std::function<void()> AttentionJob::prepare(const std::string& way) {
+  out_ = not_written(out_.dtype(), out_.shape(), options_.device);
+  lse_ = not_written(lse_.dtype(), lse_.shape(), options_.device);
+  lse_computed_ = lse_of(way);
+  const Plan chosen = plan(way);
+  const Tensor workspace(DType::u8, {static_cast<std::int64_t>(chosen.workspace_bytes)}, options_.device);
+  AttentionOutputs into = outputs(lse_computed_);
+  into.workspace = {workspace.as<std::byte>(), chosen.workspace_bytes};
+  return [into, workspace, out = out_, lse = lse_, query = q(), key = k(), value = v(),
+          options = with_way(way)] { attention_into(into, query, key, value, options); };
+}
+
+reference::AttentionCase AttentionJob::oracle_case() const {
+  return {
+      .batch = sizes_.batch,
+      .query_heads = sizes_.query_heads,
+      .kv_heads = sizes_.kv_heads,
+      .query_length = sizes_.query_length,
+      .kv_length = sizes_.kv_length,
+      .head_dim = sizes_.head_dim,
+      .value_dim = sizes_.value_dim,
+      // The library computes the default scale in float32.
+      .scale =
+          static_cast<double>(options_.scale.value_or(1.0f / std::sqrt(static_cast<float>(sizes_.head_dim)))),
+      .q = {},
+      .k = {},
+      .v = {},
+      .causal = options_.causal.has_value(),
+      .diagonal = options_.causal == CausalCorner::bottom_right ? sizes_.kv_length - sizes_.query_length : 0,
+      .attend = {},
+      .bias = {}};
+}
+
+Verdict AttentionJob::verify(std::int64_t rows) {
+  const Tensor q64 = convert(view(q_.host, "q"), DType::f64), k64 = convert(view(k_.host, "k"), DType::f64),
+               v64 = convert(view(v_.host, "v"), DType::f64);
+  const Tensor out64 = convert(copy_to(view(out_, "out"), Device::cpu()), DType::f64);
+  const Tensor lse64 = convert(copy_to(lse_, Device::cpu()), DType::f64);
+  const Tensor mask64 = options_.mask.empty() ? Tensor() : convert(mask_.host, DType::f64);
+  reference::AttentionCase oracle = oracle_case();
+  oracle.q = oracle_array(q64);
+  oracle.k = oracle_array(k64);
+  oracle.v = oracle_array(v64);
+  if (!options_.mask.empty())
+    (mask_kind_ == MaskKind::boolean ? oracle.attend : oracle.bias) = oracle_array(mask64);
+
+  const std::int64_t total = sizes_.batch * sizes_.query_heads * sizes_.query_length;
+  if (rows == 0) {
+    constexpr std::int64_t kProducts = 400'000'000;  // about a second of the oracle
+    rows = std::max<std::int64_t>(
+        1, kProducts / std::max<std::int64_t>(1, sizes_.kv_length * (sizes_.head_dim + sizes_.value_dim)));
+  }
+  const reference::Format format = format_of(dtype());
+  return judge_rows(choose_rows(total, rows, options_.seed), total, [&](std::int64_t n, Verdict& verdict) {
+    const std::int64_t i = n % sizes_.query_length, bh = n / sizes_.query_length;
+    const std::int64_t h = bh % sizes_.query_heads, b = bh / sizes_.query_heads;
+    const reference::AttentionRow row = reference::attention_row(oracle, b, h, i);
+    const double* const out = out64.as<double>() + n * sizes_.value_dim;
+    for (std::int64_t d = 0; d < sizes_.value_dim; ++d) {
+      verdict.compare(out[d], row.out[static_cast<std::size_t>(d)],
+                      reference::out_bound(oracle, row, format, d),
+                      [&] { return fmt::format("out[{},{},{},{}]", b, h, i, d); });
+    }
+    if (lse_computed_) {
+      verdict.compare(lse64.as<double>()[n], row.lse, reference::lse_bound(oracle, row),
+                      [&] { return fmt::format("lse[{},{},{}]", b, h, i); });
+    }
+  });
+}
+
+void AttentionJob::write_results() {
+  if (!options_.out.empty()) io::write_tensor_file(options_.out, std::vector<io::NamedView>{{"out", out_}});
+  if (!options_.lse.empty()) io::write_tensor_file(options_.lse, std::vector<io::NamedView>{{"lse", lse_}});
+}
+
+Json AttentionJob::describe() const {
+  Json json;
+  json["op"] = "attention";
+  json["device"] = name(options_.device);
+  json["dtype"] = name(dtype());
+  json["batch"] = sizes_.batch;
+  json["query_heads"] = sizes_.query_heads;
+  json["kv_heads"] = sizes_.kv_heads;
+  json["query_length"] = sizes_.query_length;
+  json["kv_length"] = sizes_.kv_length;
+  json["head_dim"] = sizes_.head_dim;
+  json["value_dim"] = sizes_.value_dim;
+  json["layout"] = options_.layout == Layout::bhsd ? "bhsd" : "bshd";
+  json["causal"] = !options_.causal
+                       ? Json(nullptr)
+                       : Json(options_.causal == CausalCorner::top_left ? "top_left" : "bottom_right");
+  json["mask"] =
+      options_.mask.empty() ? Json(nullptr) : Json(mask_kind_ == MaskKind::boolean ? "boolean" : "additive");
+  return json;
+}
+
+}  // namespace
+
+std::unique_ptr<Job> make_attention_job(const Options& options, const std::vector<std::int64_t>& shape,
+                                        Values values) {
+  return std::make_unique<AttentionJob>(options, shape, values);
+}
+
+}  // namespace flashtile::cli

@@ -1,0 +1,33 @@
+// The subcommands: each does its work, prints it, and returns the exit code. Called by main.cc. Errors of the
+// library pass through.
+#pragma once
+
+#include "cli/arguments.h"
+#include "cli/report.h"
+#include "flashtile/error.h"
+
+namespace flashtile::cli {
+
+int info(const Options& options);
+int run(const Options& options);
+int check(const Options& options);
+int bench_ways(const Options& options);
+int explain(const Options& options);
+
+/// Prepares and runs each way of --way once and compares it with the oracle; `functions` get what to time of
+/// those ways that are right, and `timed` their rows. Refused ways are rows too, unless one was asked for by
+/// name: that throws its reason. Called by run, check and bench.
+std::vector<Row> judged_rows(Job& job, const Options& options, Report& report,
+                             std::vector<std::function<void()>>& functions);
+
+/// Why a way declined: the library's message without the words that say which way.
+std::string reason_of(const Error& error, const std::string& op, const std::string& way);
+
+/// Times the right ways in turns and sets their rows' timings.
+void time_rows(Job& job, std::vector<Row>& rows, const std::vector<std::function<void()>>& functions,
+               double seconds, Report& report);
+
+/// 0, or 1 when a way's result is wrong; then also notes how to repeat it.
+int exit_code_of(const Job& job, const Options& options, const std::vector<Row>& rows, Report& report);
+
+}  // namespace flashtile::cli

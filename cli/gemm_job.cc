@@ -1,0 +1,130 @@
+// A matrix product as a job: C (M, N) = A (M, K) B (K, N), with float32 results for floating-point inputs and
+// int32 for integers.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "cli/inputs.h"
+#include "cli/job.h"
+#include "flashtile/error.h"
+#include "flashtile/gemm.h"
+#include "src/io/tensor_file.h"
+#include "tests/reference/gemm.h"
+#include "tests/reference/tolerance.h"
+
+namespace flashtile::cli {
+namespace {
+
+reference::Array2 oracle_array(const Tensor& tensor) {
+  return {tensor.as<double>(), {tensor.view().strides[0], tensor.view().strides[1]}};
+}
+
+class GemmJob final : public Job {
+ public:
+  GemmJob(const Options& options, const std::vector<std::int64_t>& shape, Values values);
+
+  std::vector<WayInfo> ways() const override { return gemm_ways(); }
+  Plan plan(const std::string& way) const override {
+    return plan_gemm(c_, a_.device, b_.device, with_way(way));
+  }
+  std::function<void()> prepare(const std::string& way) override;
+  Verdict verify(std::int64_t rows) override;
+  void write_results() override { io::write_tensor_file(options_.out, std::vector<io::NamedView>{{"c", c_}}); }
+  bench::Work work() const override {
+    return bench::gemm_work(shape_[0], shape_[1], shape_[2], dtype(), c_.dtype());
+  }
+  DType dtype() const override { return a_.host.dtype(); }
+  Json describe() const override;
+  const std::vector<std::int64_t>& shape() const override { return shape_; }
+
+ private:
+  GemmOptions with_way(const std::string& way) const {
+    return {.alpha = 1, .beta = 0, .way = way, .queue = queue()};
+  }
+
+  Options options_;
+  std::vector<std::int64_t> shape_;  // M, N, K
+  Input a_, b_;
+  Tensor c_;
+};
+
+GemmJob::GemmJob(const Options& options, const std::vector<std::int64_t>& shape, Values values)
+    : Job(queue_of(options)), options_(options) {
+  std::vector<Tensor> inputs;
+  if (!shape.empty()) {
+    const DType dtype = options.dtype.value_or(DType::f32);
+    const Dims shapes[] = {{shape[0], shape[2]}, {shape[2], shape[1]}};
+    for (std::uint64_t stream = 0; stream < 2; ++stream) {
+      inputs.push_back(values == Values::needed ? random_tensor(dtype, shapes[stream], options.seed, stream)
+                                                : Tensor(dtype, shapes[stream]));
+    }
+  } else {
+    inputs = read_inputs(options, {"a", "b"}, {options.a, options.b});
+  }
+  for (const Tensor& input : inputs) {
+    if (input.shape().rank() != 2) {
+      throw Error(ErrorCode::invalid_argument,
+                  "gemm: an input has shape " + to_string(input.shape()) + "; a matrix is expected");
+    }
+  }
+  a_ = on_device(inputs[0], options.device);
+  b_ = on_device(inputs[1], options.device);
+  shape_ = {inputs[0].shape()[0], inputs[1].shape()[1], inputs[0].shape()[1]};
+  c_ = Tensor(bits(dtype()) < 16 ? DType::i32 : DType::f32, {shape_[0], shape_[1]}, options.device);
+  try {
+    plan("");  // mistakes in the inputs come out here
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::unsupported) throw;
+  }
+}
+
+std::function<void()> GemmJob::prepare(const std::string& way) {
+  plan(way);
+  c_ = not_written(c_.dtype(), c_.shape(), options_.device);
+  return [c = c_, a = a_.device, b = b_.device, options = with_way(way)] { gemm(c, a, b, options); };
+}
+
+Verdict GemmJob::verify(std::int64_t rows) {
+  const std::int64_t m = shape_[0], n = shape_[1], depth = shape_[2];
+  const Tensor a = convert(a_.host, DType::f64), b = convert(b_.host, DType::f64),
+               c = convert(copy_to(c_, Device::cpu()), DType::f64);
+  if (rows == 0) {
+    constexpr std::int64_t kProducts = 400'000'000;  // about a second of the oracle
+    rows = std::max<std::int64_t>(1, kProducts / std::max<std::int64_t>(1, n * depth));
+  }
+  return judge_rows(choose_rows(m, rows, options_.seed), m, [&](std::int64_t i, Verdict& verdict) {
+    for (std::int64_t j = 0; j < n; ++j) {
+      const reference::GemmElement exact =
+          reference::gemm_element(oracle_array(a), oracle_array(b), {}, depth, 1, 0, i, j);
+      const auto where = [&] { return fmt::format("c[{},{}]", i, j); };
+      const double result = c.as<double>()[i * n + j];
+      if (c_.dtype() == DType::i32) {
+        verdict.compare(result, reference::wrapped(exact.value), 0, where);
+      } else {
+        verdict.compare(result, exact.value,
+                        reference::gemm_bound(depth, exact.value, exact.magnitude, reference::kFloat32), where);
+      }
+    }
+  });
+}
+
+Json GemmJob::describe() const {
+  Json json;
+  json["op"] = "gemm";
+  json["device"] = name(options_.device);
+  json["dtype"] = name(dtype());
+  json["m"] = shape_[0];
+  json["n"] = shape_[1];
+  json["k"] = shape_[2];
+  return json;
+}
+
+}  // namespace
+
+std::unique_ptr<Job> make_gemm_job(const Options& options, const std::vector<std::int64_t>& shape,
+                                   Values values) {
+  return std::make_unique<GemmJob>(options, shape, values);
+}
+
+}  // namespace flashtile::cli

@@ -1,0 +1,69 @@
+// The command line program: parses, runs one subcommand, and turns errors into exit codes.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+#include <new>
+
+#include "cli/commands.h"
+#include "flashtile/error.h"
+
+namespace flashtile::cli {
+namespace {
+
+int dispatch(const Options& options) {
+  switch (options.command) {
+    case Command::info: return info(options);
+    case Command::run: return run(options);
+    case Command::check: return check(options);
+    case Command::bench: return bench_ways(options);
+    case Command::explain: return explain(options);
+  }
+  return kInternal;
+}
+
+int exit_code_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::invalid_argument: return kUsage;
+    case ErrorCode::unsupported:
+    case ErrorCode::out_of_memory: return kUnsupported;
+    case ErrorCode::bad_file: return kBadFile;
+    case ErrorCode::device_failure:
+    case ErrorCode::internal: break;
+  }
+  return kInternal;
+}
+
+int fail(bool json, const std::string& code, const std::string& message, int exit_code) {
+  if (json) {
+    fmt::print("{}\n", error_json(code, message, exit_code));
+  } else {
+    fmt::print(stderr, "flashtile: {}\n", message);
+  }
+  return exit_code;
+}
+
+int main_of(const std::vector<std::string>& arguments) {
+  const bool json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
+  try {
+    const auto parsed = parse_arguments(arguments);
+    if (const Exit* exit = std::get_if<Exit>(&parsed)) {
+      fmt::print("{}", exit->out);
+      if (exit->code == kDone) return kDone;
+      return fail(json, name(ErrorCode::invalid_argument),
+                  exit->error.substr(0, exit->error.find_last_not_of('\n') + 1), exit->code);
+    }
+    return dispatch(std::get<Options>(parsed));
+  } catch (const Error& error) {
+    return fail(json, name(error.code()), error.what(), exit_code_of(error.code()));
+  } catch (const std::bad_alloc&) {
+    return fail(json, name(ErrorCode::out_of_memory), "out of memory", kUnsupported);
+  } catch (const std::exception& error) {
+    return fail(json, name(ErrorCode::internal), error.what(), kInternal);
+  }
+}
+
+}  // namespace
+}  // namespace flashtile::cli
+
+int main(int count, char** values) { return flashtile::cli::main_of({values + 1, values + count}); }

@@ -1,0 +1,65 @@
+#include "cli/measure.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+namespace flashtile::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+double quantile(const std::vector<double>& sorted, double q) {
+  const double at = q * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(at);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
+
+/// Seconds a call, over `calls` calls.
+double sample(const std::function<void()>& function, int calls, const std::function<void()>& wait) {
+  const Clock::time_point start = Clock::now();
+  for (int call = 0; call < calls; ++call) function();
+  wait();
+  return since(start) / calls;
+}
+
+}  // namespace
+
+Timing summarize(std::vector<double> samples) {
+  if (samples.empty()) return {};
+  std::sort(samples.begin(), samples.end());
+  return {quantile(samples, 0.5), samples.front(), quantile(samples, 0.2), quantile(samples, 0.8),
+          static_cast<int>(samples.size())};
+}
+
+std::vector<Timing> measure(const std::vector<std::function<void()>>& functions, double seconds,
+                            const std::function<void()>& wait,
+                            const std::function<void(const std::string&)>& progress) {
+  constexpr double kSampleSeconds = 1e-3;
+  constexpr std::size_t kLeast = 3, kMost = 100'000;
+  std::vector<int> calls;
+  for (const auto& function : functions) {
+    sample(function, 1, wait);  // warm-up
+    calls.push_back(
+        static_cast<int>(std::clamp(std::ceil(kSampleSeconds / sample(function, 1, wait)), 1.0, 1e4)));
+  }
+  std::vector<std::vector<double>> samples(functions.size());
+  const double total = seconds * static_cast<double>(functions.size());
+  const Clock::time_point start = Clock::now();
+  for (std::size_t round = 0; !functions.empty() && round < kMost && (round < kLeast || since(start) < total);
+       ++round) {
+    for (std::size_t i = 0; i < functions.size(); ++i)
+      samples[i].push_back(sample(functions[i], calls[i], wait));
+    progress(fmt::format("measuring: round {}, {:.0f} of {:.0f} s", round + 1, since(start), total));
+  }
+  std::vector<Timing> timings;
+  for (auto& own : samples) timings.push_back(summarize(std::move(own)));
+  return timings;
+}
+
+}  // namespace flashtile::cli

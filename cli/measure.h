@@ -1,0 +1,29 @@
+// Times several functions, taken in turns so that whatever else the machine does meets them all alike.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace flashtile::cli {
+
+/// Of one function: seconds a call.
+struct Timing {
+  double median = 0, minimum = 0;
+  double low = 0, high = 0;  ///< the 20 % and 80 % quantiles
+  int samples = 0;
+
+  double spread() const { return median > 0 ? (high - low) / median : 0; }
+};
+
+/// Quantiles of samples, interpolated.
+Timing summarize(std::vector<double> samples);
+
+/// Measures each function for about `seconds`, at least three samples, one sample of each in turn. A sample is
+/// one call, or as many as take a millisecond. Each function is called once before the clock starts; wait()
+/// must return when all work that calls have started is done. progress(text) is told how far it is.
+std::vector<Timing> measure(const std::vector<std::function<void()>>& functions, double seconds,
+                            const std::function<void()>& wait,
+                            const std::function<void(const std::string&)>& progress);
+
+}  // namespace flashtile::cli

@@ -1,0 +1,106 @@
+#include "bench/flops.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace flashtile::bench {
+namespace {
+
+constexpr AttentionSizes kSizes{2, 4, 2, 5, 7, 8, 16};
+constexpr float kExcluded = -std::numeric_limits<float>::infinity();
+
+/// Pairs of a mask, one by one, from the words of mask.h.
+double counted(const AttentionSizes& s, const Mask& mask, const std::vector<bool>& attend_ij) {
+  double pairs = 0;
+  for (std::int64_t i = 0; i < s.query_length; ++i) {
+    for (std::int64_t j = 0; j < s.kv_length; ++j) {
+      const std::int64_t offset = mask.causal == CausalCorner::bottom_right ? s.kv_length - s.query_length : 0;
+      if (mask.causal && j > i + offset) continue;
+      if (!attend_ij.empty() && !attend_ij[static_cast<std::size_t>(i * s.kv_length + j)]) continue;
+      pairs += static_cast<double>(s.batch * s.query_heads);
+    }
+  }
+  return pairs;
+}
+
+TEST(Flops, EveryPairWithoutAMask) {
+  EXPECT_EQ(attended_pairs(kSizes, {}), 2.0 * 4 * 5 * 7);
+  const Work work = attention_work(kSizes, {}, DType::bf16);
+  EXPECT_EQ(work.flops, 2.0 * 2 * 4 * 5 * 7 * (8 + 16));
+  EXPECT_EQ(work.bytes, 2.0 * (2 * 4 * 5 * 8 + 2 * 2 * 7 * 8 + 2 * 2 * 7 * 16 + 2 * 4 * 5 * 16));
+}
+
+TEST(Flops, CausalCountsTheTriangleExactly) {
+  AttentionSizes square = kSizes;
+  square.kv_length = 5;
+  for (const CausalCorner corner : {CausalCorner::top_left, CausalCorner::bottom_right}) {
+    EXPECT_EQ(attended_pairs(square, {.causal = corner, .tensor = {}}), 2.0 * 4 * (5 * 6 / 2));
+  }
+  EXPECT_EQ(attended_pairs(kSizes, {.causal = CausalCorner::top_left, .tensor = {}}),
+            2.0 * 4 * (1 + 2 + 3 + 4 + 5));
+  EXPECT_EQ(attended_pairs(kSizes, {.causal = CausalCorner::bottom_right, .tensor = {}}),
+            2.0 * 4 * (3 + 4 + 5 + 6 + 7));
+  AttentionSizes tall = kSizes;
+  tall.kv_length = 2;
+  EXPECT_EQ(attended_pairs(tall, {.causal = CausalCorner::bottom_right, .tensor = {}}),
+            2.0 * 4 * (0 + 0 + 0 + 1 + 2));
+}
+
+TEST(Flops, MasksAreCountedElementByElement) {
+  std::vector<std::uint8_t> boolean(35);
+  std::vector<float> additive(35);
+  std::vector<bool> attend(35);
+  for (std::size_t n = 0; n < 35; ++n) {
+    attend[n] = n * 7 % 3 != 0;
+    boolean[n] = attend[n] ? 255 : 0;
+    additive[n] = attend[n] ? -1e30f : kExcluded;
+  }
+  const Tensor half_mask = convert(packed_view(additive.data(), DType::f32, {35}), DType::f16);
+  const Tensor bfloat_mask = convert(packed_view(additive.data(), DType::f32, {35}), DType::bf16);
+  for (const auto causal : {std::optional<CausalCorner>{}, std::optional{CausalCorner::bottom_right}}) {
+    const double expected = counted(kSizes, {.causal = causal, .tensor = {}}, attend);
+    const auto pairs = [&](MaskKind kind, const void* data, DType dtype) {
+      return attended_pairs(kSizes, {causal, MaskTensor{kind, packed_view(data, dtype, {5, 7})}});
+    };
+    EXPECT_EQ(pairs(MaskKind::boolean, boolean.data(), DType::u8), expected);
+    EXPECT_EQ(pairs(MaskKind::additive, additive.data(), DType::f32), expected);
+    EXPECT_EQ(pairs(MaskKind::additive, bfloat_mask.data(), DType::bf16), expected);
+  }
+  // In float16 -1e30 rounds to -inf, so that all is excluded.
+  EXPECT_EQ(
+      attended_pairs(kSizes,
+                     {{}, MaskTensor{MaskKind::additive, packed_view(half_mask.data(), DType::f16, {5, 7})}}),
+      0);
+}
+
+TEST(Flops, BroadcastMasksStandForAllThatTheyRepeatOver) {
+  const std::vector<std::uint8_t> keys{1, 0, 1, 1, 0, 0, 1};
+  EXPECT_EQ(
+      attended_pairs(kSizes, {{}, MaskTensor{MaskKind::boolean, packed_view(keys.data(), DType::u8, {7})}}),
+      2.0 * 4 * 5 * 4);
+  const std::vector<std::uint8_t> batches{1, 0};
+  EXPECT_EQ(
+      attended_pairs(kSizes,
+                     {{}, MaskTensor{MaskKind::boolean, packed_view(batches.data(), DType::u8, {2, 1, 1, 1})}}),
+      4.0 * 5 * 7);
+  const Mask mask{{}, MaskTensor{MaskKind::boolean, packed_view(batches.data(), DType::u8, {2, 1, 1, 1})}};
+  EXPECT_EQ(attention_work(kSizes, mask, DType::f32).bytes, attention_work(kSizes, {}, DType::f32).bytes + 2);
+}
+
+TEST(Flops, EmptyProblemsNeedNothing) {
+  AttentionSizes empty = kSizes;
+  empty.kv_length = 0;
+  EXPECT_EQ(attention_work(empty, {}, DType::f32).flops, 0);
+  EXPECT_EQ(attention_work(empty, {.causal = CausalCorner::top_left, .tensor = {}}, DType::f32).flops, 0);
+}
+
+TEST(Flops, Gemm) {
+  const Work work = gemm_work(3, 5, 7, DType::f16, DType::f32);
+  EXPECT_EQ(work.flops, 2.0 * 3 * 5 * 7);
+  EXPECT_EQ(work.bytes, 2.0 * (3 * 7 + 7 * 5) + 4.0 * 3 * 5);
+  EXPECT_EQ(gemm_work(2, 2, 4, DType::int4, DType::i32).bytes, 8.0 + 16.0);
+}
+
+}  // namespace
+}  // namespace flashtile::bench
