@@ -24,6 +24,10 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
       "cpu_scalar:-march=x86-64"
       "cpu_avx2:-march=haswell"
       "cpu_avx512:-march=skylake-avx512 -mprefer-vector-width=512")
+  # With matrix products of their own, for the kernels that use those.
+  set(FLASHTILE_MATRIX_ISAS
+      "cpu_avx512_bf16:-march=cooperlake -mprefer-vector-width=512"
+      "cpu_amx:-march=sapphirerapids -mprefer-vector-width=512")
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   set(FLASHTILE_ISAS "cpu_neon:-march=armv8-a")
 else()

@@ -14,6 +14,7 @@ using AttentionWay = Way<AttentionProblem, AttentionBuffers>;
 /// Best first; the last one supports everything that validates on a CPU.
 std::span<const AttentionWay> attention_way_table();
 
+extern const AttentionWay kAttentionFlashCpu;
 extern const AttentionWay kAttentionTensorOps;
 extern const AttentionWay kAttentionSimdgroup;
 extern const AttentionWay kAttentionUnfused;

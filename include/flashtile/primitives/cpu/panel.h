@@ -1,0 +1,153 @@
+// The matrix product that kernels scheduled for CPUs are made of: a few rows of the result at a time against a
+// packed panel whose lanes lie side by side.
+//
+//   D[n][m] (+)= sum over k of R(n, k) * L[k][m]
+//
+// L is a panel in scratch memory: row k after row k, m contiguous, 64-byte aligned. R is read where it lies, 4
+// bytes at a time, and each 4 bytes are broadcast. Attention in its transposed form is made of two such
+// products (S^T = K Q^T with n = key, O^T = V^T P^T with n = output column). A step of k is what 4 bytes hold:
+// one float, or two neighbours in k as bfloats, and then L is interleaved in pairs as well.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+
+#include "flashtile/primitives/cpu/simd.h"
+
+namespace flashtile::primitives {
+inline namespace FLASHTILE_BACKEND {
+namespace panel {
+
+/// One step is one float.
+struct FloatStep {
+  static FT_FUNCTION floats multiply_add(floats r, floats l, floats d) { return fma(r, l, d); }
+};
+
+#if defined(__AVX512BF16__)
+/// One step is a pair of bfloats: d + r.even * l.even + r.odd * l.odd.
+struct BfloatPairStep {
+  static FT_FUNCTION floats multiply_add(floats r, floats l, floats d) {
+    return (floats::native)_mm512_dpbf16_ps((__m512)d.v, (__m512bh)r.v, (__m512bh)l.v);
+  }
+};
+#endif
+
+#if defined(FT_AVX512) || defined(__ARM_NEON)
+inline constexpr int kVectors =
+    4;  ///< registers along m: with 4 rows they are half of 32, enough to cover latency
+#elif defined(FT_AVX2)
+inline constexpr int kVectors = 3;  ///< 4 rows x 3 and the operands take all 16 registers
+#else
+inline constexpr int kVectors = 2;
+#endif
+inline constexpr int kWidth = kVectors * kLanes;  ///< floats in a row of a panel
+
+/// R as it lies in memory; strides in bytes.
+struct RightRows {
+  const void* data;
+  std::ptrdiff_t row_stride, step_stride;
+
+  FT_FUNCTION RightRows from(std::ptrdiff_t row, std::ptrdiff_t step) const {
+    return {static_cast<const char*>(data) + row * row_stride + step * step_stride, row_stride, step_stride};
+  }
+};
+
+enum class Mode { overwrite, accumulate };
+
+namespace detail {
+
+FT_FUNCTION float step_at(const char* from) {
+  float step;
+  std::memcpy(&step, from, sizeof step);
+  return step;
+}
+
+/// Rows x Vectors registers of D over all steps.
+template <class Step, int Rows, int Vectors, Mode M>
+[[gnu::always_inline]] FT_FUNCTION void block(float* d, RightRows r, const float* l, int steps) {
+  floats sum[Rows][Vectors];
+  FT_UNROLL for (int i = 0; i < Rows; ++i) {
+    FT_UNROLL for (int j = 0; j < Vectors; ++j) {
+      sum[i][j] = M == Mode::accumulate ? floats::load(d + i * kWidth + j * kLanes) : floats(0.0f);
+    }
+  }
+  const char* at = static_cast<const char*>(r.data);
+  for (int k = 0; k < steps; ++k) {
+    floats left[Vectors];
+    FT_UNROLL for (int j = 0; j < Vectors; ++j) left[j] = floats::load(l + j * kLanes);
+    FT_UNROLL for (int i = 0; i < Rows; ++i) {
+      const floats right = step_at(at + i * r.row_stride);
+      FT_UNROLL for (int j = 0; j < Vectors; ++j) sum[i][j] = Step::multiply_add(right, left[j], sum[i][j]);
+    }
+    l += kWidth;
+    at += r.step_stride;
+  }
+  FT_UNROLL for (int i = 0; i < Rows; ++i) {
+    FT_UNROLL for (int j = 0; j < Vectors; ++j) sum[i][j].store(d + i * kWidth + j * kLanes);
+  }
+}
+
+template <class Step, int Rows, int Vectors, Mode M>
+[[gnu::always_inline]] FT_FUNCTION void blocks(float*& d, RightRows& r, const float* l, int& rows, int steps) {
+  for (; rows >= Rows; rows -= Rows) {
+    block<Step, Rows, Vectors, M>(d, r, l, steps);
+    d += Rows * kWidth;
+    r = r.from(Rows, 0);
+  }
+}
+
+/// Few vectors need more rows to cover the latency of a multiply-add.
+template <class Step, int Vectors, Mode M>
+[[gnu::noinline]] void product(float* d, RightRows r, const float* l, int rows, int steps) {
+  if constexpr (Vectors == 1 && kVectors == 4) blocks<Step, 12, Vectors, M>(d, r, l, rows, steps);
+  if constexpr (Vectors <= 2 && kVectors == 4) blocks<Step, 8, Vectors, M>(d, r, l, rows, steps);
+  blocks<Step, 4, Vectors, M>(d, r, l, rows, steps);
+  blocks<Step, 2, Vectors, M>(d, r, l, rows, steps);
+  blocks<Step, 1, Vectors, M>(d, r, l, rows, steps);
+}
+
+}  // namespace detail
+
+/// Calls f with the number of registers, 1 ... kVectors, as a constant.
+template <class F>
+FT_FUNCTION void with_vectors(int vectors, F f) {
+  if (vectors == kVectors) return f(std::integral_constant<int, kVectors>());
+  if constexpr (kVectors > 3) {
+    if (vectors == 3) return f(std::integral_constant<int, 3>());
+  }
+  if constexpr (kVectors > 2) {
+    if (vectors == 2) return f(std::integral_constant<int, 2>());
+  }
+  if (vectors == 1) f(std::integral_constant<int, 1>());
+}
+
+/// D (+)= R L for `rows` rows of D and the first `vectors` registers of each. Rows of D and L are kWidth floats
+/// long.
+template <class Step, Mode M>
+FT_FUNCTION void multiply(float* d, RightRows r, const float* l, int rows, int steps, int vectors) {
+  with_vectors(vectors, [&](auto v) { detail::product<Step, decltype(v)::value, M>(d, r, l, rows, steps); });
+}
+
+/// Packs `count` <= kWidth rows of `steps` 4-byte steps each into a panel: L[k][m] = step k of row m; lanes up
+/// to `vectors` registers that have no row become 0. row(m) is the address of row m.
+template <class RowAddress>
+FT_FUNCTION void pack_rows(float* l, RowAddress row, int count, int steps, int vectors) {
+  for (int first = 0; first < vectors * kLanes; first += kLanes) {
+    for (int k = 0; k < steps; k += kLanes) {
+      const int width = steps - k < kLanes ? steps - k : kLanes;
+      floats square[kLanes];
+      for (int i = 0; i < kLanes; ++i) {
+        square[i] = 0.0f;
+        if (first + i >= count) continue;
+        const char* from = reinterpret_cast<const char*>(row(first + i)) + 4 * k;
+        std::memcpy(&square[i], from, width == kLanes ? sizeof(floats) : 4 * static_cast<std::size_t>(width));
+      }
+      primitives::detail::transpose(square);
+      for (int i = 0; i < width; ++i) square[i].store(l + (k + i) * kWidth + first);
+    }
+  }
+}
+
+}  // namespace panel
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::primitives

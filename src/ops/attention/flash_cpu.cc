@@ -1,0 +1,124 @@
+// The way `flash.cpu`: our kernels scheduled for CPUs, on panel products.
+#include <cstdint>
+#include <string>
+
+#include "flashtile/detail/run_on_cpu.h"
+#include "src/backends/cpu/isa.h"
+#include "src/ops/attention/kernel/flash_cpu_table.h"
+#include "src/ops/attention/ways.h"
+
+namespace flashtile::kernels {
+
+/// The instruction sets that these kernels are compiled for: X(enumerator of backend::Isa, namespace).
+#if defined(__x86_64__)
+#define FLASHTILE_FLASH_CPU_BACKENDS(X) \
+  X(scalar, cpu_scalar) X(avx2, cpu_avx2) X(avx512, cpu_avx512) X(avx512_bf16, cpu_avx512_bf16) X(amx, cpu_amx)
+#elif defined(__aarch64__)
+#define FLASHTILE_FLASH_CPU_BACKENDS(X) X(neon, cpu_neon)
+#else
+#define FLASHTILE_FLASH_CPU_BACKENDS(X) X(scalar, cpu_scalar)
+#endif
+
+#define FLASHTILE_DECLARE(isa_name, namespace_name) \
+  namespace namespace_name {                        \
+  extern const FlashCpuKernels kFlashCpuF32;        \
+  extern const FlashCpuKernels kFlashCpuF16;        \
+  extern const FlashCpuKernels kFlashCpuBf16;       \
+  }
+FLASHTILE_FLASH_CPU_BACKENDS(FLASHTILE_DECLARE)
+#undef FLASHTILE_DECLARE
+
+}  // namespace flashtile::kernels
+
+namespace flashtile::ops {
+namespace {
+
+using kernels::AttentionParams;
+using kernels::FlashCpuKernels;
+
+/// Below this many multiply-adds a call is over before a second thread has woken up.
+constexpr double kWorthThreads = 1e6;
+
+const FlashCpuKernels* table_for(DType dtype) {
+  switch (backend::best_isa()) {
+#define FLASHTILE_TABLE(isa_name, namespace_name)                           \
+  case backend::Isa::isa_name:                                              \
+    return dtype == DType::f32    ? &kernels::namespace_name::kFlashCpuF32  \
+           : dtype == DType::f16  ? &kernels::namespace_name::kFlashCpuF16  \
+           : dtype == DType::bf16 ? &kernels::namespace_name::kFlashCpuBf16 \
+                                  : nullptr;
+    FLASHTILE_FLASH_CPU_BACKENDS(FLASHTILE_TABLE)
+#undef FLASHTILE_TABLE
+    default: return nullptr;
+  }
+}
+
+std::string_view declines(const AttentionProblem& problem) {
+  if (problem.device.type != DeviceType::cpu) return "it is for CPUs";
+  if (table_for(problem.dtype) == nullptr)
+    return "no kernel is compiled for this element type and instruction set";
+  return {};
+}
+
+std::size_t workspace_bytes(const AttentionProblem& problem) {
+  return table_for(problem.dtype)->workspace_bytes(params_of(problem, {}));
+}
+
+std::string describe(const AttentionProblem& problem) {
+  return "flash.cpu " + std::string(table_for(problem.dtype)->name(params_of(problem, {}))) + " " +
+         name(problem.dtype) + " " + std::string(backend::name(backend::best_isa()));
+}
+
+/// What the threads of one call share.
+struct Call {
+  const FlashCpuKernels& kernels;
+  AttentionParams params;
+  void* workspace;
+  std::int64_t tasks, queries;
+};
+
+void run_task(const void* context, std::int64_t i, void* scratch) {
+  const Call& call = *static_cast<const Call*>(context);
+  call.kernels.run(call.params, call.workspace, i, scratch);
+}
+void merge_query(const void* context, std::int64_t i, void*) {
+  const Call& call = *static_cast<const Call*>(context);
+  call.kernels.merge(call.params, call.workspace, i);
+}
+/// The whole call on one thread, the caller's.
+void run_all(const void* context, std::int64_t, void* scratch) {
+  const Call& call = *static_cast<const Call*>(context);
+  for (std::int64_t i = 0; i < call.tasks; ++i) run_task(context, i, scratch);
+  for (std::int64_t i = 0; i < call.queries; ++i) merge_query(context, i, scratch);
+}
+
+void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::span<std::byte> workspace,
+         const Queue& queue) {
+  const FlashCpuKernels& kernels = *table_for(problem.dtype);
+  const AttentionParams params = params_of(problem, buffers);
+  const double queries = static_cast<double>(problem.batch) * static_cast<double>(problem.query_heads) *
+                         static_cast<double>(problem.query_length);
+  const Call call{kernels, params, workspace.data(), kernels.tasks(params),
+                  workspace.empty() ? 0 : problem.batch * problem.query_heads * problem.query_length};
+  const std::size_t scratch = kernels.scratch_bytes(params);
+  const double multiply_adds = queries * static_cast<double>(problem.kv_length) *
+                               static_cast<double>(problem.head_dim + problem.value_dim);
+  if (multiply_adds < kWorthThreads || queue.threads() == 1)
+    return detail::run_on_cpu(queue, 1, scratch, 1, run_all, &call);
+  detail::run_on_cpu(queue, call.tasks, scratch, 1, run_task, &call);
+  detail::run_on_cpu(queue, call.queries, 0, 1, merge_query, &call);
+}
+
+}  // namespace
+
+const AttentionWay kAttentionFlashCpu = {
+    .name = "flash.cpu",
+    .about = "fused: transposed panels scheduled for this CPU, lazy online softmax, split keys for few queries",
+    .declines = declines,
+    .preferred = always_preferred<AttentionProblem>,
+    .workspace_bytes = workspace_bytes,
+    .kernel = describe,
+    .run = run,
+};
+
+}  // namespace flashtile::ops

@@ -1,0 +1,137 @@
+// Mask tensors on a block of transposed scores: a mask row belongs to a lane, so its entries are turned around
+// in registers. Blocks of entries that are all open or all hidden are found first and cost next to nothing.
+#pragma once
+
+#include "src/ops/attention/kernel/flash_cpu_softmax.h"
+
+namespace flashtile::kernels {
+inline namespace FLASHTILE_BACKEND {
+namespace flash_cpu {
+
+inline constexpr float kLog2OfE = 1.4426950408889634f;
+
+/// What the mask tensor says about a block: nothing, that nobody sees it, or something in between.
+enum class MaskBlock { open, hidden, mixed };
+
+/// Entries as what is added to scores in base 2.
+template <class E>
+FT_FUNCTION floats bias_of(const E* from, int left) {
+  if constexpr (std::is_same_v<E, std::uint8_t>) {
+    const ints entries = left >= kLanes ? primitives::detail::load_lanes<std::int32_t>(from)
+                                        : primitives::detail::load_lanes<std::int32_t>(from, left);
+    return select(floats(0.0f), floats(kMinusInfinity), entries == ints(0));
+  } else {
+    return load_some(from, left) * floats(kLog2OfE);
+  }
+}
+
+FT_FUNCTION bool any(bools b) {
+#if defined(FT_AVX512)
+  return b.v != 0;
+#else
+  std::int32_t word = 0;
+  for (int i = 0; i < kLanes; ++i) word |= b.v[i];
+  return word != 0;
+#endif
+}
+
+/// A mask tensor as one panel of queries sees it, keys `column` ... `column + keys - 1`.
+template <class E>
+class PanelMask {
+ public:
+  PanelMask(const MaskTensorParams& mask, const Panel& panel, std::int64_t batch, int column, int keys)
+      : mask_(mask), panel_(panel), batch_(batch), column_(column), keys_(keys) {}
+
+  MaskBlock classify() const {
+    bool some_open = false, some_bias = false;
+    const int lanes = repeats_over_lanes() ? 1 : panel_.count;
+    const int keys = mask_.columns == 1 ? 1 : keys_;
+    for (int i = 0; i < lanes && !(some_open && some_bias); ++i) {
+      const E* from = row(i);
+      for (int c = 0; c < keys; c += kLanes) {
+        const floats bias = entries(from, c, keys - c);
+        const bools inside = lane_indices() < ints(keys - c);
+        some_open |= any((bias != kMinusInfinity) & inside);
+        some_bias |= any((bias != 0.0f) & inside);
+      }
+    }
+    return !some_open ? MaskBlock::hidden : some_bias ? MaskBlock::mixed : MaskBlock::open;
+  }
+
+  /// scores <- scores * scale + bias. A hidden NaN stays: its row shows itself at the end.
+  void apply(float* scores, float scale) const {
+    for (int first = 0; first < panel_.vectors * kLanes; first += kLanes) {
+      for (int c = 0; c < keys_; c += kLanes) {
+        const int left = keys_ - c;
+        floats bias[kLanes];
+        for (int i = 0; i < kLanes; ++i) {
+          bias[i] = first + i >= panel_.count ? floats(0.0f)
+                    : mask_.columns == 1      ? repeated(row(first + i))
+                                              : entries(row(first + i), c, left);
+        }
+        primitives::detail::transpose(bias);
+        for (int i = 0; i < kLanes && i < left; ++i) {
+          float* at = scores + (c + i) * kWidth + first;
+          fma(floats::load(at), scale, bias[i]).store(at);
+        }
+      }
+    }
+  }
+
+ private:
+  bool repeats_over_lanes() const {
+    return mask_.rows == 1 && (mask_.strides.head == 0 || panel_.head[0] == panel_.head[panel_.count - 1]);
+  }
+  const E* row(int lane) const {
+    const std::int64_t position = mask_.rows == 1 ? 0 : panel_.position[lane];
+    return static_cast<const E*>(mask_.data) + batch_ * mask_.strides.batch +
+           panel_.head[lane] * mask_.strides.head + position * mask_.strides.row +
+           (mask_.columns == 1 ? 0 : column_);
+  }
+  static floats entries(const E* from, int c, int left) { return bias_of(from + c, left); }
+  static floats repeated(const E* from) { return bias_of(from, 1)[0]; }
+
+  const MaskTensorParams& mask_;
+  const Panel& panel_;
+  std::int64_t batch_;
+  int column_, keys_;
+};
+
+/// One entry, as what is added to a score in base 2.
+FT_FUNCTION float mask_bias(const MaskTensorParams& mask, std::int64_t batch, std::int64_t head,
+                            std::int64_t position, std::int64_t column) {
+  const std::int64_t at = batch * mask.strides.batch + head * mask.strides.head +
+                          (mask.rows == 1 ? 0 : position) * mask.strides.row + (mask.columns == 1 ? 0 : column);
+  float bias = 0.0f;
+  switch (mask.kind) {
+    case MaskTensorKind::boolean_u8:
+      return static_cast<const std::uint8_t*>(mask.data)[at] != 0 ? 0.0f : kMinusInfinity;
+    case MaskTensorKind::additive_f32: bias = static_cast<const float*>(mask.data)[at]; break;
+    case MaskTensorKind::additive_f16:
+      bias = static_cast<float>(static_cast<const half*>(mask.data)[at]);
+      break;
+    case MaskTensorKind::additive_bf16:
+      bias = static_cast<float>(static_cast<const bfloat*>(mask.data)[at]);
+      break;
+    case MaskTensorKind::none: break;
+  }
+  return bias * kLog2OfE;
+}
+
+/// Calls f(PanelMask) for the mask's element type; without a mask tensor returns `none`.
+template <class Result, class F>
+FT_FUNCTION Result with_mask(const MaskTensorParams& mask, const Panel& panel, std::int64_t batch, int column,
+                             int keys, Result none, F f) {
+  switch (mask.kind) {
+    case MaskTensorKind::boolean_u8: return f(PanelMask<std::uint8_t>(mask, panel, batch, column, keys));
+    case MaskTensorKind::additive_f32: return f(PanelMask<float>(mask, panel, batch, column, keys));
+    case MaskTensorKind::additive_f16: return f(PanelMask<half>(mask, panel, batch, column, keys));
+    case MaskTensorKind::additive_bf16: return f(PanelMask<bfloat>(mask, panel, batch, column, keys));
+    case MaskTensorKind::none: break;
+  }
+  return none;
+}
+
+}  // namespace flash_cpu
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::kernels

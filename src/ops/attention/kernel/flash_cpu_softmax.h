@@ -1,0 +1,208 @@
+// The steps of flash.cpu between its two products: masks and softmax on a block of transposed scores, where a
+// row is a key and a lane is a query.
+#pragma once
+
+#include "src/ops/attention/kernel/flash_cpu_operands.h"
+#include "src/ops/attention/kernel/params.h"
+
+namespace flashtile::kernels {
+inline namespace FLASHTILE_BACKEND {
+namespace flash_cpu {
+
+inline constexpr float kMinusInfinity = -__builtin_huge_valf();
+
+/// Scores may outgrow the maximum in use by this many bits before sums and output are brought to a new one:
+/// float32 and bfloat hold weights of up to 2^8 as exactly as those below 1.
+inline constexpr float kSlackBits = 8.0f;
+
+/// A panel of queries, one a lane, and what has been summed for it so far.
+struct Panel {
+  float* queries;          ///< (steps of D, kWidth)
+  float* output;           ///< (Dv, kWidth)
+  float* maximum;          ///< (kWidth) what is subtracted from scores
+  float* sum;              ///< (kWidth) of the weights
+  std::int32_t* position;  ///< (kWidth) of each lane's query in its sequence
+  std::int32_t* head;      ///< (kWidth) query head of each lane
+  std::int32_t* reach;  ///< (kWidth) the last key of the block that each lane sees, -1 for none; see Diagonal
+  int count, vectors;   ///< lanes in use, and the registers that hold them
+  int first_position, last_position;
+};
+
+/// For one block of keys, how far each register of lanes sees.
+struct Diagonal {
+  std::int32_t register_reach[kVectors];
+
+  Diagonal(const Panel& p, std::int64_t offset, int column) {
+    for (int j = 0; j < p.vectors; ++j) {
+      register_reach[j] = -1;
+      for (int i = j * kLanes; i < (j + 1) * kLanes; ++i) {
+        const std::int64_t reach = p.position[i] + offset - column;
+        p.reach[i] = reach < -1 ? -1 : reach > kKeys ? kKeys : static_cast<std::int32_t>(reach);
+        if (p.reach[i] > register_reach[j]) register_reach[j] = p.reach[i];
+      }
+    }
+  }
+  /// The first register of lanes that sees key c of the block.
+  int first_vector(int c, int vectors) const {
+    int j = 0;
+    while (j < vectors && register_reach[j] < c) ++j;
+    return j;
+  }
+};
+
+/// scores <- -inf where a key lies in its query's future.
+inline void hide_future(const Panel& p, float* scores, int keys) {
+  for (int j = 0; j < p.vectors; ++j) {
+    const ints reach = ints::load(p.reach + j * kLanes);
+    for (int c = 0; c < keys; ++c) {
+      float* at = scores + c * kWidth + j * kLanes;
+      select(floats(kMinusInfinity), floats::load(at), reach >= ints(c)).store(at);
+    }
+  }
+}
+
+/// 2^z for z < 128, relative error 1.5e-7; exactly 0 for -inf, NaN for NaN; below 2^-126 the result may be 0.
+/// Minimax polynomials of degree 5 for the relative error.
+FT_FUNCTION floats exp2_weight(floats z) {
+#if defined(FT_AVX512)  // on [0, 1): VSCALEFPS rounds its second operand down by itself
+  constexpr float c[] = {9.999999251e-01f, 6.931530732e-01f, 2.401536170e-01f,
+                         5.582631812e-02f, 8.989340024e-03f, 1.877576700e-03f};
+  const floats f = (floats::native)_mm512_reduce_ps((__m512)z.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+#else  // on [-1/2, 1/2]; adding 1.5 * 2^23 rounds, and 127 more make the low bits the exponent field of 2^n
+  constexpr float c[] = {1.000000072e+00f, 6.931469671e-01f, 2.402211972e-01f,
+                         5.550713273e-02f, 9.675541331e-03f, 1.327647217e-03f};
+  const floats magic = 12582912.0f + 127.0f;
+  const floats inside = max(floats(-127.0f), z);  // NaN passes: it is the second operand
+  const floats shifted = inside + magic;
+  const floats f = inside - (shifted - magic);
+#endif
+  floats p = c[5];
+  FT_UNROLL for (int i = 4; i >= 0; --i) p = fma(p, f, c[i]);
+#if defined(FT_AVX512)
+  return (floats::native)_mm512_maskz_scalef_ps(0xffff, (__m512)p.v, (__m512)z.v);
+#else
+  return p * floats_of_bits((ints::native)((ints::wrapping)bits_of(shifted).v << 23));
+#endif
+}
+
+/// Two rows as bfloat pairs, even below odd, each rounded to nearest.
+FT_FUNCTION floats bfloat_pairs(floats even, floats odd) {
+  const ints half_ulp = 0x8000;
+  const ints low = bits_of(even) + half_ulp, high = bits_of(odd) + half_ulp;
+#if defined(FT_AVX512)
+  return (floats::native)_mm512_mask_blend_epi16(0xaaaaaaaau, (__m512i)((ints::wrapping)low.v >> 16),
+                                                 (__m512i)high.v);
+#else
+  return floats_of_bits((ints::native)((ints::wrapping)low.v >> 16) | (high & ints(-0x10000)));
+#endif
+}
+
+FT_FUNCTION bool any_greater(floats a, floats b) {
+#if defined(FT_AVX512)
+  return (a > b).v != 0;
+#elif defined(FT_AVX2)
+  return _mm256_movemask_ps((__m256)(a > b).v) != 0;
+#else
+  const bools greater = a > b;
+  std::int32_t any = 0;
+  for (int i = 0; i < kLanes; ++i) any |= greater.v[i];
+  return any != 0;
+#endif
+}
+
+/// The largest score of each lane; NaN is passed over, since it shows itself in the weights.
+template <int Vectors>
+FT_FUNCTION void block_maximum(const float* scores, int keys, floats (&top)[Vectors]) {
+  floats other[Vectors];  // a second chain: the maximum has latency
+  FT_UNROLL for (int j = 0; j < Vectors; ++j) top[j] = other[j] = kMinusInfinity;
+  int c = 0;
+  for (; c + 2 <= keys; c += 2) {
+    const float* at = scores + c * kWidth;
+    FT_UNROLL for (int j = 0; j < Vectors; ++j) {
+      top[j] = max(floats::load(at + j * kLanes), top[j]);
+      other[j] = max(floats::load(at + kWidth + j * kLanes), other[j]);
+    }
+  }
+  FT_UNROLL for (int j = 0; j < Vectors; ++j) {
+    if (c < keys) top[j] = max(floats::load(scores + c * kWidth + j * kLanes), top[j]);
+    top[j] = max(other[j], top[j]);
+  }
+}
+
+/// Raises each lane's maximum to what the block brought, and brings sums and output to the new one.
+template <int Vectors>
+FT_FUNCTION void rescale(const Panel& p, const floats (&top)[Vectors], int value_dim) {
+  floats factor[Vectors];
+  FT_UNROLL for (int j = 0; j < Vectors; ++j) {
+    const floats before = floats::load(p.maximum + j * kLanes);
+    const floats now = max(top[j], before);
+    factor[j] = exp2_weight(before - now);
+    now.store(p.maximum + j * kLanes);
+    (floats::load(p.sum + j * kLanes) * factor[j]).store(p.sum + j * kLanes);
+  }
+  for (int d = 0; d < value_dim; ++d) {
+    FT_UNROLL for (int j = 0; j < Vectors; ++j) {
+      float* at = p.output + d * kWidth + j * kLanes;
+      (floats::load(at) * factor[j]).store(at);
+    }
+  }
+}
+
+/// scores <- weights in place, as floats or as pairs of rows; their sums are added to the panel's.
+template <class T, int Vectors>
+FT_FUNCTION void exponentials(const Panel& p, float* scores, int keys, float multiplier) {
+  floats minus_top[Vectors], sum[Vectors], other[Vectors];
+  FT_UNROLL for (int j = 0; j < Vectors; ++j) {
+    minus_top[j] = -floats::load(p.maximum + j * kLanes);
+    sum[j] = floats::load(p.sum + j * kLanes);
+    other[j] = 0.0f;
+  }
+  const floats scale = multiplier;
+  const auto weight = [&](const float* row, int j) {
+    return exp2_weight(fma(floats::load(row + j * kLanes), scale, minus_top[j]));
+  };
+  const auto store_rows = [&](int c, int j, floats even, floats odd, bool both) {
+    if constexpr (Operand<T>::kPerStep == 2) {
+      bfloat_pairs(even, odd).store(scores + c / 2 * kWidth + j * kLanes);
+    } else {
+      even.store(scores + c * kWidth + j * kLanes);
+      if (both) odd.store(scores + (c + 1) * kWidth + j * kLanes);
+    }
+  };
+  int c = 0;
+  for (; c + 2 <= keys; c += 2) {
+    const float* row = scores + c * kWidth;
+    FT_UNROLL for (int j = 0; j < Vectors; ++j) {
+      const floats even = weight(row, j), odd = weight(row + kWidth, j);
+      sum[j] = sum[j] + even;
+      other[j] = other[j] + odd;
+      store_rows(c, j, even, odd, true);
+    }
+  }
+  FT_UNROLL for (int j = 0; j < Vectors; ++j) {
+    if (c < keys) {
+      const floats last = weight(scores + c * kWidth, j);
+      sum[j] = sum[j] + last;
+      store_rows(c, j, last, 0.0f, false);
+    }
+    (sum[j] + other[j]).store(p.sum + j * kLanes);
+  }
+}
+
+/// One step of the online softmax with a lazy maximum: scores <- weights.
+template <class T, int Vectors>
+[[gnu::noinline]] void softmax_step(const Panel& p, float* scores, int keys, float multiplier, int value_dim) {
+  floats top[Vectors];
+  block_maximum(scores, keys, top);
+  bool grew = false;
+  FT_UNROLL for (int j = 0; j < Vectors; ++j) {
+    top[j] = top[j] * floats(multiplier);
+    grew |= any_greater(top[j], floats::load(p.maximum + j * kLanes) + floats(kSlackBits));
+  }
+  if (grew) rescale(p, top, value_dim);
+  exponentials<T, Vectors>(p, scores, keys, multiplier);
+}
+
+}  // namespace flash_cpu
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::kernels

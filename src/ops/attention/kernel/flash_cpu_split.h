@@ -1,0 +1,117 @@
+// Splitting the keys of a problem with few queries over tasks, and the exact merge of the parts.
+//
+// Where the splits lie depends on the problem alone, and parts are merged in their order: neither the number of
+// threads nor their timing changes a bit of the result.
+#pragma once
+
+#include "src/ops/attention/kernel/flash_cpu_operands.h"
+#include "src/ops/attention/kernel/params.h"
+
+namespace flashtile::kernels {
+inline namespace FLASHTILE_BACKEND {
+namespace flash_cpu {
+
+inline constexpr int kEnoughTasks = 64;  ///< keep this many threads busy
+inline constexpr int kSplitKeys = 512;   ///< fewer keys are not worth a part of their own
+
+/// Which keys a part of the work looks at.
+struct KeySplits {
+  int count;  ///< 1: no split, results go straight to the output
+  int keys;   ///< of each but the last
+
+  KeySplits(const AttentionParams& p, std::int64_t tasks) {
+    const std::int64_t wanted =
+        tasks >= kEnoughTasks ? 1 : (kEnoughTasks + tasks - 1) / larger<std::int64_t>(tasks, 1);
+    const int most = larger(1, p.kv_length / kSplitKeys);
+    const int parts = static_cast<int>(smaller<std::int64_t>(wanted, most));
+    keys = larger(kKeys, rounded_up((p.kv_length + parts - 1) / parts, kKeys));
+    count = larger(1, (p.kv_length + keys - 1) / keys);
+  }
+};
+
+/// The result of one query over one split, before division by the sum: maximum, sum, then output columns.
+struct PartialRow {
+  static constexpr int kHeader = 16;  ///< floats; keeps columns on a cache line of their own
+  float* data;
+
+  float& maximum() const { return data[0]; }
+  float& sum() const { return data[1]; }
+  float* output() const { return data + kHeader; }
+};
+
+/// All partial rows of a call, in its workspace.
+class Partials {
+ public:
+  Partials(const AttentionParams& p, void* workspace, int splits)
+      : p_(p),
+        data_(static_cast<float*>(workspace)),
+        splits_(splits),
+        stride_(PartialRow::kHeader + rounded_up(p.value_dim, 16)) {}
+
+  std::size_t bytes() const {
+    if (splits_ == 1) return 0;
+    return static_cast<std::size_t>(p_.batch) * static_cast<std::size_t>(p_.query_heads) *
+           static_cast<std::size_t>(p_.query_length) * static_cast<std::size_t>(splits_) *
+           static_cast<std::size_t>(stride_) * sizeof(float);
+  }
+  PartialRow row(std::int64_t batch, std::int64_t head, std::int64_t position, int split) const {
+    const std::int64_t query = (batch * p_.query_heads + head) * p_.query_length + position;
+    return {data_ + (query * splits_ + split) * stride_};
+  }
+
+ private:
+  const AttentionParams& p_;
+  float* data_;
+  int splits_, stride_;
+};
+
+template <class T>
+FT_FUNCTION T* out_row(const AttentionParams& p, std::int64_t batch, std::int64_t head, std::int64_t position) {
+  return static_cast<T*>(p.out) + batch * p.out_strides.batch + head * p.out_strides.head +
+         position * p.out_strides.row;
+}
+
+FT_FUNCTION void store_lse(const AttentionParams& p, std::int64_t batch, std::int64_t head,
+                           std::int64_t position, float maximum, float sum) {
+  if (p.lse == nullptr) return;
+  p.lse[batch * p.lse_strides.batch + head * p.lse_strides.head + position * p.lse_strides.row] =
+      (maximum + __builtin_log2f(sum)) * 0.6931471805599453f;
+}
+
+/// `left` or kLanes floats to a row of T.
+template <class T>
+FT_FUNCTION void store_some(T* to, floats x, int left) {
+  if (left >= kLanes)
+    primitives::detail::store_lanes<float>(to, x);
+  else
+    primitives::detail::store_lanes<float>(to, x, left);
+}
+
+/// One query's parts into its row of the output.
+template <class T>
+FT_FUNCTION void merge_row(const AttentionParams& p, const Partials& partials, int splits, std::int64_t batch,
+                           std::int64_t head, std::int64_t position) {
+  float top = partials.row(batch, head, position, 0).maximum();
+  for (int s = 1; s < splits; ++s) {
+    const float other = partials.row(batch, head, position, s).maximum();
+    top = other > top ? other : top;
+  }
+  float sum = 0.0f, factor[kEnoughTasks];
+  for (int s = 0; s < splits; ++s) {
+    const PartialRow part = partials.row(batch, head, position, s);
+    factor[s] = __builtin_exp2f(part.maximum() - top);
+    sum += part.sum() * factor[s];
+  }
+  T* out = out_row<T>(p, batch, head, position);
+  for (int d = 0; d < p.value_dim; d += kLanes) {
+    floats value = 0.0f;
+    for (int s = 0; s < splits; ++s)
+      value = fma(floats::load(partials.row(batch, head, position, s).output() + d), factor[s], value);
+    store_some(out + d, value * floats(1.0f / sum), p.value_dim - d);
+  }
+  store_lse(p, batch, head, position, top, sum);
+}
+
+}  // namespace flash_cpu
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::kernels
