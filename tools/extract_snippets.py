@@ -1,20 +1,24 @@
 #!/usr/bin/env python3
-"""Writes every ```cpp block of the given Markdown pages to FOLDER as a file of its own: extract_snippets.py FOLDER PAGE...
+"""Takes what can be run out of Markdown pages. Called by tests/snippets/CMakeLists.txt.
 
-Prints the files, one a line. Each block must be a whole program. A file that has not changed is left alone, so that
-nothing is compiled again. Called by tests/snippets/CMakeLists.txt.
+extract_snippets.py FOLDER PAGE...              writes every ```cpp block to FOLDER as a file and prints the files, one a line;
+                                                each block must be a whole program. An unchanged file is left alone, so that
+                                                nothing is compiled again
+extract_snippets.py --commands PROGRAM PAGE...  prints every line of ```sh blocks that calls PROGRAM
 """
 import pathlib
 import re
 import sys
 
 
-def main(folder, pages):
-    folder = pathlib.Path(folder)
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S)
+
+
+def programs(folder, pages):
     folder.mkdir(parents=True, exist_ok=True)
-    for page in map(pathlib.Path, pages):
-        blocks = re.findall(r"^```cpp\n(.*?)^```", page.read_text(), re.M | re.S)
-        for number, block in enumerate(blocks, 1):
+    for page in pages:
+        for number, block in enumerate(blocks(page, "cpp"), 1):
             if "int main(" not in block:
                 sys.exit(f"{page}: cpp block {number} is no program; a fragment is marked ```c++")
             path = folder / f"{page.stem.lower()}_{number}.cc"
@@ -24,5 +28,16 @@ def main(folder, pages):
             print(path)
 
 
+def commands(program, pages):
+    for page in pages:
+        for block in blocks(page, "sh"):
+            for line in block.splitlines():
+                if line.startswith(program + " "):
+                    print(line.split("#")[0].rstrip())
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    if sys.argv[1] == "--commands":
+        commands(sys.argv[2], [pathlib.Path(page) for page in sys.argv[3:]])
+    else:
+        programs(pathlib.Path(sys.argv[1]), [pathlib.Path(page) for page in sys.argv[2:]])
