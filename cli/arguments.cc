@@ -82,7 +82,7 @@ void add_problem_options(CLI::App& command, Options& options, Texts& texts) {
                   "random inputs: B,Hq,Hkv,Lq,Lkv,D[,Dv], gemm: M,N,K; may be repeated")
       ->type_name("N,N,...")
       ->allow_extra_args(false);
-  command.add_option("--seed", options.seed, "of random inputs (0)");
+  command.add_option("--seed", options.seed, "of random inputs (0)")->check(CLI::NonNegativeNumber);
   command
       .add_option("--dtype", texts.dtype,
                   "f32, f16, bf16 (gemm also i8, u8): convert inputs; two-byte .npy data is bf16")

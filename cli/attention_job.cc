@@ -64,20 +64,21 @@ class AttentionJob final : public Job {
   std::function<void()> prepare(const std::string& way) override;
   Verdict verify(std::int64_t rows) override;
   void write_results() override;
-  bench::Work work() const override { return bench::attention_work(sizes_, host_mask(), q_.host.dtype()); }
-  DType dtype() const override { return q_.host.dtype(); }
+  bench::Work work() const override { return bench::attention_work(sizes_, mask_over(mask_.host), dtype()); }
+  DType dtype() const override { return q_.view.dtype; }
   Json describe() const override;
   const std::vector<std::int64_t>& shape() const override { return shape_; }
 
  private:
-  TensorView view(const Tensor& tensor, const char* name) const {
+  TensorView view(const TensorView& tensor, const char* name) const {
     return bhsd_view(tensor, options_.layout, name);
   }
-  TensorView q() const { return view(q_.device, "q"); }
-  TensorView k() const { return view(k_.device, "k"); }
-  TensorView v() const { return view(v_.device, "v"); }
-  Mask mask_over(const Tensor& tensor) const;
-  Mask host_mask() const { return mask_over(mask_.host); }
+  TensorView q() const { return view(q_.view, "q"); }
+  TensorView k() const { return view(k_.view, "k"); }
+  TensorView v() const { return view(v_.view, "v"); }
+  void read_or_make_inputs(const std::vector<std::int64_t>& shape, Values values);
+  void read_or_make_mask(Values values);
+  Mask mask_over(const TensorView& tensor) const;
   AttentionOptions with_way(const std::string& way) const;
   bool lse_of(const std::string& way) const;
   AttentionOutputs outputs(bool with_lse) const;
@@ -88,49 +89,23 @@ class AttentionJob final : public Job {
   bench::AttentionSizes sizes_{};
   Input q_, k_, v_, mask_;
   MaskKind mask_kind_ = MaskKind::boolean;
-  Tensor out_, lse_;
-  bool lse_computed_ = false;  // by the way that was prepared last
+  Dims out_shape_, lse_shape_;
+  Tensor out_, lse_;  // of the way that was prepared last
+  bool lse_computed_ = false;
 };
 
 AttentionJob::AttentionJob(const Options& options, const std::vector<std::int64_t>& shape, Values values)
     : Job(queue_of(options)), options_(options) {
-  std::vector<Tensor> inputs;
-  if (!shape.empty()) {
-    const DType dtype = options.dtype.value_or(DType::f32);
-    const Dims shapes[] = {in_layout(options.layout, shape[0], shape[1], shape[3], shape[5]),
-                           in_layout(options.layout, shape[0], shape[2], shape[4], shape[5]),
-                           in_layout(options.layout, shape[0], shape[2], shape[4], shape[6])};
-    for (std::uint64_t stream = 0; stream < 3; ++stream) {
-      inputs.push_back(values == Values::needed ? random_tensor(dtype, shapes[stream], options.seed, stream)
-                                                : Tensor(dtype, shapes[stream]));
-    }
-  } else {
-    inputs = read_inputs(options, {"q", "k", "v"}, {options.q, options.k, options.v});
-  }
-  q_ = on_device(inputs[0], options.device);
-  k_ = on_device(inputs[1], options.device);
-  v_ = on_device(inputs[2], options.device);
+  read_or_make_inputs(shape, values);
   const TensorView query = q(), key = k(), value = v();
   sizes_ = {query.shape[0], query.shape[1], key.shape[1],  query.shape[2],
             key.shape[2],   query.shape[3], value.shape[3]};
   shape_ = {sizes_.batch,     sizes_.query_heads, sizes_.kv_heads, sizes_.query_length,
             sizes_.kv_length, sizes_.head_dim,    sizes_.value_dim};
-
-  if (options.mask == "boolean" || options.mask == "additive") {
-    mask_kind_ = options.mask == "boolean" ? MaskKind::boolean : MaskKind::additive;
-    mask_ = on_device(
-        random_mask(mask_kind_, query.dtype, {1, 1, sizes_.query_length, sizes_.kv_length}, options.seed, 3),
-        options.device);
-  } else if (!options.mask.empty()) {
-    const Tensor mask = read_tensor(options.mask, "mask", false);
-    mask_kind_ = mask.dtype() == DType::u8 ? MaskKind::boolean : MaskKind::additive;
-    mask_ = on_device(mask, options.device);
-  }
-  out_ =
-      Tensor(query.dtype,
-             in_layout(options.layout, sizes_.batch, sizes_.query_heads, sizes_.query_length, sizes_.value_dim),
-             options.device);
-  lse_ = Tensor(DType::f32, {sizes_.batch, sizes_.query_heads, sizes_.query_length}, options.device);
+  out_shape_ =
+      in_layout(options.layout, sizes_.batch, sizes_.query_heads, sizes_.query_length, sizes_.value_dim);
+  lse_shape_ = {sizes_.batch, sizes_.query_heads, sizes_.query_length};
+  read_or_make_mask(values);
   // Mistakes in the inputs come out here, before anything is counted or computed from them.
   try {
     plan_attention(q(), k(), v(), with_way(""));
@@ -139,14 +114,49 @@ AttentionJob::AttentionJob(const Options& options, const std::vector<std::int64_
   }
 }
 
-Mask AttentionJob::mask_over(const Tensor& tensor) const {
+void AttentionJob::read_or_make_inputs(const std::vector<std::int64_t>& shape, Values values) {
+  Input* const inputs[] = {&q_, &k_, &v_};
+  if (shape.empty()) {
+    const std::vector<Tensor> tensors =
+        read_inputs(options_, {"q", "k", "v"}, {options_.q, options_.k, options_.v});
+    for (std::size_t i = 0; i < 3; ++i) *inputs[i] = on_device(tensors[i], options_.device);
+    return;
+  }
+  const DType dtype = options_.dtype.value_or(DType::f32);
+  const Dims shapes[] = {in_layout(options_.layout, shape[0], shape[1], shape[3], shape[5]),
+                         in_layout(options_.layout, shape[0], shape[2], shape[4], shape[5]),
+                         in_layout(options_.layout, shape[0], shape[2], shape[4], shape[6])};
+  for (std::size_t i = 0; i < 3; ++i) {
+    *inputs[i] = values == Values::unused
+                     ? without_memory(dtype, shapes[i], options_.device)
+                     : on_device(random_tensor(dtype, shapes[i], options_.seed, i), options_.device);
+  }
+}
+
+void AttentionJob::read_or_make_mask(Values values) {
+  if (options_.mask.empty()) return;
+  if (options_.mask != "boolean" && options_.mask != "additive") {
+    const Tensor mask = read_tensor(options_.mask, "mask", false);
+    mask_kind_ = mask.dtype() == DType::u8 ? MaskKind::boolean : MaskKind::additive;
+    mask_ = on_device(mask, options_.device);
+    return;
+  }
+  mask_kind_ = options_.mask == "boolean" ? MaskKind::boolean : MaskKind::additive;
+  const DType mask_dtype = mask_kind_ == MaskKind::boolean ? DType::u8 : dtype();
+  const Dims mask_shape{1, 1, sizes_.query_length, sizes_.kv_length};
+  mask_ = values == Values::unused
+              ? without_memory(mask_dtype, mask_shape, options_.device)
+              : on_device(random_mask(mask_kind_, mask_dtype, mask_shape, options_.seed, 3), options_.device);
+}
+
+Mask AttentionJob::mask_over(const TensorView& tensor) const {
   Mask mask{.causal = options_.causal, .tensor = {}};
   if (!options_.mask.empty()) mask.tensor = MaskTensor{mask_kind_, tensor};
   return mask;
 }
 
 AttentionOptions AttentionJob::with_way(const std::string& way) const {
-  return {.scale = options_.scale, .mask = mask_over(mask_.device), .way = way, .queue = queue()};
+  return {.scale = options_.scale, .mask = mask_over(mask_.view), .way = way, .queue = queue()};
 }
 
 /// check compares lse too and run may write it; a way that cannot give it is checked without, and not written
@@ -163,14 +173,16 @@ bool AttentionJob::lse_of(const std::string& way) const {
 }
 
 AttentionOutputs AttentionJob::outputs(bool with_lse) const {
-  AttentionOutputs outputs{.out = view(out_, "out"), .lse = {}, .workspace = {}};
-  if (with_lse) outputs.lse = lse_.view();
+  AttentionOutputs outputs{.out = view(packed_view(out_.data(), dtype(), out_shape_, options_.device), "out"),
+                           .lse = {},
+                           .workspace = {}};
+  if (with_lse) outputs.lse = packed_view(lse_.data(), DType::f32, lse_shape_, options_.device);
   return outputs;
 }
 
 std::function<void()> AttentionJob::prepare(const std::string& way) {
-  out_ = not_written(out_.dtype(), out_.shape(), options_.device);
-  lse_ = not_written(lse_.dtype(), lse_.shape(), options_.device);
+  out_ = not_written(dtype(), out_shape_, options_.device);
+  lse_ = not_written(DType::f32, lse_shape_, options_.device);
   lse_computed_ = lse_of(way);
   const Plan chosen = plan(way);
   const Tensor workspace(DType::u8, {static_cast<std::int64_t>(chosen.workspace_bytes)}, options_.device);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "cli/inputs.h"
 #include "cli/job.h"
@@ -25,20 +24,20 @@ class GemmJob final : public Job {
   GemmJob(const Options& options, const std::vector<std::int64_t>& shape, Values values);
 
   std::vector<WayInfo> ways() const override { return gemm_ways(); }
-  Plan plan(const std::string& way) const override {
-    return plan_gemm(c_, a_.device, b_.device, with_way(way));
-  }
+  Plan plan(const std::string& way) const override { return plan_gemm(c(), a_.view, b_.view, with_way(way)); }
   std::function<void()> prepare(const std::string& way) override;
   Verdict verify(std::int64_t rows) override;
   void write_results() override { io::write_tensor_file(options_.out, std::vector<io::NamedView>{{"c", c_}}); }
   bench::Work work() const override {
-    return bench::gemm_work(shape_[0], shape_[1], shape_[2], dtype(), c_.dtype());
+    return bench::gemm_work(shape_[0], shape_[1], shape_[2], dtype(), out_dtype());
   }
-  DType dtype() const override { return a_.host.dtype(); }
+  DType dtype() const override { return a_.view.dtype; }
   Json describe() const override;
   const std::vector<std::int64_t>& shape() const override { return shape_; }
 
  private:
+  DType out_dtype() const { return bits(dtype()) < 16 ? DType::i32 : DType::f32; }
+  TensorView c() const { return packed_view(c_.data(), out_dtype(), {shape_[0], shape_[1]}, options_.device); }
   GemmOptions with_way(const std::string& way) const {
     return {.alpha = 1, .beta = 0, .way = way, .queue = queue()};
   }
@@ -46,32 +45,31 @@ class GemmJob final : public Job {
   Options options_;
   std::vector<std::int64_t> shape_;  // M, N, K
   Input a_, b_;
-  Tensor c_;
+  Tensor c_;  // of the way that was prepared last
 };
 
 GemmJob::GemmJob(const Options& options, const std::vector<std::int64_t>& shape, Values values)
     : Job(queue_of(options)), options_(options) {
-  std::vector<Tensor> inputs;
-  if (!shape.empty()) {
-    const DType dtype = options.dtype.value_or(DType::f32);
-    const Dims shapes[] = {{shape[0], shape[2]}, {shape[2], shape[1]}};
-    for (std::uint64_t stream = 0; stream < 2; ++stream) {
-      inputs.push_back(values == Values::needed ? random_tensor(dtype, shapes[stream], options.seed, stream)
-                                                : Tensor(dtype, shapes[stream]));
-    }
+  Input* const inputs[] = {&a_, &b_};
+  if (shape.empty()) {
+    const std::vector<Tensor> tensors = read_inputs(options, {"a", "b"}, {options.a, options.b});
+    for (std::size_t i = 0; i < 2; ++i) *inputs[i] = on_device(tensors[i], options.device);
   } else {
-    inputs = read_inputs(options, {"a", "b"}, {options.a, options.b});
-  }
-  for (const Tensor& input : inputs) {
-    if (input.shape().rank() != 2) {
-      throw Error(ErrorCode::invalid_argument,
-                  "gemm: an input has shape " + to_string(input.shape()) + "; a matrix is expected");
+    const DType input = options.dtype.value_or(DType::f32);
+    const Dims shapes[] = {{shape[0], shape[2]}, {shape[2], shape[1]}};
+    for (std::size_t i = 0; i < 2; ++i) {
+      *inputs[i] = values == Values::unused
+                       ? without_memory(input, shapes[i], options.device)
+                       : on_device(random_tensor(input, shapes[i], options.seed, i), options.device);
     }
   }
-  a_ = on_device(inputs[0], options.device);
-  b_ = on_device(inputs[1], options.device);
-  shape_ = {inputs[0].shape()[0], inputs[1].shape()[1], inputs[0].shape()[1]};
-  c_ = Tensor(bits(dtype()) < 16 ? DType::i32 : DType::f32, {shape_[0], shape_[1]}, options.device);
+  for (const Input* input : inputs) {
+    if (input->view.rank() != 2) {
+      throw Error(ErrorCode::invalid_argument,
+                  "gemm: an input has shape " + to_string(input->view.shape) + "; a matrix is expected");
+    }
+  }
+  shape_ = {a_.view.shape[0], b_.view.shape[1], a_.view.shape[1]};
   try {
     plan("");  // mistakes in the inputs come out here
   } catch (const Error& error) {
@@ -81,7 +79,7 @@ GemmJob::GemmJob(const Options& options, const std::vector<std::int64_t>& shape,
 
 std::function<void()> GemmJob::prepare(const std::string& way) {
   plan(way);
-  c_ = not_written(c_.dtype(), c_.shape(), options_.device);
+  c_ = not_written(out_dtype(), {shape_[0], shape_[1]}, options_.device);
   return [c = c_, a = a_.device, b = b_.device, options = with_way(way)] { gemm(c, a, b, options); };
 }
 

@@ -24,7 +24,12 @@ std::uint64_t stream_seed(std::uint64_t seed, std::uint64_t stream) { return ran
 }  // namespace
 
 Input on_device(const Tensor& host, Device device) {
-  return {host, device == Device::cpu() ? host : copy_to(host, device)};
+  const Tensor there = device == Device::cpu() ? host : copy_to(host, device);
+  return {host, there, there.view()};
+}
+
+Input without_memory(DType dtype, const Dims& shape, Device device) {
+  return {{}, {}, packed_view(nullptr, dtype, shape, device)};
 }
 
 Tensor not_written(DType dtype, const Dims& shape, Device device) {

@@ -13,9 +13,13 @@ namespace flashtile::cli {
 /// A dense tensor in host memory and on the device that computes; on the CPU both are the same memory.
 struct Input {
   Tensor host, device;
+  TensorView view;  ///< of the device's
 };
 
 Input on_device(const Tensor& host, Device device);
+
+/// An input that has a type and a shape but no memory: enough to plan with.
+Input without_memory(DType dtype, const Dims& shape, Device device);
 
 /// Memory for a result, every bit set: NaN in every floating-point type, so that an element that is never
 /// written cannot pass for a right one.

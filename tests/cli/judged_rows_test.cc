@@ -1,0 +1,155 @@
+#include <gmock/gmock.h>
+
+#include "cli/commands.h"
+
+namespace flashtile::cli {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+/// Three ways: one is right, one is wrong, one declines.
+class FakeJob final : public Job {
+ public:
+  FakeJob() : Job(Queue::cpu({.threads = 1})) {}
+  std::vector<WayInfo> ways() const override {
+    return {{"right", true, ""}, {"wrong", true, ""}, {"absent", false, ""}};
+  }
+  Plan plan(const std::string& way) const override {
+    if (way == "absent")
+      throw Error(ErrorCode::unsupported, "gemm: way absent cannot run this call: it is not there");
+    if (way == "broken") throw Error(ErrorCode::internal, "broken");
+    Plan plan;
+    plan.way = way.empty() ? "right" : way;
+    plan.kernel = "kernel of " + plan.way;
+    return plan;
+  }
+  std::function<void()> prepare(const std::string& way) override {
+    return [this, way] {
+      last_ = way;
+      calls_ += way + " ";
+    };
+  }
+  Verdict verify(std::int64_t rows) override {
+    Verdict verdict;
+    verdict.compare(last_ == "wrong" ? 2 : 1, 1, 0.5, [] { return "c[0,0]"; });
+    verdict.rows = rows;
+    return verdict;
+  }
+  void write_results() override {}
+  bench::Work work() const override { return {1e6, 1e3}; }
+  DType dtype() const override { return DType::f32; }
+  Json describe() const override { return {{"op", "gemm"}, {"dtype", "f32"}, {"m", 1}}; }
+  const std::vector<std::int64_t>& shape() const override { return shape_; }
+
+  std::string calls_;
+
+ private:
+  std::string last_;
+  std::vector<std::int64_t> shape_{1, 2, 3};
+};
+
+Options options_for(std::vector<std::string> ways) {
+  Options options;
+  options.op = Op::gemm;
+  options.shapes = {{1, 2, 3}};
+  options.ways = std::move(ways);
+  options.rows = 5;
+  return options;
+}
+
+TEST(JudgedRows, EveryWayIsJudgedAndOnlyRightOnesAreTimed) {
+  FakeJob job;
+  const Options options = options_for({"all"});
+  Report report(options);
+  std::vector<std::function<void()>> functions;
+  std::vector<Row> rows = judged_rows(job, options, report, functions);
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_TRUE(rows[0].judged && rows[0].timed && rows[0].verdict.right());
+  EXPECT_EQ(rows[0].kernel, "kernel of right");
+  EXPECT_EQ(rows[0].verdict.rows, 5);
+  EXPECT_TRUE(rows[1].judged && !rows[1].timed && !rows[1].verdict.right());
+  EXPECT_TRUE(!rows[2].judged && !rows[2].timed);
+  EXPECT_EQ(rows[2].refusal, "it is not there");
+  EXPECT_EQ(functions.size(), 1u);
+
+  time_rows(job, rows, functions, 0, report);
+  EXPECT_GE(rows[0].timing.samples, 3);
+  EXPECT_EQ(rows[1].timing.samples, 0);
+
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(exit_code_of(job, options, rows, report), kCheckFailed);
+  EXPECT_EQ(
+      testing::internal::GetCapturedStderr(),
+      "wrong is wrong at c[0,0]; repeat with: flashtile check --op gemm --shape 1,2,3 --seed 0 --way wrong\n");
+
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  const bench::Peaks peaks{2e9, "test units", 1e9};
+  report.rows(job, rows, &peaks);
+  const std::string table = testing::internal::GetCapturedStdout();
+  EXPECT_THAT(table, HasSubstr("ok\n"));
+  EXPECT_THAT(table, HasSubstr("wrong\n"));
+  EXPECT_THAT(table, HasSubstr("declined: it is not there\n"));
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr("peak: 2.0 GFLOP/s (test units), 1.0 GB/s read from memory"));
+}
+
+TEST(JudgedRows, JsonSaysHowToRepeatAWrongResult) {
+  FakeJob job;
+  Options options = options_for({"wrong", "right"});
+  options.json = true;
+  Report report(options);
+  std::vector<std::function<void()>> functions;
+  const std::vector<Row> rows = judged_rows(job, options, report, functions);
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  report.rows(job, rows, nullptr);
+  EXPECT_EQ(exit_code_of(job, options, rows, report), kCheckFailed);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  const std::string lines = testing::internal::GetCapturedStdout();
+  const Json first = Json::parse(lines.substr(0, lines.find('\n')));
+  EXPECT_EQ(first["verdict"], "wrong");
+  EXPECT_EQ(first["max_error"], 1.0);
+  EXPECT_EQ(first["error_bound"], 0.5);
+  EXPECT_EQ(first["repeat"], "flashtile check --op gemm --shape 1,2,3 --seed 0 --way wrong");
+  EXPECT_FALSE(first.contains("peak_share"));
+}
+
+TEST(JudgedRows, AWayAskedForByNameThrowsItsReason) {
+  FakeJob job;
+  std::vector<std::function<void()>> functions;
+  for (const auto& [way, code] :
+       {std::pair{"absent", ErrorCode::unsupported}, {"broken", ErrorCode::internal}}) {
+    const Options options = options_for({way});
+    Report report(options);
+    try {
+      judged_rows(job, options, report, functions);
+      ADD_FAILURE() << way;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), code);
+    }
+  }
+}
+
+TEST(WayNames, WhatWayStandsFor) {
+  FakeJob job;
+  EXPECT_THAT(way_names(job, {"auto"}), ElementsAre("right"));
+  EXPECT_THAT(way_names(job, {"all"}), ElementsAre("right", "wrong", "absent"));
+  EXPECT_THAT(way_names(job, {"b", "a"}), ElementsAre("b", "a"));
+}
+
+TEST(Report, SecondsForPeople) {
+  EXPECT_EQ(format_seconds(12.34e-6), "12.3 us");
+  EXPECT_EQ(format_seconds(1.234e-3), "1.23 ms");
+  EXPECT_EQ(format_seconds(12.3), "12.30 s");
+}
+
+TEST(Report, ErrorsAsJson) {
+  EXPECT_EQ(error_json("bad_file", "q.npy: \"x\"\xff", 4),
+            "{\"schema_version\":1,\"error\":{\"code\":\"bad_file\",\"message\":\"q.npy: "
+            "\\\"x\\\"\xef\xbf\xbd\"},\"exit_code\":4}");
+}
+
+}  // namespace
+}  // namespace flashtile::cli

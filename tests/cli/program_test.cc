@@ -1,0 +1,296 @@
+// The program as its users run it: exit codes, what goes to which stream, files in and out.
+#include <gmock/gmock.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "flashtile/attention.h"
+#include "src/io/tensor_file.h"
+
+namespace flashtile::cli {
+namespace {
+
+using Json = nlohmann::json;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+const char* const kLayer = "examples/data/minilm_layer0.safetensors";
+const char* const kSmall = "--shape 1,4,2,33,40,16,24";
+
+struct Result {
+  int code;
+  std::string out, error;
+};
+
+class ProgramTest : public testing::Test {
+ protected:
+  ProgramTest() : folder_(testing::TempDir() + "program_test." + std::to_string(getpid()) + "/") {
+    std::filesystem::create_directories(folder_);
+  }
+  ~ProgramTest() override { std::filesystem::remove_all(folder_); }
+
+  /// Runs the program through the shell; `before` may set variables or feed standard input.
+  Result flashtile(const std::string& arguments, const std::string& before = "") const {
+    const std::string out = folder_ + "stdout", error = folder_ + "stderr";
+    const int status =
+        std::system((before + " '" FLASHTILE_PROGRAM "' " + arguments + " > " + out + " 2> " + error).c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text_of(out), text_of(error)};
+  }
+  static std::string text_of(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  std::vector<Json> json_of(const std::string& arguments) const {
+    const Result result = flashtile(arguments + " --json");
+    EXPECT_EQ(result.code, 0) << result.out << result.error;
+    EXPECT_EQ(result.error, "");
+    std::vector<Json> lines;
+    std::istringstream stream(result.out);
+    for (std::string line; std::getline(stream, line);) lines.push_back(Json::parse(line));
+    return lines;
+  }
+  std::string path(const std::string& name) const { return folder_ + name; }
+
+  const std::string folder_;
+};
+
+std::unique_ptr<io::TensorFile> open(const std::string& path) {
+  return io::open_tensor_file(io::open_file(path));
+}
+
+TEST_F(ProgramTest, RunsEveryWayOnRealInput) {
+  const Result result = flashtile(std::string("run ") + kLayer + " --way all --seconds 0");
+  EXPECT_EQ(result.code, 0) << result.error;
+  for (const WayInfo& way : attention_ways()) EXPECT_THAT(result.out, HasSubstr("\n" + way.name + " "));
+  EXPECT_THAT(result.out, AllOf(HasSubstr("max error"), HasSubstr("  ok\n"), Not(HasSubstr("wrong"))));
+  EXPECT_THAT(result.out, Not(HasSubstr("\x1b")));
+  EXPECT_THAT(result.error, AllOf(HasSubstr("query_length 331"), HasSubstr("3972 of 3972 rows"),
+                                  HasSubstr("peak: "), Not(HasSubstr("\r"))));
+}
+
+TEST_F(ProgramTest, JsonHasItsKeys) {
+  for (const Json& line : json_of("bench --seconds 0 --causal bottom_right " + std::string(kSmall))) {
+    EXPECT_EQ(line["schema_version"], 1);
+    EXPECT_EQ(line["op"], "attention");
+    EXPECT_EQ(line["device"], "cpu");
+    EXPECT_EQ(line["dtype"], "f32");
+    EXPECT_EQ(line["causal"], "bottom_right");
+    EXPECT_EQ(line["mask"], nullptr);
+    const std::pair<const char*, int> sizes[] = {{"batch", 1},         {"query_heads", 4}, {"kv_heads", 2},
+                                                 {"query_length", 33}, {"kv_length", 40},  {"head_dim", 16},
+                                                 {"value_dim", 24}};
+    for (const auto& [key, size] : sizes) EXPECT_EQ(line[key], size) << key;
+    ASSERT_TRUE(line["way"].is_string());
+    if (line["verdict"] == "declined") {
+      EXPECT_TRUE(line["reason"].is_string());
+      continue;
+    }
+    EXPECT_EQ(line["verdict"], "ok") << line;
+    for (const char* key : {"median_ms", "min_ms", "spread", "tflops", "gbps", "peak_share", "peak_tflops",
+                            "max_error", "error_bound"}) {
+      EXPECT_TRUE(line[key].is_number()) << key << " in " << line;
+    }
+    EXPECT_GE(line["median_ms"], line["min_ms"]);
+    EXPECT_GT(line["tflops"], 0);
+    EXPECT_LE(line["max_error"], line["error_bound"]);
+  }
+}
+
+TEST_F(ProgramTest, ChecksEveryTypeMaskAndLayout) {
+  for (const char* options :
+       {"--dtype f16 --causal top_left", "--dtype bf16 --mask boolean",
+        "--layout bshd --mask additive --causal bottom_right", "--scale 0", "--shape 2,2,1,5,0,8"}) {
+    const std::string shape = std::string(options).starts_with("--shape") ? "" : kSmall;
+    const Result result = flashtile("check " + shape + " " + options);
+    EXPECT_EQ(result.code, 0) << options << "\n" << result.out << result.error;
+    EXPECT_THAT(result.out, HasSubstr("  ok\n"));
+  }
+}
+
+TEST_F(ProgramTest, MatrixProducts) {
+  for (const char* dtype : {"f32", "f16", "bf16", "i8", "u8"}) {
+    const std::vector<Json> lines = json_of("check --op gemm --shape 33,17,65 --dtype " + std::string(dtype));
+    int right = 0;
+    for (const Json& line : lines) {
+      EXPECT_NE(line["verdict"], "wrong") << line;
+      right += line["verdict"] == "ok" ? 1 : 0;
+      EXPECT_EQ(line["m"], 33);
+      EXPECT_EQ(line["n"], 17);
+      EXPECT_EQ(line["k"], 65);
+    }
+    EXPECT_GT(right, 0) << dtype;
+  }
+}
+
+TEST_F(ProgramTest, WritesWhatTheLibraryComputes) {
+  EXPECT_EQ(
+      flashtile(std::string("run ") + kLayer + " --out " + path("o.npy") + " --lse " + path("lse.npz")).code,
+      0);
+  const auto file = open(kLayer);
+  const Tensor expected = attention(file->read("q"), file->read("k"), file->read("v"));
+  const Tensor out = open(path("o.npy"))->read("");
+  ASSERT_EQ(out.shape(), expected.shape());
+  EXPECT_EQ(std::memcmp(out.data(), expected.data(), out.size_bytes()), 0);
+  EXPECT_EQ(open(path("lse.npz"))->read("lse").shape(), (Dims{1, 12, 331}));
+}
+
+TEST_F(ProgramTest, ReadsEachFormatAndLayout) {
+  const auto file = open(kLayer);
+  std::vector<io::NamedView> tensors, transposed;
+  std::vector<Tensor> kept;
+  for (const char* name : {"q", "k", "v"}) {
+    kept.push_back(file->read(name));
+    tensors.push_back({name, kept.back()});
+    transposed.push_back({name, kept.back().view().permuted({0, 2, 1, 3})});
+    io::write_tensor_file(path(std::string(name) + ".npy"), std::span(&tensors.back(), 1));
+  }
+  io::write_tensor_file(path("qkv.npz"), tensors);
+  io::write_tensor_file(path("bshd.safetensors"), transposed);
+  const std::string way = " --way unfused --rows 1 --seconds 0 --out ";
+  EXPECT_EQ(flashtile(std::string("run ") + kLayer + way + path("o0.npy")).code, 0);
+  EXPECT_EQ(flashtile("run " + path("qkv.npz") + way + path("o1.npy")).code, 0);
+  EXPECT_EQ(flashtile("run --q " + path("q.npy") + " --k " + path("k.npy") + " --v " + path("v.npy") + way +
+                      path("o2.npy"))
+                .code,
+            0);
+  EXPECT_EQ(flashtile("run " + path("bshd.safetensors") + " --layout bshd" + way + path("o3.npy")).code, 0);
+  EXPECT_EQ(text_of(path("o0.npy")), text_of(path("o1.npy")));
+  EXPECT_EQ(text_of(path("o0.npy")), text_of(path("o2.npy")));
+  const Tensor plain = open(path("o0.npy"))->read(""), bshd = open(path("o3.npy"))->read("");
+  EXPECT_EQ(bshd.shape(), (Dims{1, 331, 12, 32}));
+  const Tensor back = copy_to(bshd.view().permuted({0, 2, 1, 3}), Device::cpu());
+  EXPECT_EQ(std::memcmp(back.data(), plain.data(), plain.size_bytes()), 0);
+}
+
+TEST_F(ProgramTest, ReadsMasksAndMatricesFromFiles) {
+  const std::vector<std::uint8_t> attend{1, 0, 1};
+  const std::vector<float> values(12, 0.5f);
+  io::write_tensor_file(path("mask.npy"),
+                        std::vector<io::NamedView>{{"", packed_view(attend.data(), DType::u8, {3})}});
+  io::write_tensor_file(path("bias.npy"),
+                        std::vector<io::NamedView>{{"", packed_view(values.data(), DType::f32, {4, 3})}});
+  EXPECT_EQ(json_of("check --shape 1,1,1,4,3,8 --mask " + path("mask.npy"))[0]["mask"], "boolean");
+  EXPECT_EQ(json_of("check --shape 1,1,1,4,3,8 --mask " + path("bias.npy"))[0]["mask"], "additive");
+  const Result bad = flashtile("check --shape 1,1,1,4,5,8 --mask " + path("mask.npy"));
+  EXPECT_EQ(bad.code, 2) << bad.error;
+  EXPECT_THAT(bad.error, HasSubstr("mask"));
+
+  io::write_tensor_file(path("ab.npz"),
+                        std::vector<io::NamedView>{{"a", packed_view(values.data(), DType::f32, {4, 3})},
+                                                   {"b", packed_view(values.data(), DType::f32, {3, 2})}});
+  EXPECT_EQ(flashtile("run --op gemm " + path("ab.npz") + " --seconds 0 --out " + path("c.npy")).code, 0);
+  EXPECT_EQ(open(path("c.npy"))->read("").as<float>()[7], 0.75f);
+}
+
+TEST_F(ProgramTest, StandardInputAndOutput) {
+  const Result result = flashtile("run - --out - --seconds 0", std::string("cat ") + kLayer + " |");
+  EXPECT_EQ(result.code, 0) << result.error;
+  EXPECT_THAT(result.out, StartsWith("\x93NUMPY"));
+  EXPECT_EQ(result.out.size(), 128u + 12 * 331 * 32 * 4);
+  EXPECT_THAT(result.error, HasSubstr("max error"));
+}
+
+TEST_F(ProgramTest, MalformedFilesAreExitCode4) {
+  const std::string good = text_of(kLayer);
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{1}, std::size_t{8}, std::size_t{100}, std::size_t{1000}, good.size() - 1}) {
+    std::ofstream(path("cut.safetensors"), std::ios::binary) << good.substr(0, size);
+    const Result result = flashtile("run " + path("cut.safetensors"));
+    EXPECT_EQ(result.code, 4) << size;
+    EXPECT_THAT(result.error, StartsWith("flashtile: " + path("cut.safetensors") + ": "));
+    EXPECT_EQ(result.out, "");
+  }
+  std::ofstream(path("noise.npz"), std::ios::binary) << "PK\3\4 and nothing of the kind";
+  EXPECT_EQ(flashtile("check " + path("noise.npz")).code, 4);
+  EXPECT_EQ(flashtile("check " + path("missing.npz")).code, 4);
+  EXPECT_EQ(flashtile(std::string("run ") + kLayer + " --out /no/such/folder/o.npy").code, 4);
+  const Result json = flashtile("run " + path("missing.npz") + " --json");
+  EXPECT_EQ(json.code, 4);
+  EXPECT_EQ(json.error, "");
+  const Json error = Json::parse(json.out);
+  EXPECT_EQ(error["error"]["code"], "bad_file");
+  EXPECT_EQ(error["error"]["message"], path("missing.npz") + ": cannot open: No such file or directory");
+  EXPECT_EQ(error["exit_code"], 4);
+}
+
+TEST_F(ProgramTest, MistakesAreExitCode2) {
+  const std::string small = kSmall;
+  for (const std::string& arguments : std::vector<std::string>{
+           "", "run", "run --shape 1,2", "run --shape 1,3,2,5,5,8", "run --causal left " + small,
+           "run --way no_such_way " + small, "explain --shape 9223372036854775807,1,1,9,9,9"}) {
+    const Result result = flashtile(arguments);
+    EXPECT_EQ(result.code, 2) << arguments << result.error;
+    EXPECT_THAT(result.error, StartsWith("flashtile: ")) << arguments;
+    EXPECT_EQ(result.out, "");
+  }
+  const Result json = flashtile("run --json");
+  EXPECT_EQ(json.code, 2);
+  EXPECT_EQ(Json::parse(json.out)["error"]["code"], "invalid_argument");
+  EXPECT_EQ(flashtile(std::string("run ") + kSmall, "FLASHTILE_MAX_ISA=sse9").code, 2);
+}
+
+TEST_F(ProgramTest, WhatThisMachineLacksIsExitCode3) {
+  const Result metal = flashtile(std::string("run --device metal ") + kSmall);
+  EXPECT_EQ(metal.code, 3) << metal.error;
+  for (const WayInfo& way : attention_ways()) {
+    if (way.built) continue;
+    const Result result = flashtile("run --way " + way.name + " " + kSmall);
+    EXPECT_EQ(result.code, 3) << result.error;
+  }
+  // 4 TB of queries; AddressSanitizer stops the program at such a request unless it is told not to.
+  const Result huge =
+      flashtile("run --shape 1,1,1,1000000000000,1,1 --rows 1", "ASAN_OPTIONS=allocator_may_return_null=1");
+  EXPECT_EQ(huge.code, 3) << huge.error;
+}
+
+TEST_F(ProgramTest, ExplainsWithoutComputing) {
+  const std::string huge = "--shape 64,16,16,1000000,1000000,128";  // half a terabyte each: no memory is taken
+  EXPECT_EQ(flashtile("explain " + huge).code, 0);
+  const Result small = flashtile(std::string("explain ") + kSmall);
+  EXPECT_EQ(small.code, 0) << small.error;
+  EXPECT_THAT(small.out,
+              AllOf(StartsWith("attention by "), HasSubstr("kernel: "), HasSubstr("  not unfused: ")));
+  const Json plan = json_of(std::string("explain ") + kSmall)[0];
+  EXPECT_TRUE(plan["way"].is_string());
+  EXPECT_EQ(plan["refused"].size(), attention_ways().size() - 1);
+  EXPECT_EQ(json_of("explain --op gemm --shape 5,6,7 --way all").size(), 3u);
+}
+
+TEST_F(ProgramTest, InfoNamesWhatThereIs) {
+  const Result text = flashtile("info");
+  EXPECT_EQ(text.code, 0);
+  EXPECT_THAT(text.out, AllOf(StartsWith("flashtile " FLASHTILE_VERSION), HasSubstr("device   cpu: "),
+                              HasSubstr("way      gemm ")));
+  const Json info = json_of("info")[0];
+  EXPECT_EQ(info["version"], FLASHTILE_VERSION);
+  EXPECT_EQ(info["devices"][0]["device"], "cpu");
+  EXPECT_EQ(info["ways"]["attention"].size(), attention_ways().size());
+  EXPECT_TRUE(info["environment"].contains("FLASHTILE_MAX_ISA"));
+  for (const char* library : {"cblas", "onednn", "cuda"}) EXPECT_TRUE(info["libraries"][library].is_boolean());
+  const Result wrong = flashtile("info", "FLASHTILE_MAX_ISA=sse9");
+  EXPECT_EQ(wrong.code, 0);
+  EXPECT_THAT(wrong.out, HasSubstr("sse9"));
+}
+
+TEST_F(ProgramTest, ColorsAndNotesObeyTheirOptions) {
+  const std::string check = std::string("check --way unfused ") + kSmall;
+  EXPECT_THAT(flashtile(check + " --color always").out, HasSubstr("\x1b["));
+  EXPECT_THAT(flashtile(check).out, Not(HasSubstr("\x1b[")));
+  EXPECT_NE(flashtile(check).error, "");
+  EXPECT_EQ(flashtile(check + " --quiet").error, "");
+}
+
+TEST_F(ProgramTest, SeedsMakeTheInputs) {
+  const std::string check = std::string("check --way unfused ") + kSmall + " --seed ";
+  EXPECT_EQ(json_of(check + "1")[0]["max_error"], json_of(check + "1")[0]["max_error"]);
+  EXPECT_NE(json_of(check + "1")[0]["max_error"], json_of(check + "2")[0]["max_error"]);
+}
+
+}  // namespace
+}  // namespace flashtile::cli
