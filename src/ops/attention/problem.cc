@@ -206,7 +206,7 @@ AttentionBuffers validated(AttentionProblem& problem, const AttentionOutputs& ou
     }
     check_memory(lse, "lse", data);
   }
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 3 && !problem.empty(); ++i) {
     if (out.shape[i] > 1 && out.strides[i] == 0) {
       refuse("out has stride 0 in dimension " + text(i) + " of size " + text(out.shape[i]) +
              "; its elements must not overlap");

@@ -48,11 +48,20 @@ struct Lines {
   bool transposed;
 };
 
+/// Errors: invalid_argument when neither dimension is contiguous, or when lines of 4-bit pairs start inside a
+/// byte.
 Lines lines_of(const TensorView& view, const char* what) {
   const auto unit = [&](int i) { return view.shape[i] <= 1 || view.strides[i] == 1; };
-  if (unit(1)) return {view.data, view.shape[0] <= 1 ? view.shape[1] : view.strides[0], false};
-  if (unit(0)) return {view.data, view.shape[1] <= 1 ? view.shape[0] : view.strides[1], true};
-  refuse(std::string(what) + " has strides " + to_string(view.strides) + "; expected 1 in one dimension");
+  if (!unit(0) && !unit(1)) {
+    refuse(std::string(what) + " has strides " + to_string(view.strides) + "; expected 1 in one dimension");
+  }
+  const int along = unit(1) ? 1 : 0, across = 1 - along;  // dimension of a line, and from line to line
+  const std::int64_t stride = view.shape[across] <= 1 ? view.shape[along] : view.strides[across];
+  if (is_nibble(view.dtype) && view.shape[across] > 1 && stride % 2 != 0) {
+    refuse(std::string(what) + " has lines of 4-bit elements that are " + text(stride) +
+           " elements apart; expected an even distance, whole bytes");
+  }
+  return {view.data, stride, along == 0};
 }
 
 void check(const TensorView& view, const TensorView& c, const char* what, const char* letters, Data data) {
@@ -117,7 +126,7 @@ GemmProblem validated(const TensorView& c, const TensorView& a, const TensorView
            std::to_string(options.beta) + "; expected alpha 1 and beta 0 or 1");
   }
   for (int i = 0; i < 2; ++i) {
-    if (c.shape[i] > 1 && c.strides[i] == 0) {
+    if (c.shape[1 - i] > 0 && c.shape[i] > 1 && c.strides[i] == 0) {
       refuse("c has stride 0 in dimension " + text(i) + " of size " + text(c.shape[i]) +
              "; its elements must not overlap");
     }

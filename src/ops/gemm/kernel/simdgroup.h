@@ -1,7 +1,7 @@
 // Matrix product on blocks of simdgroup matrices: each simdgroup of a threadgroup computes its own rows of a kM
 // x kN tile of C, and all of them share the tiles of A and B in threadgroup memory.
 //
-//   for each kK of K:  sums += A (kM, kK) B (kK, kN)
+//   for each kK of K:  part = A (kM, kK) B (kK, kN);  sums = sums + part
 //   C = alpha * sums + beta * C
 #pragma once
 
@@ -35,7 +35,7 @@ struct GemmSimdgroup {
                                     TransposeA ? p.k : p.m);
     const auto b_matrix = matrix_of(static_cast<FT_DEVICE const T*>(p.b), p.b_stride, TransposeB ? p.k : p.n,
                                     TransposeB ? p.n : p.k);
-    simdgroup_matrix_block<float, R, C> sums(0.0f), old;  // (kRows, kN)
+    simdgroup_matrix_block<float, R, C> sums(0.0f);  // (kRows, kN)
 
     for (int k = 0; k < p.k; k += kK) {
       auto a_tile = TransposeA ? a_matrix.slice(first_row, k) : a_matrix.slice(k, first_row);
@@ -43,16 +43,20 @@ struct GemmSimdgroup {
       load_tile_async<Scope>(memory.a, 0, a_tile);
       load_tile_async<Scope>(memory.b, 0, b_tile);
       wait_tiles<Scope, 0>();
+      simdgroup_matrix_block<float, R, C> part(0.0f);  // (kRows, kN)
       FT_UNROLL for (int d = 0; d < kK; d += kStep) {
         simdgroup_matrix_block<T, R, 2> a;  // (kRows, kStep)
         simdgroup_matrix_block<T, 2, C> b;  // (kStep, kN)
-        simdgroup_load(a, row_tile(memory.a, 0), memory.a.kElementsPerRow, matrix_origin{d, my_row},
-                       TransposeA);
-        simdgroup_load(b, row_tile(memory.b, 0), memory.b.kElementsPerRow, matrix_origin{0, d}, TransposeB);
-        simdgroup_multiply_accumulate(sums, a, b, sums);
+        simdgroup_load(a, row_tile(memory.a, 0), memory.a.kElementsPerRow,
+                       TransposeA ? matrix_origin{my_row, d} : matrix_origin{d, my_row}, TransposeA);
+        simdgroup_load(b, row_tile(memory.b, 0), memory.b.kElementsPerRow,
+                       TransposeB ? matrix_origin{d, 0} : matrix_origin{0, d}, TransposeB);
+        simdgroup_multiply_accumulate(part, a, b, part);
       }
+      map_elements(sums, part, [](auto sum, auto more) { return sum + more; });
       threadgroup_barrier(mem_flags::mem_threadgroup);  // everybody is done with the tiles
     }
+    simdgroup_matrix_block<float, R, C> old;
     store_sums(p, sums, old, first_row + my_row, column, 0.0f);
   }
 };
