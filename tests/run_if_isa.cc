@@ -9,7 +9,7 @@
 namespace {
 
 bool has(std::string_view isa) {
-  if (isa == "cpu_scalar" || isa == "cpu_neon") return true;
+  if (isa.starts_with("cpu_scalar") || isa.starts_with("cpu_neon")) return true;
 #if defined(__x86_64__)
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   if (isa == "cpu_avx2") return avx2;
