@@ -111,18 +111,16 @@ inline void for_each_element(Rows& rows, F f) {
 }
 
 namespace detail {
-template <class S>
-inline lanes<S> combined(reduction_operation op, lanes<S> a, lanes<S> b) {
-  return op == reduction_operation::sum ? a + b : op == reduction_operation::max ? max(a, b) : min(a, b);
-}
-
 template <class Tile, class Rows>
 inline void reduce_rows(Tile& src, Rows& dst, reduction_operation op, storage_of<Tile> identity) {
   using S = storage_of<Tile>;
   constexpr int kVectors = Tile::kPitch / kLanes, kTogether = kVectors < 4 ? kVectors : 4;
   for (int v = 0; v < kVectors; v += kTogether) {
     lanes<S> total[2][kTogether];  // even and odd columns: two chains hide the latency of an addition
-    FT_UNROLL for (int i = 0; i < kTogether; ++i) total[0][i] = total[1][i] = lanes<S>(identity);
+    FT_UNROLL for (int i = 0; i < kTogether; ++i) {
+      total[0][i] = lanes<S>(identity);
+      total[1][i] = lanes<S>(op == reduction_operation::sum ? S{0} : identity);
+    }
     const auto* at = src.data() + v * kLanes;
     const auto pass = [&](auto combine) {
       int column = 0;
