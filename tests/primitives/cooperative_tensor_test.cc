@@ -1,5 +1,5 @@
-// cooperative_tensor: slots and indices, loads and stores that clip, convert and repeat, reductions, maps, reuse as an
-// operand.
+// cooperative_tensor: slots and indices, loads and stores that clip, convert and repeat, reductions, maps,
+// reuse as an operand.
 #include "tests/primitives/harness.h"
 
 namespace flashtile::test {
@@ -22,29 +22,34 @@ template <int M, int N, class Element, class Scope = execution_simdgroup>
 FT_FUNCTION auto destination() {
   using Product = matmul2d<matmul2d_descriptor{M, N, 16}, Scope>;
   if constexpr (std::is_same_v<Element, std::int32_t>) {
-    return Product::template get_destination_cooperative_tensor<Matrix<const std::int8_t>, Matrix<const std::int8_t>, Element>();
+    return Product::template get_destination_cooperative_tensor<Matrix<const std::int8_t>,
+                                                                Matrix<const std::int8_t>, Element>();
   } else {
     using Input = std::conditional_t<std::is_same_v<Element, float>, float, Element>;
-    return Product::template get_destination_cooperative_tensor<Matrix<const Input>, Matrix<const Input>, Element>();
+    return Product::template get_destination_cooperative_tensor<Matrix<const Input>, Matrix<const Input>,
+                                                                Element>();
   }
 }
 template <int M, int N, class Element = float, class Scope = execution_simdgroup>
 FT_FUNCTION auto row_entries() {
   using Product = matmul2d<matmul2d_descriptor{M, N, 16}, Scope>;
   using Input = std::conditional_t<std::is_same_v<Element, std::int32_t>, std::int8_t, Element>;
-  return Product::template get_row_reduction_destination_cooperative_tensor<Matrix<const Input>, Matrix<const Input>, Element>();
+  return Product::template get_row_reduction_destination_cooperative_tensor<Matrix<const Input>,
+                                                                            Matrix<const Input>, Element>();
 }
 template <int M, int N, class Element = float>
 FT_FUNCTION auto column_entries() {
   using Product = matmul2d<matmul2d_descriptor{M, N, 16}, execution_simdgroup>;
   using Input = std::conditional_t<std::is_same_v<Element, std::int32_t>, std::int8_t, Element>;
-  return Product::template get_column_reduction_destination_cooperative_tensor<Matrix<const Input>, Matrix<const Input>, Element>();
+  return Product::template get_column_reduction_destination_cooperative_tensor<Matrix<const Input>,
+                                                                               Matrix<const Input>, Element>();
 }
 
-// ---- slots ------------------------------------------------------------------------------------------------------------
+// ---- slots
+// ------------------------------------------------------------------------------------------------------------
 
 struct Counts {
-  std::int32_t* visits;   // M x N: how often an index was met
+  std::int32_t* visits;  // M x N: how often an index was met
   std::int32_t* capacity;
 };
 
@@ -67,7 +72,8 @@ struct VisitSlots {
 template <int M, int N, class Scope>
 void check_slots() {
   const Array<std::int32_t> visits(M * N, 0), padding(1, -1);
-  run<Body<VisitSlots<M, N, Scope>, Counts, Scope::simdgroups < 1 ? 1 : Scope::simdgroups>>({visits.data(), padding.data()});
+  run < Body<VisitSlots<M, N, Scope>, Counts, Scope::simdgroups<1 ? 1 : Scope::simdgroups>>(
+            {visits.data(), padding.data()});
   EXPECT_EQ(visits.read(), std::vector<std::int32_t>(M * N, 1));
   EXPECT_GE(padding.read()[0], 0);
 }
@@ -137,12 +143,14 @@ TEST(CooperativeTensor, SlotsOfSixteenBitsRound) {
   run<Body<RoundSlots, HalfInOut>>({in.data(), out.data()});
   const auto found = out.read();
   for (std::size_t i = 0; i < 256; ++i) {
-    const float expected = static_cast<float>(half(static_cast<float>(half(static_cast<float>(values[i]) + 2048.0f)) - 2048.0f));
+    const float expected =
+        static_cast<float>(half(static_cast<float>(half(static_cast<float>(values[i]) + 2048.0f)) - 2048.0f));
     EXPECT_EQ(static_cast<float>(found[i]), expected);
   }
 }
 
-// ---- fresh tiles ------------------------------------------------------------------------------------------------------
+// ---- fresh tiles
+// ------------------------------------------------------------------------------------------------------
 
 struct Fresh {
   static FT_FUNCTION void run(const InOut& p) {
@@ -163,7 +171,8 @@ TEST(CooperativeTensor, StartsAsZeroOrPoison) {
   }
 }
 
-// ---- load and store ---------------------------------------------------------------------------------------------------
+// ---- load and store
+// ---------------------------------------------------------------------------------------------------
 
 struct Clip {
   const float* in;
@@ -183,11 +192,13 @@ struct ClipDestination {
 };
 struct ClipLeft {
   static FT_FUNCTION void run(const Clip& p) {
-    load_and_store(p, matmul2d<matmul2d_descriptor{32, 16, 32}, execution_simdgroup>::get_left_input_cooperative_tensor<float, float, float>());
+    load_and_store(p, matmul2d<matmul2d_descriptor{32, 16, 32},
+                               execution_simdgroup>::get_left_input_cooperative_tensor<float, float, float>());
   }
 };
 
-/// 32 x 32 tiles of ragged tensors: zeros outside of what was loaded, nothing written outside of what is stored into.
+/// 32 x 32 tiles of ragged tensors: zeros outside of what was loaded, nothing written outside of what is stored
+/// into.
 template <class F, int Simdgroups>
 void check_clipping(bool repeats) {
   for (const int rows : {1, 7, 8, 9, 17, 31, 32, 40}) {
@@ -202,7 +213,9 @@ void check_clipping(bool repeats) {
           float expected = -5.0f;
           if (r < 32 && c < 32 && r < columns && c < rows) {
             const int from_r = repeats && rows == 1 ? 0 : r, from_c = repeats && columns == 1 ? 0 : c;
-            expected = from_r < rows && from_c < columns ? values[static_cast<std::size_t>(from_r * columns + from_c)] : 0.0f;
+            expected = from_r < rows && from_c < columns
+                           ? values[static_cast<std::size_t>(from_r * columns + from_c)]
+                           : 0.0f;
           }
           wrong += found[static_cast<std::size_t>(r * 40 + c)] != expected;
         }
@@ -211,8 +224,12 @@ void check_clipping(bool repeats) {
     }
   }
 }
-TEST(CooperativeTensor, DestinationsClipAndRepeat) { check_clipping<ClipDestination<execution_simdgroup>, 1>(true); }
-TEST(CooperativeTensor, DestinationsOfFourSimdgroupsClipAndRepeat) { check_clipping<ClipDestination<execution_simdgroups<4>>, 4>(true); }
+TEST(CooperativeTensor, DestinationsClipAndRepeat) {
+  check_clipping<ClipDestination<execution_simdgroup>, 1>(true);
+}
+TEST(CooperativeTensor, DestinationsOfFourSimdgroupsClipAndRepeat) {
+  check_clipping<ClipDestination<execution_simdgroups<4>>, 4>(true);
+}
 TEST(CooperativeTensor, InputsClipAndDoNotRepeat) { check_clipping<ClipLeft, 1>(false); }
 
 struct Bias {
@@ -308,7 +325,10 @@ TEST(CooperativeTensor, ConversionsOfHalfAndBfloatAreThoseOfDtype) {
   std::mt19937 random(17);
   std::vector<float> x(64 * 512);
   for (std::size_t i = 0; i < x.size(); ++i) {  // any bits; then halfway points, and the ends of half's range
-    const std::uint32_t b = i % 4 == 0 ? random() : i % 4 == 1 ? (random() & 0x1fffe000u) + 0x2f001000u : i % 4 == 2 ? 0x477fe000u + random() % 0x4000u : random() % 0x0a000000u + 0x32000000u;
+    const std::uint32_t b = i % 4 == 0   ? random()
+                            : i % 4 == 1 ? (random() & 0x1fffe000u) + 0x2f001000u
+                            : i % 4 == 2 ? 0x477fe000u + random() % 0x4000u
+                                         : random() % 0x0a000000u + 0x32000000u;
     std::memcpy(&x[i], &b, sizeof b);
   }
   const Array<half> in(all), out(all.size(), half(0.0f)), rounded(x.size(), half(0.0f));
@@ -317,8 +337,10 @@ TEST(CooperativeTensor, ConversionsOfHalfAndBfloatAreThoseOfDtype) {
   run<Body<EveryHalf, AllHalves>>({in.data(), out.data(), floats_in.data(), rounded.data(), rounded_b.data()});
   const auto found = out.read();
   for (std::size_t i = 0; i < all.size(); ++i) {
-    if (std::isnan(static_cast<float>(all[i]))) EXPECT_TRUE(std::isnan(static_cast<float>(found[i]))) << i;
-    else EXPECT_EQ(found[i].bits, all[i].bits) << i;
+    if (std::isnan(static_cast<float>(all[i])))
+      EXPECT_TRUE(std::isnan(static_cast<float>(found[i]))) << i;
+    else
+      EXPECT_EQ(found[i].bits, all[i].bits) << i;
   }
   const auto found_half = rounded.read();
   const auto found_b = rounded_b.read();
@@ -332,7 +354,8 @@ TEST(CooperativeTensor, ConversionsOfHalfAndBfloatAreThoseOfDtype) {
   }
 }
 
-// ---- reductions and maps ----------------------------------------------------------------------------------------------
+// ---- reductions and maps
+// ----------------------------------------------------------------------------------------------
 
 template <class T>
 struct Reduce {
@@ -454,7 +477,8 @@ struct MapIterator {
     t.load(in);
     auto row = row_entries<16, 32>();
     auto column = column_entries<16, 32>();
-    if (!is_iterator_compatible(t, row) || !is_iterator_compatible(t, column) || is_iterator_compatible(row, t)) return;
+    if (!is_iterator_compatible(t, row) || !is_iterator_compatible(t, column) || is_iterator_compatible(row, t))
+      return;
     reduce_rows(t, row, reduction_operation::max, reduction_operation_identity<float>::max_identity);
     reduce_columns(t, column);
     auto u = t;
@@ -462,7 +486,8 @@ struct MapIterator {
       if (it.is_valid_element()) *it -= *row.map_iterator(it);
     }
     map_rows(u, row, [](auto x, auto top) { return x - top; });
-    Matrix<float> out(p.out, dextents<int, 2>(32, 16)), out2(p.out + 512, dextents<int, 2>(32, 16)), out3(p.out + 1024, dextents<int, 2>(32, 16));
+    Matrix<float> out(p.out, dextents<int, 2>(32, 16)), out2(p.out + 512, dextents<int, 2>(32, 16)),
+        out3(p.out + 1024, dextents<int, 2>(32, 16));
     t.store(out);
     u.store(out2);
     for (auto it = u.begin(); it != u.end(); ++it) {
@@ -489,13 +514,16 @@ TEST(CooperativeTensor, MapIteratorFindsTheRowAndTheColumn) {
   }
 }
 
-/// Rows and columns that map_indexed passes are the tile's own, over all simdgroups; for_each_element names the rows.
+/// Rows and columns that map_indexed passes are the tile's own, over all simdgroups; for_each_element names the
+/// rows.
 template <class Scope>
 struct Indexed {
   static FT_FUNCTION void run(const InOut& p) {
     auto t = destination<48, 32, float, Scope>();
     map_elements(t, [](auto) { return 0.0f; });
-    map_indexed(t, [](auto value, auto r, auto c) { return select(select(value, 1.0f, c <= r), 2.0f, (r >= 20) & (c < 5)); });
+    map_indexed(t, [](auto value, auto r, auto c) {
+      return select(select(value, 1.0f, c <= r), 2.0f, (r >= 20) & (c < 5));
+    });
     Matrix<float> out(p.out, dextents<int, 2>(32, 48));
     map_elements(t, [](auto x) { return x + 1.0f; });
     t.store(out);
@@ -525,7 +553,8 @@ TEST(CooperativeTensor, MapIndexedPassesRowAndColumn) {
   check_indexed<execution_simdgroups<3>>();
 }
 
-// ---- reuse as an operand ----------------------------------------------------------------------------------------------
+// ---- reuse as an operand
+// ----------------------------------------------------------------------------------------------
 
 template <class T>
 struct Chain {
@@ -534,13 +563,16 @@ struct Chain {
   const T* c;  // 48 x 16
   float* out;  // 32 x 16
 };
-/// (A B) C without a trip to memory: the first product's tile becomes the second one's left operand, as elements of T.
+/// (A B) C without a trip to memory: the first product's tile becomes the second one's left operand, as
+/// elements of T.
 template <class T, class Scope>
 struct ChainLeft {
   static FT_FUNCTION void run(const Chain<T>& p) {
     using First = matmul2d<matmul2d_descriptor{32, 48, 16}, Scope>;
-    using Second = matmul2d<matmul2d_descriptor{32, 16, 48, false, false, false, mode::multiply_accumulate}, Scope>;
-    Matrix<const T> a(p.a, dextents<int, 2>(16, 32)), b(p.b, dextents<int, 2>(48, 16)), c(p.c, dextents<int, 2>(16, 48));
+    using Second =
+        matmul2d<matmul2d_descriptor{32, 16, 48, false, false, false, mode::multiply_accumulate}, Scope>;
+    Matrix<const T> a(p.a, dextents<int, 2>(16, 32)), b(p.b, dextents<int, 2>(48, 16)),
+        c(p.c, dextents<int, 2>(16, 48));
     First first;
     Second second;
     auto s = first.template get_destination_cooperative_tensor<decltype(a), decltype(b), float>();
@@ -560,7 +592,8 @@ struct ChainRight {
   static FT_FUNCTION void run(const Chain<T>& p) {
     using First = matmul2d<matmul2d_descriptor{16, 16, 48}, execution_simdgroup>;
     using Second = matmul2d<matmul2d_descriptor{32, 16, 16}, execution_simdgroup>;
-    Matrix<const T> a(p.a, dextents<int, 2>(16, 32)), b(p.b, dextents<int, 2>(48, 16)), c(p.c, dextents<int, 2>(16, 48));
+    Matrix<const T> a(p.a, dextents<int, 2>(16, 32)), b(p.b, dextents<int, 2>(48, 16)),
+        c(p.c, dextents<int, 2>(16, 48));
     First first;
     Second second;
     auto s = first.template get_destination_cooperative_tensor<decltype(b), decltype(c), float>();
@@ -576,26 +609,37 @@ struct ChainRight {
 /// Small integers keep every step exact but the rounding of the inner product to T.
 template <class T>
 void check_chain(bool left, int simdgroups) {
-  const auto a = random_values<T>(32 * 16, 29, small_value<T>), b = random_values<T>(16 * 48, 31, small_value<T>), c = random_values<T>(48 * 16, 37, small_value<T>);
+  const auto a = random_values<T>(32 * 16, 29, small_value<T>),
+             b = random_values<T>(16 * 48, 31, small_value<T>),
+             c = random_values<T>(48 * 16, 37, small_value<T>);
   const Array<T> da(a), db(b), dc(c);
   const Array<float> out(32 * 16, -1.0f);
   const Chain<T> p{da.data(), db.data(), dc.data(), out.data()};
-  if (!left) run<Body<ChainRight<T>, Chain<T>>>(p);
-  else if (simdgroups == 1) run<Body<ChainLeft<T, execution_simdgroup>, Chain<T>>>(p);
-  else run<Body<ChainLeft<T, execution_simdgroups<4>>, Chain<T>, 4>>(p);
+  if (!left)
+    run<Body<ChainRight<T>, Chain<T>>>(p);
+  else if (simdgroups == 1)
+    run<Body<ChainLeft<T, execution_simdgroup>, Chain<T>>>(p);
+  else
+    run<Body<ChainLeft<T, execution_simdgroups<4>>, Chain<T>, 4>>(p);
   const auto found = out.read();
   const auto inner = [](const std::vector<T>& x, const std::vector<T>& y, int i, int j, int k, int xs, int ys) {
     float sum = 0.0f;
-    for (int t = 0; t < k; ++t) sum += static_cast<float>(x[static_cast<std::size_t>(i * xs + t)]) * static_cast<float>(y[static_cast<std::size_t>(t * ys + j)]);
+    for (int t = 0; t < k; ++t)
+      sum += static_cast<float>(x[static_cast<std::size_t>(i * xs + t)]) *
+             static_cast<float>(y[static_cast<std::size_t>(t * ys + j)]);
     return static_cast<float>(static_cast<T>(sum));
   };
   for (int i = 0; i < 32; ++i) {
     for (int j = 0; j < 16; ++j) {
       float expected = left ? 1.0f : 0.0f;
       if (left) {
-        for (int t = 0; t < 48; ++t) expected += inner(a, b, i, t, 16, 16, 48) * static_cast<float>(c[static_cast<std::size_t>(t * 16 + j)]);
+        for (int t = 0; t < 48; ++t)
+          expected +=
+              inner(a, b, i, t, 16, 16, 48) * static_cast<float>(c[static_cast<std::size_t>(t * 16 + j)]);
       } else {
-        for (int t = 0; t < 16; ++t) expected += static_cast<float>(a[static_cast<std::size_t>(i * 16 + t)]) * inner(b, c, t, j, 48, 48, 16);
+        for (int t = 0; t < 16; ++t)
+          expected +=
+              static_cast<float>(a[static_cast<std::size_t>(i * 16 + t)]) * inner(b, c, t, j, 48, 48, 16);
       }
       EXPECT_EQ(found[static_cast<std::size_t>(i * 16 + j)], expected) << i << ' ' << j;
     }
@@ -612,7 +656,8 @@ TEST(CooperativeTensor, ADestinationBecomesARightInput) {
   check_chain<half>(false, 1);
 }
 
-// A left tile that was clipped when loaded leaves out what it lacks: NaN in the right operand's matching rows is not met.
+// A left tile that was clipped when loaded leaves out what it lacks: NaN in the right operand's matching rows
+// is not met.
 struct Clipped {
   const float* a;  // 16 x 5
   const float* b;  // 16 x 16, NaN from row 5 on

@@ -11,11 +11,15 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 struct Exp2 {
   template <class X>
-  FT_FUNCTION auto operator()(X x) const { return exp2(x); }
+  FT_FUNCTION auto operator()(X x) const {
+    return exp2(x);
+  }
 };
 struct Log2 {
   template <class X>
-  FT_FUNCTION auto operator()(X x) const { return log2(x); }
+  FT_FUNCTION auto operator()(X x) const {
+    return log2(x);
+  }
 };
 
 /// found = F(values), a tile at a time and, for comparison, a single value at a time.
@@ -33,7 +37,8 @@ struct Apply {
     using Operand = tensor<const float, dextents<int, 2>, tensor_inline>;
     auto tile = Product::template get_destination_cooperative_tensor<Operand, Operand, float>();
     const std::int64_t first = at.x * kSlots;
-    tensor<const float, dextents<int, 2>, tensor_inline> in(p.values + first, dextents<int, 2>(kColumns, kRows));
+    tensor<const float, dextents<int, 2>, tensor_inline> in(p.values + first,
+                                                            dextents<int, 2>(kColumns, kRows));
     tensor<float, dextents<int, 2>, tensor_inline> out(p.found + first, dextents<int, 2>(kColumns, kRows));
     load(tile, in);
     map_elements(tile, F());
@@ -49,14 +54,16 @@ template <class F>
 Applied apply(std::vector<float> values) {
   values.resize((values.size() + kSlots - 1) / kSlots * kSlots, 1.0f);
   const Array<float> in(values), found(values.size(), -7.0f), single(values.size(), -7.0f);
-  run<Apply<F>>({in.data(), found.data(), single.data()}, {static_cast<std::int64_t>(values.size()) / kSlots, 1, 1});
+  run<Apply<F>>({in.data(), found.data(), single.data()},
+                {static_cast<std::int64_t>(values.size()) / kSlots, 1, 1});
   return {found.read(), single.read()};
 }
 
 TEST(Exp2, IsWithinItsBoundOverItsRange) {
   std::vector<float> x;
   for (int i = 0; i < 1 << 20; ++i) x.push_back(static_cast<float>(-125.0 + 252.9 * i / (1 << 20)));
-  for (int i = -(1 << 18); i < 1 << 18; ++i) x.push_back(static_cast<float>(i) * 0x1p-18f);  // where softmax needs it most
+  for (int i = -(1 << 18); i < 1 << 18; ++i)
+    x.push_back(static_cast<float>(i) * 0x1p-18f);  // where softmax needs it most
   const Applied found = apply<Exp2>(x);
   double worst = 0.0, worst_single = 0.0;
   for (std::size_t i = 0; i < x.size(); ++i) {
@@ -79,7 +86,8 @@ TEST(Exp2, OfIntegersIsExact) {
 }
 
 TEST(Exp2, OfTheEndsOfTheLine) {
-  const Applied found = apply<Exp2>({-kInfinity, -3.402823466e38f, -1e30f, -1000.0f, -151.0f, kInfinity, 3.402823466e38f, 128.0f, NAN, -NAN});
+  const Applied found = apply<Exp2>(
+      {-kInfinity, -3.402823466e38f, -1e30f, -1000.0f, -151.0f, kInfinity, 3.402823466e38f, 128.0f, NAN, -NAN});
   for (const auto& f : {found.tile, found.single}) {
     for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(f[i], 0.0f) << i;
     for (std::size_t i = 5; i < 8; ++i) EXPECT_EQ(f[i], kInfinity) << i;

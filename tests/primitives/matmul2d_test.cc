@@ -1,5 +1,5 @@
-// matmul2d against a float64 (integers: wrapping) oracle: every row of the type table, transposes, modes, scopes, edges,
-// operands in memory, in tiles and in stages.
+// matmul2d against a float64 (integers: wrapping) oracle: every row of the type table, transposes, modes,
+// scopes, edges, operands in memory, in tiles and in stages.
 #include "tests/primitives/harness.h"
 
 namespace flashtile::test {
@@ -10,7 +10,8 @@ using mode = matmul2d_descriptor::mode;
 /// Where the operands of a check are when they meet.
 enum class Where { tensors, tile_destination, tile_left, tile_both, staged_right };
 
-/// One problem D = A B or D += A B: extents of the whole, and row strides of the three matrices as they lie in memory.
+/// One problem D = A B or D += A B: extents of the whole, and row strides of the three matrices as they lie in
+/// memory.
 struct Problem {
   int m, n, k;
   std::int64_t left_stride, right_stride, stride;
@@ -36,8 +37,10 @@ struct Multiply {
     using Index = dextents<int, 2>;
     const Problem& s = p.problem;
     constexpr bool tl = Descriptor.transpose_left, tr = Descriptor.transpose_right;
-    tensor<const L, Index, tensor_inline> a(p.left, tl ? Index(s.m, s.k) : Index(s.k, s.m), {std::int64_t{1}, s.left_stride});
-    tensor<const R, Index, tensor_inline> b(p.right, tr ? Index(s.k, s.n) : Index(s.n, s.k), {std::int64_t{1}, s.right_stride});
+    tensor<const L, Index, tensor_inline> a(p.left, tl ? Index(s.m, s.k) : Index(s.k, s.m),
+                                            {std::int64_t{1}, s.left_stride});
+    tensor<const R, Index, tensor_inline> b(p.right, tr ? Index(s.k, s.n) : Index(s.n, s.k),
+                                            {std::int64_t{1}, s.right_stride});
     tensor<D, Index, tensor_inline> c(p.destination, Index(s.n, s.m), {std::int64_t{1}, s.stride});
     const int row = static_cast<int>(at.y) * Descriptor.m, column = static_cast<int>(at.x) * Descriptor.n;
     auto left = tl ? a.slice(row, 0) : a.slice(0, row);
@@ -108,29 +111,36 @@ double element(const std::vector<T>& values, std::int64_t i) {
 /// What lies in D beyond the columns of the problem, and in D before a product that must not read it.
 template <class D>
 D untouched() {
-  if constexpr (std::is_same_v<D, std::int32_t>) return 0x7a7a7a7a;
-  else return static_cast<D>(std::numeric_limits<float>::quiet_NaN());
+  if constexpr (std::is_same_v<D, std::int32_t>)
+    return 0x7a7a7a7a;
+  else
+    return static_cast<D>(std::numeric_limits<float>::quiet_NaN());
 }
 
-/// Runs one problem and compares each element with the oracle, and what is not the problem's with what was there.
+/// Runs one problem and compares each element with the oracle, and what is not the problem's with what was
+/// there.
 ///
-/// A float sum of k terms in any order errs by at most k unit roundoffs of sum |a b| + |c|, a 16-bit result by its own
-/// roundoff more; integers are exact.
+/// A float sum of k terms in any order errs by at most k unit roundoffs of sum |a b| + |c|, a 16-bit result by
+/// its own roundoff more; integers are exact.
 template <class L, class R, class D, matmul2d_descriptor Descriptor, class Scope, Where Kind>
 void check(int m, int n, int k, int padding = 2) {
-  constexpr bool tl = Descriptor.transpose_left, tr = Descriptor.transpose_right, accumulate = Descriptor.accumulates();
+  constexpr bool tl = Descriptor.transpose_left, tr = Descriptor.transpose_right,
+                 accumulate = Descriptor.accumulates();
   const auto even = [](int size) { return size + size % 2; };
   Problem s{m, n, k, (tl ? m : k) + padding, even(tr ? k : n) + padding, n + padding};
   const auto left = operand<L>(static_cast<std::size_t>(s.left_stride * (tl ? k : m)), 1);
   const auto right = operand<R>(static_cast<std::size_t>(s.right_stride * (tr ? n : k)), 2);
-  auto before = accumulate ? random_values<D>(static_cast<std::size_t>(s.stride * m), 3) : std::vector<D>(static_cast<std::size_t>(s.stride * m), untouched<D>());
+  auto before = accumulate ? random_values<D>(static_cast<std::size_t>(s.stride * m), 3)
+                           : std::vector<D>(static_cast<std::size_t>(s.stride * m), untouched<D>());
   for (int i = 0; i < m; ++i) {
     for (int j = n; j < s.stride; ++j) before[static_cast<std::size_t>(i * s.stride + j)] = untouched<D>();
   }
   const Array<L> a(left);
   const Array<R> b(right);
   const Array<D> d(before);
-  run<Multiply<L, R, D, Descriptor, Scope, Kind>>({a.data(), b.data(), d.data(), s}, {(n + Descriptor.n - 1) / Descriptor.n, (m + Descriptor.m - 1) / Descriptor.m, 1});
+  run<Multiply<L, R, D, Descriptor, Scope, Kind>>(
+      {a.data(), b.data(), d.data(), s},
+      {(n + Descriptor.n - 1) / Descriptor.n, (m + Descriptor.m - 1) / Descriptor.m, 1});
   const auto found = d.read();
 
   int wrong = 0;
@@ -143,15 +153,19 @@ void check(int m, int n, int k, int padding = 2) {
       }
       double sum = accumulate ? as_double(before[at]) : 0.0, magnitude = std::abs(sum);
       for (int x = 0; x < k; ++x) {
-        const double term = element(left, tl ? x * s.left_stride + i : i * s.left_stride + x) * element(right, tr ? j * s.right_stride + x : x * s.right_stride + j);
+        const double term = element(left, tl ? x * s.left_stride + i : i * s.left_stride + x) *
+                            element(right, tr ? j * s.right_stride + x : x * s.right_stride + j);
         sum += term;
         magnitude += std::abs(term);
       }
       if constexpr (std::is_same_v<D, std::int32_t>) {
-        wrong += found[at] != static_cast<std::int32_t>(static_cast<std::uint32_t>(static_cast<std::int64_t>(sum)));
+        wrong +=
+            found[at] != static_cast<std::int32_t>(static_cast<std::uint32_t>(static_cast<std::int64_t>(sum)));
       } else {
         const double in_float = (k + 1) * 0x1p-24 * magnitude;
-        const double rounding = std::is_same_v<D, float> ? 0.0 : unit_roundoff<D> * std::max(std::abs(sum) + in_float, smallest_normal<D>);
+        const double rounding = std::is_same_v<D, float>
+                                    ? 0.0
+                                    : unit_roundoff<D> * std::max(std::abs(sum) + in_float, smallest_normal<D>);
         wrong += !(std::abs(static_cast<double>(static_cast<float>(found[at])) - sum) <= in_float + rounding);
       }
     }
@@ -159,7 +173,8 @@ void check(int m, int n, int k, int padding = 2) {
   EXPECT_EQ(wrong, 0) << "wrong elements of " << m << " x " << n << ", k = " << k;
 }
 
-// ---- the type table ---------------------------------------------------------------------------------------------------
+// ---- the type table
+// ---------------------------------------------------------------------------------------------------
 
 template <class L, class R, class D>
 struct Row {
@@ -175,15 +190,18 @@ using u4 = uint4b_format;
 template <class R>
 class MatmulTypes : public testing::Test {};
 using Table = testing::Types<
-    Row<half, half, half>, Row<half, half, float>, Row<half, i8, half>, Row<half, i8, float>, Row<half, u8, half>, Row<half, u8, float>,
-    Row<i8, half, half>, Row<i8, half, float>, Row<u8, half, half>, Row<u8, half, float>, Row<half, float, float>, Row<float, half, float>,
-    Row<float, float, float>, Row<float, i8, float>, Row<float, u8, float>, Row<i8, float, float>, Row<u8, float, float>,
-    Row<i8, i8, std::int32_t>, Row<u8, u8, std::int32_t>, Row<bfloat, bfloat, bfloat>, Row<bfloat, bfloat, float>, Row<bfloat, float, float>,
-    Row<float, bfloat, float>, Row<bfloat, i8, bfloat>, Row<bfloat, i8, float>, Row<bfloat, u8, bfloat>, Row<bfloat, u8, float>,
-    Row<i8, bfloat, bfloat>, Row<i8, bfloat, float>, Row<u8, bfloat, bfloat>, Row<u8, bfloat, float>, Row<bfloat, half, bfloat>,
-    Row<bfloat, half, half>, Row<bfloat, half, float>, Row<half, bfloat, bfloat>, Row<half, bfloat, half>, Row<half, bfloat, float>,
-    Row<half, i4, half>, Row<half, i4, float>, Row<half, u4, half>, Row<half, u4, float>, Row<bfloat, i4, bfloat>, Row<bfloat, i4, float>,
-    Row<bfloat, u4, bfloat>, Row<bfloat, u4, float>, Row<i8, i4, std::int32_t>, Row<u8, u4, std::int32_t>>;
+    Row<half, half, half>, Row<half, half, float>, Row<half, i8, half>, Row<half, i8, float>,
+    Row<half, u8, half>, Row<half, u8, float>, Row<i8, half, half>, Row<i8, half, float>, Row<u8, half, half>,
+    Row<u8, half, float>, Row<half, float, float>, Row<float, half, float>, Row<float, float, float>,
+    Row<float, i8, float>, Row<float, u8, float>, Row<i8, float, float>, Row<u8, float, float>,
+    Row<i8, i8, std::int32_t>, Row<u8, u8, std::int32_t>, Row<bfloat, bfloat, bfloat>,
+    Row<bfloat, bfloat, float>, Row<bfloat, float, float>, Row<float, bfloat, float>, Row<bfloat, i8, bfloat>,
+    Row<bfloat, i8, float>, Row<bfloat, u8, bfloat>, Row<bfloat, u8, float>, Row<i8, bfloat, bfloat>,
+    Row<i8, bfloat, float>, Row<u8, bfloat, bfloat>, Row<u8, bfloat, float>, Row<bfloat, half, bfloat>,
+    Row<bfloat, half, half>, Row<bfloat, half, float>, Row<half, bfloat, bfloat>, Row<half, bfloat, half>,
+    Row<half, bfloat, float>, Row<half, i4, half>, Row<half, i4, float>, Row<half, u4, half>,
+    Row<half, u4, float>, Row<bfloat, i4, bfloat>, Row<bfloat, i4, float>, Row<bfloat, u4, bfloat>,
+    Row<bfloat, u4, float>, Row<i8, i4, std::int32_t>, Row<u8, u4, std::int32_t>>;
 TYPED_TEST_SUITE(MatmulTypes, Table);
 
 TYPED_TEST(MatmulTypes, AgreeWithTheOracleOnTensors) {
@@ -206,7 +224,8 @@ TYPED_TEST(MatmulTypes, AgreeWithTheOracleOnTiles) {
   check<L, R, D, kSum, execution_simdgroup, Where::tile_both>(30, 40, 32);
 }
 
-// ---- transposes, modes, scopes, edges ---------------------------------------------------------------------------------
+// ---- transposes, modes, scopes, edges
+// ---------------------------------------------------------------------------------
 
 template <class L, class R, class D, bool TransposeLeft, bool TransposeRight, mode Mode, class Scope>
 void check_edges() {
@@ -229,7 +248,9 @@ void check_transposes() {
 TEST(Matmul, TransposesAndEdgesFloat) { check_transposes<float, float, float, execution_simdgroup>(); }
 TEST(Matmul, TransposesAndEdgesHalf) { check_transposes<half, half, half, execution_simdgroup>(); }
 TEST(Matmul, TransposesAndEdgesIntegers) { check_transposes<i8, i8, std::int32_t, execution_simdgroup>(); }
-TEST(Matmul, TransposesAndEdgesFourSimdgroups) { check_transposes<float, float, float, execution_simdgroups<4>>(); }
+TEST(Matmul, TransposesAndEdgesFourSimdgroups) {
+  check_transposes<float, float, float, execution_simdgroups<4>>();
+}
 TEST(Matmul, TransposesAndEdgesThread) { check_transposes<float, float, float, execution_thread>(); }
 
 template <class L, class R, class D, class Scope, Where Kind>
@@ -245,13 +266,23 @@ void check_tiles() {
 }
 
 TEST(Matmul, LeftTile) { check_tiles<float, float, float, execution_simdgroup, Where::tile_left>(); }
-TEST(Matmul, LeftTileOfFourSimdgroups) { check_tiles<half, half, float, execution_simdgroups<4>, Where::tile_left>(); }
+TEST(Matmul, LeftTileOfFourSimdgroups) {
+  check_tiles<half, half, float, execution_simdgroups<4>, Where::tile_left>();
+}
 TEST(Matmul, BothTiles) { check_tiles<bfloat, bfloat, bfloat, execution_simdgroup, Where::tile_both>(); }
-TEST(Matmul, BothTilesOfThreeSimdgroups) { check_tiles<float, float, float, execution_simdgroups<3>, Where::tile_both>(); }
+TEST(Matmul, BothTilesOfThreeSimdgroups) {
+  check_tiles<float, float, float, execution_simdgroups<3>, Where::tile_both>();
+}
 TEST(Matmul, StagedRightFloat) { check_tiles<float, float, float, execution_simdgroup, Where::staged_right>(); }
-TEST(Matmul, StagedRightHalf) { check_tiles<half, half, float, execution_simdgroups<4>, Where::staged_right>(); }
-TEST(Matmul, StagedRightIntegers) { check_tiles<i8, i8, std::int32_t, execution_simdgroup, Where::staged_right>(); }
-TEST(Matmul, StagedRightMixed) { check_tiles<float, u8, float, execution_simdgroups<2>, Where::staged_right>(); }
+TEST(Matmul, StagedRightHalf) {
+  check_tiles<half, half, float, execution_simdgroups<4>, Where::staged_right>();
+}
+TEST(Matmul, StagedRightIntegers) {
+  check_tiles<i8, i8, std::int32_t, execution_simdgroup, Where::staged_right>();
+}
+TEST(Matmul, StagedRightMixed) {
+  check_tiles<float, u8, float, execution_simdgroups<2>, Where::staged_right>();
+}
 
 TEST(Matmul, ThreadScopeHasSmallShapes) {
   constexpr matmul2d_descriptor kDot(1, 1), kTwo(2, 4), kRow(1, 8);
@@ -261,13 +292,16 @@ TEST(Matmul, ThreadScopeHasSmallShapes) {
 }
 
 TEST(Matmul, LargeTiles) {
-  constexpr matmul2d_descriptor kLarge(256, 192, dynamic_length, false, false, false, mode::multiply_accumulate), kWide(16, 256, 256);
+  constexpr matmul2d_descriptor kLarge(256, 192, dynamic_length, false, false, false,
+                                       mode::multiply_accumulate),
+      kWide(16, 256, 256);
   check<half, half, float, kLarge, execution_simdgroups<4>, Where::tile_destination>(300, 200, 300);
   check<float, float, float, kWide, execution_simdgroup, Where::tile_left>(20, 300, 256);
 }
 
 TEST(Matmul, WithoutAnyKIsZeroOrTheOldD) {
-  constexpr matmul2d_descriptor kFresh(16, 16), kSum(16, 16, dynamic_length, false, false, false, mode::multiply_accumulate);
+  constexpr matmul2d_descriptor kFresh(16, 16),
+      kSum(16, 16, dynamic_length, false, false, false, mode::multiply_accumulate);
   check<float, float, float, kFresh, execution_simdgroup, Where::tensors>(17, 9, 0);
   check<half, half, float, kFresh, execution_simdgroup, Where::tile_destination>(17, 9, 0);
   check<float, float, float, kSum, execution_simdgroup, Where::tensors>(17, 9, 0);
@@ -275,11 +309,14 @@ TEST(Matmul, WithoutAnyKIsZeroOrTheOldD) {
 
 TEST(Matmul, IntegersWrap) {
   const int k = 140000;  // 255 * 255 * 140000 passes 2^32 twice
-  const Array<u8> left(std::vector<u8>(static_cast<std::size_t>(8 * k), 255)), right(std::vector<u8>(static_cast<std::size_t>(16 * k), 255));
+  const Array<u8> left(std::vector<u8>(static_cast<std::size_t>(8 * k), 255)),
+      right(std::vector<u8>(static_cast<std::size_t>(16 * k), 255));
   const Array<std::int32_t> d(8 * 16, 0);
   constexpr matmul2d_descriptor kTall(8, 16);
-  run<Multiply<u8, u8, std::int32_t, kTall, execution_simdgroup, Where::tensors>>({left.data(), right.data(), d.data(), {8, 16, k, k, 16, 16}});
-  const auto expected = static_cast<std::int32_t>(static_cast<std::uint32_t>(std::uint64_t{255} * 255 * static_cast<std::uint64_t>(k)));
+  run<Multiply<u8, u8, std::int32_t, kTall, execution_simdgroup, Where::tensors>>(
+      {left.data(), right.data(), d.data(), {8, 16, k, k, 16, 16}});
+  const auto expected = static_cast<std::int32_t>(
+      static_cast<std::uint32_t>(std::uint64_t{255} * 255 * static_cast<std::uint64_t>(k)));
   EXPECT_EQ(d.read(), std::vector<std::int32_t>(8 * 16, expected));
 }
 
@@ -290,7 +327,8 @@ TEST(Matmul, RoundsASixteenBitDestinationOnce) {
   for (auto& r : right) r = half(1.0f);
   constexpr matmul2d_descriptor kThread(1, 8);
   const Array<half> a(left), b(right), d(8, half(0.0f));
-  run<Multiply<half, half, half, kThread, execution_thread, Where::tensors>>({a.data(), b.data(), d.data(), {1, 8, 16, 16, 8, 8}});
+  run<Multiply<half, half, half, kThread, execution_thread, Where::tensors>>(
+      {a.data(), b.data(), d.data(), {1, 8, 16, 16, 8, 8}});
   for (const half x : d.read()) EXPECT_EQ(static_cast<float>(x), 2050.0f);
 }
 
@@ -299,7 +337,8 @@ TEST(Matmul, RefusesAStaticKThatPassesAnOperand) {
   constexpr matmul2d_descriptor kStatic(16, 16, 32);
   const Array<float> a(16 * 32, 1.0f), b(16 * 32, 1.0f), d(16 * 16, 0.0f);
   try {
-    run<Multiply<float, float, float, kStatic, execution_simdgroup, Where::tensors>>({a.data(), b.data(), d.data(), {16, 16, 31, 32, 16, 16}});
+    run<Multiply<float, float, float, kStatic, execution_simdgroup, Where::tensors>>(
+        {a.data(), b.data(), d.data(), {16, 16, 31, 32, 16, 16}});
     FAIL() << "not refused";
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), ErrorCode::invalid_argument);

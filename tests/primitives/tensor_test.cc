@@ -10,7 +10,8 @@ namespace {
 
 struct NoMemory {};
 
-// ---- extents ----------------------------------------------------------------------------------------------------------
+// ---- extents
+// ----------------------------------------------------------------------------------------------------------
 
 static_assert(extents<int, 3, dynamic_extent, 5>::rank() == 3);
 static_assert(extents<int, 3, dynamic_extent, 5>::rank_dynamic() == 1);
@@ -32,7 +33,8 @@ TEST(Tensor, DeducesAnInlineTensorFromAPointer) {
   EXPECT_EQ(strided.get_stride(1), 4);
 }
 
-// ---- reading and writing in a kernel ----------------------------------------------------------------------------------
+// ---- reading and writing in a kernel
+// ----------------------------------------------------------------------------------
 
 /// Writes 100 * i1 + i0 through operator(), reads through operator[], get and set at and past the edges.
 struct Access {
@@ -80,7 +82,8 @@ struct Slices {
   static constexpr int kSimdgroups = 1;
   static FT_FUNCTION void run(const Params& p, Threadgroup&, GridPosition) {
     simd_for_each_index(1, [&](int) {
-      const tensor<const float, dextents<int, 3>, tensor_inline> t(p.data, dextents<int, 3>(10, 7, 5), {1, 12, 90});
+      const tensor<const float, dextents<int, 3>, tensor_inline> t(p.data, dextents<int, 3>(10, 7, 5),
+                                                                   {1, 12, 90});
       const auto rest = t.slice(8, 2, 4);
       static_assert(!decltype(rest)::has_static_extent(0));
       std::int64_t* out = p.found;
@@ -103,7 +106,8 @@ TEST(Tensor, SlicesClipAtTheEnd) {
   const Array<float> data(500, 0.0f);
   const Array<std::int64_t> found(15, -1);
   run<Slices>({data.data(), found.data()});
-  EXPECT_EQ(found.read(), (std::vector<std::int64_t>{2, 5, 1, 1, 12, 90, 8 + 24 + 360, 4, 4, 2, 0, 6, 4, 3 + 36 + 270, 7}));
+  EXPECT_EQ(found.read(),
+            (std::vector<std::int64_t>{2, 5, 1, 1, 12, 90, 8 + 24 + 360, 4, 4, 2, 0, 6, 4, 3 + 36 + 270, 7}));
 }
 
 /// Rank 8: one element per dimension picked out of a packed tensor.
@@ -116,7 +120,8 @@ struct RankEight {
   static constexpr int kSimdgroups = 1;
   static FT_FUNCTION void run(const Params& p, Threadgroup&, GridPosition) {
     simd_for_each_index(1, [&](int) {
-      tensor<const std::int32_t, dextents<int, 8>, tensor_inline> t(p.data, dextents<int, 8>(2, 3, 2, 3, 2, 3, 2, 3));
+      tensor<const std::int32_t, dextents<int, 8>, tensor_inline> t(p.data,
+                                                                    dextents<int, 8>(2, 3, 2, 3, 2, 3, 2, 3));
       p.found[0] = t(1, 2, 0, 1, 1, 2, 1, 2);
       p.found[1] = t.slice(1, 0, 0, 0, 0, 0, 0, 1)(0, 2, 0, 1, 1, 2, 1, 1);
       tensor<const std::int32_t, dextents<int, 1>, tensor_inline> flat(p.data, dextents<int, 1>(1296));
@@ -162,7 +167,8 @@ TEST(Tensor, ReadsPackedFourBitElements) {
   const Array<uint4b_format> u({{0x10}, {0x7f}, {0x89}, {0xc3}});
   const Array<std::int32_t> found(17, 99);
   run<Nibbles>({s.data(), u.data(), found.data()});
-  EXPECT_EQ(found.read(), (std::vector<std::int32_t>{0, 1, -1, 7, -7, -8, 3, -4, 0, 1, 15, 7, 9, 8, 3, 12, -4}));
+  EXPECT_EQ(found.read(),
+            (std::vector<std::int32_t>{0, 1, -1, 7, -7, -8, 3, -4, 0, 1, 15, 7, 9, 8, 3, 12, -4}));
 }
 
 #if defined(__linux__) && !defined(__CUDACC__)
@@ -170,10 +176,12 @@ TEST(Tensor, ReadsPackedFourBitElements) {
 TEST(Tensor, AddressesPastTwoGiB) {
   const std::int64_t stride = (std::int64_t{1} << 31) + 5;
   const std::size_t bytes = static_cast<std::size_t>(3 * stride + 100) * sizeof(float);
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* memory =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   ASSERT_NE(memory, MAP_FAILED);
   float* data = static_cast<float*>(memory);
-  const tensor<float, dextents<int, 2>, tensor_inline> t(data, dextents<int, 2>(64, 4), {std::int64_t{1}, stride});
+  const tensor<float, dextents<int, 2>, tensor_inline> t(data, dextents<int, 2>(64, 4),
+                                                         {std::int64_t{1}, stride});
   t(7, 3) = 42.0f;
   EXPECT_EQ(data[3 * stride + 7], 42.0f);
   EXPECT_EQ(t.slice(5, 2).get(2, 1), 42.0f);

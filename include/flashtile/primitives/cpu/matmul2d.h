@@ -299,7 +299,7 @@ class matmul2d {
   // --------------------------------------------------------------------------------
 
   // What has to be turned or converted is so in panels of kPanelDepth, and kPanelColumns of the right operand.
-  static constexpr int kPanelDepth = kK > 0 && kK < 128 ? (kK + kLanes - 1) / kLanes * kLanes : 128;
+  static constexpr int kPanelDepth = kK > 0 && kK < 128 ? (kK + kLanes - 1) / kLanes* kLanes : 128;
   static constexpr int kPanelColumns = kN < 64 ? (kN + kLanes - 1) / kLanes * kLanes : 64;
 
   template <class Left>

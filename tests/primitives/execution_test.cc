@@ -1,0 +1,202 @@
+// Who runs a kernel: grids, simdgroups, barriers, shared indices; tiles staged in threadgroup memory.
+#include "tests/primitives/harness.h"
+
+namespace flashtile::test {
+namespace {
+
+template <class T>
+using Matrix = tensor<T, dextents<int, 2>, tensor_inline>;
+
+struct Visit {
+  struct Params {
+    std::int32_t* visits;
+    std::int64_t x, y;
+  };
+  struct Threadgroup {};
+  static constexpr int kSimdgroups = 1;
+  static FT_FUNCTION void run(const Params& p, Threadgroup&, GridPosition at) {
+    simd_for_each_index(1, [&](int) { p.visits[(at.z * p.y + at.y) * p.x + at.x] += 1; });
+  }
+};
+TEST(Launch, RunsEachThreadgroupOnce) {
+  const Array<std::int32_t> visits(7 * 5 * 3, 0);
+  run<Visit>({visits.data(), 7, 5}, {7, 5, 3});
+  EXPECT_EQ(visits.read(), std::vector<std::int32_t>(7 * 5 * 3, 1));
+}
+TEST(Launch, RunsNothingOnAnEmptyGrid) {
+  const Array<std::int32_t> visits(1, 0);
+  run<Visit>({visits.data(), 1, 1}, {0, 1, 1});
+  run<Visit>({visits.data(), 1, 1}, {3, 2, 0});
+  EXPECT_EQ(visits.read()[0], 0);
+}
+TEST(Launch, RefusesBadGrids) {
+  const Array<std::int32_t> visits(1, 0);
+  const auto code = [&](Grid grid) {
+    try {
+      run<Visit>({visits.data(), 1, 1}, grid);
+    } catch (const Error& e) {
+      EXPECT_NE(std::string(e.what()).find("launch: the grid is"), std::string::npos) << e.what();
+      return e.code();
+    }
+    return ErrorCode::internal;
+  };
+  EXPECT_EQ(code({-1, 1, 1}), ErrorCode::invalid_argument);
+  EXPECT_EQ(code({std::int64_t{1} << 40, std::int64_t{1} << 40, 1}), ErrorCode::invalid_argument);
+}
+
+/// Each simdgroup writes to threadgroup memory, all meet, each reads its neighbour's; three rounds.
+struct Neighbours {
+  struct Params {
+    std::int32_t* out;  // threadgroups x 4
+  };
+  struct Threadgroup {
+    std::int32_t value[4];
+  };
+  static constexpr int kSimdgroups = 4;
+  static FT_FUNCTION void run(const Params& p, Threadgroup& memory, GridPosition at) {
+    const int me = simdgroup_index_in_threadgroup();
+    int mine = me + 1 + static_cast<int>(at.x) * 10;
+    for (int round = 0; round < 3; ++round) {
+      simd_for_each_index(1, [&](int) { memory.value[me] = mine; });
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      mine += memory.value[(me + 1) % 4];
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+    }
+    simd_for_each_index(1, [&](int) { p.out[at.x * 4 + me] = mine; });
+  }
+};
+TEST(Simdgroups, MeetAtBarriers) {
+  const Array<std::int32_t> out(40, -1);
+  run<Neighbours>({out.data()}, {10, 1, 1});
+  const auto found = out.read();
+  for (int g = 0; g < 10; ++g) {
+    int value[4];
+    for (int i = 0; i < 4; ++i) value[i] = i + 1 + g * 10;
+    for (int round = 0; round < 3; ++round) {
+      const int old[4] = {value[0], value[1], value[2], value[3]};
+      for (int i = 0; i < 4; ++i) value[i] += old[(i + 1) % 4];
+    }
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(found[static_cast<std::size_t>(g * 4 + i)], value[i]);
+  }
+}
+
+/// Indices shared among a scope's simdgroups are each met once; those of a single simdgroup by each of them.
+struct Indices {
+  struct Params {
+    std::int32_t* shared;   // 50
+    std::int32_t* own;      // 3 x 50
+    std::int32_t* answers;  // 3 x 2
+  };
+  struct Threadgroup {};
+  static constexpr int kSimdgroups = 3;
+  static FT_FUNCTION void run(const Params& p, Threadgroup&, GridPosition) {
+    const int me = simdgroup_index_in_threadgroup();
+    for_each_index(execution_simdgroups<3>(), 50, [&](int i) { p.shared[i] += 1; });
+    for_each_index(execution_simdgroup(), 50, [&](int i) { p.own[me * 50 + i] += i; });
+    const bool all = simd_all_indices(50, [](int i) { return i < 50; });
+    const bool not_all = simd_all_indices(50, [](int i) { return i != 37; });
+    simd_for_each_index(1, [&](int) {
+      p.answers[me * 2] = all ? 1 : 0;
+      p.answers[me * 2 + 1] = not_all ? 1 : 0;
+    });
+  }
+};
+TEST(Simdgroups, ShareIndices) {
+  const Array<std::int32_t> shared(50, 0), own(150, 0), answers(6, -1);
+  run<Indices>({shared.data(), own.data(), answers.data()});
+  EXPECT_EQ(shared.read(), std::vector<std::int32_t>(50, 1));
+  const auto found = own.read();
+  for (int i = 0; i < 150; ++i) EXPECT_EQ(found[static_cast<std::size_t>(i)], i % 50);
+  EXPECT_EQ(answers.read(), (std::vector<std::int32_t>{1, 0, 1, 0, 1, 0}));
+}
+
+#if !defined(__CUDACC__)
+struct Refuse {
+  struct Params {
+    int at;
+  };
+  struct Threadgroup {};
+  static constexpr int kSimdgroups = 1;
+  static FT_FUNCTION void run(const Params& p, Threadgroup&, GridPosition at) {
+    FT_REFUSE_IF(at.x == p.at, "a kernel's own sentence");
+  }
+};
+TEST(Launch, HandsARefusalToTheCaller) {
+  try {
+    run<Refuse>({5}, {9, 1, 1});
+    FAIL() << "not refused";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::invalid_argument);
+    EXPECT_STREQ(e.what(), "a kernel's own sentence");
+  }
+  run<Refuse>({-1}, {9, 1, 1});
+}
+#endif
+
+// ---- staged tiles
+// -----------------------------------------------------------------------------------------------------
+
+template <class T>
+struct StageParams {
+  const T* rows;
+  T* out;
+  int length, columns;
+};
+/// Copies a matrix of any length through tiles of 16 x 24 in two stages, the next one on its way while this one
+/// is stored.
+template <class T, int Simdgroups>
+struct RowStages {
+  using Params = StageParams<T>;
+  struct Threadgroup {
+    row_tile_stages<T, 16, 24, 2> tiles;
+  };
+  static constexpr int kSimdgroups = Simdgroups;
+  using Scope = execution_simdgroups<Simdgroups>;
+  static FT_FUNCTION void run(const Params& p, Threadgroup& memory, GridPosition) {
+    Matrix<const T> in(p.rows, dextents<int, 2>(p.columns, p.length));
+    auto first = in.slice(0, 0);
+    load_tile_async<Scope>(memory.tiles, 0, first);
+    int stage = 0;
+    for (int row = 0; row < p.length; row += 16, stage = 1 - stage) {
+      auto next = in.slice(0, row + 16);
+      wait_tiles<Scope, 0>();
+      load_tile_async<Scope>(memory.tiles, 1 - stage, next);
+      for (int i = simdgroup_index_in_threadgroup(); i < 2 * 3; i += Simdgroups) {
+        const int r = i / 3 * 8, c = i % 3 * 8;
+        simdgroup_matrix<T, 8, 8> m;
+        simdgroup_load(m, row_tile(memory.tiles, stage), memory.tiles.kElementsPerRow, matrix_origin{c, r},
+                       false);
+        simdgroup_store(m, p.out, 24, matrix_origin{c, row + r});  // the whole tile, zeros included
+      }
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+    }
+  }
+};
+template <class T, int Simdgroups>
+void check_row_stages() {
+  for (const int length : {1, 15, 16, 17, 50}) {
+    for (const int columns : {1, 8, 23, 24, 30}) {
+      const auto values = random_values<T>(static_cast<std::size_t>(length * columns), 3);
+      const auto tiles = static_cast<std::size_t>((length + 15) / 16);
+      const Array<T> in(values), out(tiles * 16 * 24, static_cast<T>(-9.0f));
+      run<RowStages<T, Simdgroups>>({in.data(), out.data(), length, columns});
+      const auto found = out.read();
+      int wrong = 0;
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        const int r = static_cast<int>(i / 24), c = static_cast<int>(i % 24);
+        wrong +=
+            as_double(found[i]) !=
+            (r < length && c < columns ? as_double(values[static_cast<std::size_t>(r * columns + c)]) : 0.0);
+      }
+      EXPECT_EQ(wrong, 0) << length << " x " << columns;
+    }
+  }
+}
+TEST(TileStages, RowTilesHoldWholeTilesWithZerosPastTheEnd) {
+  check_row_stages<float, 1>();
+  check_row_stages<half, 1>();
+  check_row_stages<bfloat, 4>();
+}
+
+}  // namespace
+}  // namespace flashtile::test
