@@ -1,0 +1,15 @@
+# Compiles SOURCE with CASE defined and fails unless that fails with SENTENCE in the output; CASE none must compile.
+execute_process(COMMAND ${COMPILER} -std=c++20 -fsyntax-only -I${ROOT} -I${ROOT}/include -DCASE_${CASE} ${SOURCE}
+                RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+if(CASE STREQUAL "none")
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "does not compile without any case:\n${output}")
+  endif()
+  return()
+endif()
+string(FIND "${output}" "${SENTENCE}" found)
+if(result EQUAL 0)
+  message(FATAL_ERROR "compiles, although: ${SENTENCE}")
+elseif(found EQUAL -1)
+  message(FATAL_ERROR "is refused without saying \"${SENTENCE}\":\n${output}")
+endif()
