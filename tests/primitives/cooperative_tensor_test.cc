@@ -179,21 +179,24 @@ struct Clip {
   float* out;
   int in_rows, in_columns, out_rows, out_columns;
 };
-template <class Tile>
+template <bool Repeat, class Tile>
 FT_FUNCTION void load_and_store(const Clip& p, Tile&& t) {
   Matrix<const float> in(p.in, dextents<int, 2>(p.in_columns, p.in_rows));
   Matrix<float> out(p.out, dextents<int, 2>(p.out_columns, p.out_rows), {1, 40});
-  load(t, in);
+  if constexpr (Repeat)
+    load_repeated(t, in);
+  else
+    load(t, in);
   store(t, out);
 }
-template <class Scope>
+template <class Scope, bool Repeat>
 struct ClipDestination {
-  static FT_FUNCTION void run(const Clip& p) { load_and_store(p, destination<32, 32, float, Scope>()); }
+  static FT_FUNCTION void run(const Clip& p) { load_and_store<Repeat>(p, destination<32, 32, float, Scope>()); }
 };
 struct ClipLeft {
   static FT_FUNCTION void run(const Clip& p) {
-    load_and_store(p, matmul2d<matmul2d_descriptor{32, 16, 32},
-                               execution_simdgroup>::get_left_input_cooperative_tensor<float, float, float>());
+    using Product = matmul2d<matmul2d_descriptor{32, 16, 32}, execution_simdgroup>;
+    load_and_store<false>(p, Product::get_left_input_cooperative_tensor<float, float, float>());
   }
 };
 
@@ -213,9 +216,8 @@ void check_clipping(bool repeats) {
           float expected = -5.0f;
           if (r < 32 && c < 32 && r < columns && c < rows) {
             const int from_r = repeats && rows == 1 ? 0 : r, from_c = repeats && columns == 1 ? 0 : c;
-            expected = from_r < rows && from_c < columns
-                           ? values[static_cast<std::size_t>(from_r * columns + from_c)]
-                           : 0.0f;
+            const bool inside = from_r < rows && from_c < columns;
+            expected = inside ? values[static_cast<std::size_t>(from_r * columns + from_c)] : 0.0f;
           }
           wrong += found[static_cast<std::size_t>(r * 40 + c)] != expected;
         }
@@ -224,13 +226,35 @@ void check_clipping(bool repeats) {
     }
   }
 }
-TEST(CooperativeTensor, DestinationsClipAndRepeat) {
-  check_clipping<ClipDestination<execution_simdgroup>, 1>(true);
+TEST(CooperativeTensor, LoadsAndStoresClip) {
+  check_clipping<ClipDestination<execution_simdgroup, false>, 1>(false);
+  check_clipping<ClipDestination<execution_simdgroups<4>, false>, 4>(false);
+  check_clipping<ClipLeft, 1>(false);
 }
-TEST(CooperativeTensor, DestinationsOfFourSimdgroupsClipAndRepeat) {
-  check_clipping<ClipDestination<execution_simdgroups<4>>, 4>(true);
+TEST(CooperativeTensor, RepeatedLoadsSpreadExtentsOfOne) {
+  check_clipping<ClipDestination<execution_simdgroup, true>, 1>(true);
+  check_clipping<ClipDestination<execution_simdgroups<4>, true>, 4>(true);
 }
-TEST(CooperativeTensor, InputsClipAndDoNotRepeat) { check_clipping<ClipLeft, 1>(false); }
+
+/// One column of 12 elements that the type says is one: repeated along each row.
+struct LoadStaticColumn {
+  static FT_FUNCTION void run(const InOut& p) {
+    auto t = destination<16, 32, float>();
+    const std::int64_t strides[2] = {1, 3};
+    tensor<const float, extents<int, 1, dynamic_extent>, tensor_inline> column(
+        p.in, extents<int, 1, dynamic_extent>(12), strides);
+    t.load(column);
+    Matrix<float> out(p.out, dextents<int, 2>(32, 16));
+    t.store(out);
+  }
+};
+TEST(CooperativeTensor, AStaticExtentOfOneRepeats) {
+  const auto values = random_values<float>(36, 11);
+  const Array<float> in(values), out(16 * 32, -1.0f);
+  run<Body<LoadStaticColumn, InOut>>({in.data(), out.data()});
+  const auto found = out.read();
+  for (std::size_t i = 0; i < 16 * 32; ++i) EXPECT_EQ(found[i], i / 32 < 12 ? values[i / 32 * 3] : 0.0f);
+}
 
 struct Bias {
   const float* bias;

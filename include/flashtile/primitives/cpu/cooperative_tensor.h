@@ -228,30 +228,6 @@ inline matrix<T> matrix_of(const tensor<T, X, D>& t) {
 }
 }  // namespace detail
 
-/// Fills a tile from a tensor, whose element (0, 0) is the tile's; element types are converted. Elements
-/// outside the tensor become 0.
-template <class T, class X, class L, class E, class Y, class D>
-inline void load(cooperative_tensor<T, X, L>& tile, const tensor<E, Y, D>& source) {
-  using Tile = cooperative_tensor<T, X, L>;
-  using S = typename L::storage;
-  auto all = detail::matrix_of(source);
-  if constexpr (Tile::kRank == 1) {
-    static_assert(Y::rank() == 1, "load: a reduction tile is loaded from a tensor of rank 1");
-    detail::copy_rows<S, std::remove_cv_t<E>>(tile.data(), 0, all.from(0, tile.first_row()).data, 0, 1,
-                                              Tile::kPitch, all.columns - tile.first_row());
-  } else {
-    const auto rest = all.from(tile.first_row(), 0);
-    const int local = tile.local_rows();
-    tile.used_rows = rest.rows < local ? rest.rows : local;
-    tile.used_columns = rest.columns < Tile::kColumns ? rest.columns : Tile::kColumns;
-    detail::copy_columns<S, std::remove_cv_t<E>>(tile.data(), Tile::kPitch, rest.data, rest.stride,
-                                                 Tile::kPitch, Tile::kColumns, tile.used_rows,
-                                                 tile.used_columns);
-  }
-  if constexpr (!std::is_same_v<T, std::remove_cv_t<E>>)
-    detail::round_all<T>(tile.data(), Tile::get_capacity());
-}
-
 namespace detail {
 /// The tile's rows from its first on, where a matrix with one row or one column is repeated along what it
 /// lacks.
@@ -270,15 +246,49 @@ inline void load_repeated(storage_of<Tile>* data, matrix<E> all, int first_row) 
   if constexpr (!std::is_same_v<typename Tile::element_type, std::remove_cv_t<E>>)
     round_all<typename Tile::element_type>(data, Tile::kColumns * Tile::kPitch);
 }
+
+/// Do a tensor's static extents say that it is to be repeated?
+template <class Extents>
+inline constexpr bool is_repeated =
+    Extents::rank() == 1 || Extents::static_extent(0) == 1 || Extents::static_extent(Extents::rank() - 1) == 1;
 }  // namespace detail
 
 /// load, for a mask or a bias: a tensor with an extent of 1 is repeated along it, one of rank 1 (columns) in
-/// every row. Not for slices, whose ragged last row or column would look the same.
+/// every row. Not for slices, whose ragged last row or column would look the same. Ours.
 template <class T, class X, class L, class E, class Y, class D>
 inline void load_repeated(cooperative_tensor<T, X, L>& tile, const tensor<E, Y, D>& source) {
   static_assert(cooperative_tensor<T, X, L>::kRank == 2, "load_repeated: give a tile of rank 2");
   detail::load_repeated<cooperative_tensor<T, X, L>>(tile.data(), detail::matrix_of(source), tile.first_row());
   tile.written_everywhere();
+}
+
+/// Fills a tile from a tensor, whose element (0, 0) is the tile's; element types are converted. Elements
+/// outside the tensor become 0.
+///
+/// A tensor of rank 1 (columns), or with a static extent of 1, is repeated along what it lacks. Metal repeats
+/// dynamic extents of 1 too, which makes a ragged last slice of one row or column wrong; here that is
+/// load_repeated.
+template <class T, class X, class L, class E, class Y, class D>
+inline void load(cooperative_tensor<T, X, L>& tile, const tensor<E, Y, D>& source) {
+  using Tile = cooperative_tensor<T, X, L>;
+  using S = typename L::storage;
+  if constexpr (Tile::kRank == 1) {
+    static_assert(Y::rank() == 1, "load: a reduction tile is loaded from a tensor of rank 1");
+    const auto all = detail::matrix_of(source).from(0, tile.first_row());
+    detail::copy_rows<S, std::remove_cv_t<E>>(tile.data(), 0, all.data, 0, 1, Tile::kPitch, all.columns);
+  } else if constexpr (detail::is_repeated<Y>) {
+    return load_repeated(tile, source);
+  } else {
+    const auto rest = detail::matrix_of(source).from(tile.first_row(), 0);
+    const int local = tile.local_rows();
+    tile.used_rows = rest.rows < local ? rest.rows : local;
+    tile.used_columns = rest.columns < Tile::kColumns ? rest.columns : Tile::kColumns;
+    detail::copy_columns<S, std::remove_cv_t<E>>(tile.data(), Tile::kPitch, rest.data, rest.stride,
+                                                 Tile::kPitch, Tile::kColumns, tile.used_rows,
+                                                 tile.used_columns);
+  }
+  if constexpr (!std::is_same_v<T, std::remove_cv_t<E>>)
+    detail::round_all<T>(tile.data(), Tile::get_capacity());
 }
 
 /// Writes a tile to a tensor; elements outside the tensor are dropped, types are converted.
