@@ -255,6 +255,7 @@ kernels::AttentionParams params_of(const AttentionProblem& problem, const Attent
   p.kv_length = core::narrow(problem.kv_length, "attention: KV length");
   p.head_dim = core::narrow(problem.head_dim, "attention: head_dim");
   p.value_dim = core::narrow(problem.value_dim, "attention: value_dim");
+  p.scale = problem.scale;
   p.scale_log2 = problem.scale * kernels::kLog2E;
   return p;
 }

@@ -68,7 +68,6 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
   kernels::AttentionParams params = params_of(problem, buffers);
   GemmOptions product;
   product.queue = queue;
-  const float scale = params.scale_log2;
   params.scores = reinterpret_cast<float*>(workspace.data());
   params.scores_stride = score_stride(problem);
   params.batch = params.query_heads = params.kv_heads = 1;
@@ -78,7 +77,7 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
   for (std::int64_t b = 0; b < problem.batch; ++b) {
     for (std::int64_t h = 0; h < problem.query_heads; ++h) {
       const std::int64_t kv_head = h / (problem.query_heads / problem.kv_heads);
-      product.alpha = scale;
+      product.alpha = problem.scale;
       gemm(scores, matrix_of(problem.q, b, h), matrix_of(problem.k, b, kv_head).permuted({1, 0}), product);
 
       if (problem.mask) params.mask.data = matrix_of(problem.mask->view, b, h).data;

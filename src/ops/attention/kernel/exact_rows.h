@@ -20,7 +20,7 @@ struct AttentionExactRows {
   static constexpr int kMaxColumns = 256;
 
   struct Threadgroup {
-    float scores[kKeys];  // base 2
+    float scores[kKeys];
     bool seen[kKeys];
     float sums[kMaxColumns];  // (Dv)
   };
@@ -66,7 +66,7 @@ struct AttentionExactRows {
       const int count = load_scores(memory, head, row, column, keys.end);
       for (int c = 0; c < count; ++c) {
         if (!memory.seen[c]) continue;
-        const float weight = exp2(memory.scores[c] - top);
+        const float weight = exp2((memory.scores[c] - top) * kLog2E);
         sum += weight;
         const auto values = head.values(column + c);
         simd_for_each_index(p.value_dim, [&](int d) {
@@ -77,7 +77,7 @@ struct AttentionExactRows {
     auto out = head.out(row);
     simd_for_each_index(p.value_dim, [&](int d) { out(d, 0) = static_cast<T>(memory.sums[d] / sum); });
     if (p.lse != nullptr) {
-      simd_for_each_index(1, [&](int) { head.lse(row) = any ? (top + log2(sum)) * kLn2 : minus_infinity(); });
+      simd_for_each_index(1, [&](int) { head.lse(row) = any ? top + log2(sum) * kLn2 : minus_infinity(); });
     }
   }
 
@@ -120,7 +120,7 @@ struct AttentionExactRows {
     float dot = 0.0f;
     for (int d = 0; d < head.p.head_dim; ++d)
       dot = fma(static_cast<float>(q(d, 0)), static_cast<float>(k(d, 0)), dot);
-    return fma(bias_of(head, row, column), kLog2E, dot * head.p.scale_log2);
+    return fma(dot, head.p.scale, bias_of(head, row, column));
   }
 };
 

@@ -13,6 +13,9 @@ inline constexpr float kLog2OfE = 1.4426950408889634f;
 /// What the mask tensor says about a block: nothing, that nobody sees it, or something in between.
 enum class MaskBlock { open, hidden, mixed };
 
+/// A finite entry, however low, is a bias and stays finite in base 2; NaN stays too.
+inline constexpr float kLowestBias = -3.402823466e38f;
+
 /// Entries as what is added to scores in base 2.
 template <class E>
 FT_FUNCTION floats bias_of(const E* from, int left) {
@@ -21,7 +24,8 @@ FT_FUNCTION floats bias_of(const E* from, int left) {
                                         : primitives::detail::load_lanes<std::int32_t>(from, left);
     return select(floats(0.0f), floats(kMinusInfinity), entries == ints(0));
   } else {
-    return load_some(from, left) * floats(kLog2OfE);
+    const floats entries = load_some(from, left);
+    return select(max(floats(kLowestBias), entries * floats(kLog2OfE)), entries, entries == kMinusInfinity);
   }
 }
 
@@ -115,7 +119,7 @@ FT_FUNCTION float mask_bias(const MaskTensorParams& mask, std::int64_t batch, st
       break;
     case MaskTensorKind::none: break;
   }
-  return bias * kLog2OfE;
+  return bias == kMinusInfinity ? bias : max(kLowestBias, bias * kLog2OfE);
 }
 
 /// Calls f(PanelMask) for the mask's element type; without a mask tensor returns `none`.

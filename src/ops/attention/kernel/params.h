@@ -43,7 +43,8 @@ struct AttentionParams {
   int32_t batch, query_heads, kv_heads;
   int32_t query_length, kv_length;
   int32_t head_dim, value_dim;
-  float scale_log2;  ///< scale * log2(e): scores are kept in base 2
+  float scale;
+  float scale_log2;  ///< scale * log2(e), for kernels that keep scores in base 2
 };
 
 }  // namespace flashtile::kernels

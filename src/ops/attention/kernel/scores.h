@@ -9,46 +9,45 @@ inline namespace FLASHTILE_BACKEND {
 
 FT_FUNCTION float minus_infinity() { return -__builtin_huge_valf(); }
 
-/// Scores in base 2 with the mask tensor's entries: score * scale + bias, or -inf where the entry excludes.
+/// score * scale + bias, or -inf where the entry excludes. Not in base 2: log2(e) would push the lowest finite
+/// biases to -inf, and they exclude nothing.
 template <class E, class Scores, class T>
 FT_FUNCTION void add_bias(FT_THREAD Scores& scores, FT_THREAD Scores& bias, FT_THREAD const Head<T>& head,
-                          int64_t row, int column, float scale_log2) {
+                          int64_t row, int column) {
+  const float scale = head.p.scale;
   auto entries = head.template mask<E>(row, column);
   load_repeated(bias, entries);
   map_elements(scores, bias, [=](auto score, auto entry) {
-    return select(fma(entry, kLog2E, score * scale_log2), minus_infinity(), entry == minus_infinity());
+    return select(fma(score, scale, entry), minus_infinity(), entry == minus_infinity());
   });
 }
 
 template <class Scores, class T>
 FT_FUNCTION void keep_where_true(FT_THREAD Scores& scores, FT_THREAD Scores& attend,
-                                 FT_THREAD const Head<T>& head, int64_t row, int column, float scale_log2) {
+                                 FT_THREAD const Head<T>& head, int64_t row, int column) {
   auto entries = head.template mask<uint8_t>(row, column);
   load_repeated(attend, entries);
-  map_elements(scores, attend, [=](auto score, auto entry) {
-    return select(score * scale_log2, minus_infinity(), entry == 0.0f);
-  });
+  map_elements(scores, attend,
+               [](auto score, auto entry) { return select(score, minus_infinity(), entry == 0.0f); });
 }
 
-/// Applies scale and masks to the scores of queries row ... against keys column ...; returns what is left to
-/// multiply them with. Without a mask tensor a positive scale rides along in the softmax's FMA and nothing is
-/// done here.
+/// Applies scale and masks to the scores of queries row ... against keys column ...; returns the positive
+/// factor that is left to multiply them with, so that they are in base 2. The scale itself waits where it can.
 template <class Scores, class T>
 FT_FUNCTION float scale_and_mask(FT_THREAD Scores& scores, FT_THREAD Scores& scratch,
                                  FT_THREAD const Head<T>& head, FT_THREAD const KeyRange& keys, int64_t row,
                                  int column, int key_count) {
   FT_CONSTANT const AttentionParams& p = head.p;
-  const float scale = p.scale_log2;
-  bool scaled = true;
+  const float scale = p.scale;
+  const bool additive = p.mask.kind != MaskTensorKind::none && p.mask.kind != MaskTensorKind::boolean_u8;
+  const bool scale_now = !additive && !(scale > 0.0f);  // -inf in masked places comes after
+  if (scale_now) map_elements(scores, [=](auto score) { return score * scale; });
   switch (p.mask.kind) {
-    case MaskTensorKind::boolean_u8: keep_where_true(scores, scratch, head, row, column, scale); break;
-    case MaskTensorKind::additive_f32: add_bias<float>(scores, scratch, head, row, column, scale); break;
-    case MaskTensorKind::additive_f16: add_bias<half>(scores, scratch, head, row, column, scale); break;
-    case MaskTensorKind::additive_bf16: add_bias<bfloat>(scores, scratch, head, row, column, scale); break;
-    case MaskTensorKind::none:
-      scaled = !(scale > 0.0f);
-      if (scaled) map_elements(scores, [=](auto score) { return score * scale; });
-      break;
+    case MaskTensorKind::none: break;
+    case MaskTensorKind::boolean_u8: keep_where_true(scores, scratch, head, row, column); break;
+    case MaskTensorKind::additive_f32: add_bias<float>(scores, scratch, head, row, column); break;
+    case MaskTensorKind::additive_f16: add_bias<half>(scores, scratch, head, row, column); break;
+    case MaskTensorKind::additive_bf16: add_bias<bfloat>(scores, scratch, head, row, column); break;
   }
   if (column + key_count > keys.whole_end) {  // the diagonal or the last key is in this tile
     const int64_t diagonal =
@@ -61,7 +60,7 @@ FT_FUNCTION float scale_and_mask(FT_THREAD Scores& scores, FT_THREAD Scores& scr
       return select(minus_infinity(), score, (c <= r + reach) & (c < limit));
     });
   }
-  return scaled ? 1.0f : scale;
+  return additive || scale_now ? kLog2E : p.scale_log2;
 }
 
 }  // namespace FLASHTILE_BACKEND

@@ -50,8 +50,8 @@ struct OnlineSoftmax {
 
   /// maximum <- natural logarithm of the sum of exp(score). After finish().
   FT_FUNCTION void logarithm() FT_THREAD {
-    const float factor = multiplier;
-    map_elements(maximum, sum, [=](auto top, auto total) { return (top * factor + log2(total)) * kLn2; });
+    const float factor = multiplier * kLn2;
+    map_elements(maximum, sum, [=](auto top, auto total) { return top * factor + log2(total) * kLn2; });
   }
 };
 

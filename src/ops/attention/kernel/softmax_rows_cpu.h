@@ -2,7 +2,7 @@
 // into weights, in place, in the element type of V. Called by the way `unfused`, which runs a matrix product
 // before and after.
 //
-//   for each row: s = masked s;  m = max(s);  s = exp2(s - m);  weights = s / sum(s)
+//   for each row: s = masked s;  m = max(s);  s = exp(s - m);  weights = s / sum(s)
 #pragma once
 
 #include "src/ops/attention/kernel/scores.h"
@@ -22,7 +22,7 @@ struct AttentionSoftmaxRows {
   }
 
  private:
-  /// Scores arrive in base 2, already scaled, with room for whole vectors behind each row.
+  /// Scores arrive already scaled, with room for whole vectors behind each row.
   static FT_FUNCTION void softmax(FT_CONSTANT const Params& p, int64_t row) {
     FT_DEVICE float* scores = p.scores + row * p.scores_stride;
     const int count = p.band.keys(row, row, p.kv_length).end;
@@ -37,7 +37,7 @@ struct AttentionSoftmaxRows {
 
     floats sums = 0.0f;
     for (int c = 0; c < padded; c += kLanes) {
-      const floats weight = exp2(floats::load(scores + c) - top);
+      const floats weight = exp2((floats::load(scores + c) - top) * kLog2E);
       weight.store(scores + c);
       sums = sums + weight;
     }
@@ -50,7 +50,7 @@ struct AttentionSoftmaxRows {
     for (int c = 0; c < padded; c += kLanes)
       primitives::detail::store_lanes<float>(weights + c, floats::load(scores + c) * inverse);
     for (int c = count; c < p.kv_length; ++c) weights[c] = T(0.0f);
-    if (p.lse != nullptr) p.lse[row * p.lse_strides.row] = (top + log2(sum)) * kLn2;
+    if (p.lse != nullptr) p.lse[row * p.lse_strides.row] = top + log2(sum) * kLn2;
   }
 
   static FT_FUNCTION void mask(FT_CONSTANT const Params& p, int64_t row, FT_DEVICE float* scores, int count) {
@@ -70,7 +70,7 @@ struct AttentionSoftmaxRows {
   template <class E>
   static FT_FUNCTION void add_bias(Matrix<const E> entries, FT_DEVICE float* scores, int count) {
     mask_with(entries, scores, count, [](floats score, floats entry) {
-      return select(fma(entry, kLog2E, score), minus_infinity(), entry == minus_infinity());
+      return select(score + entry, minus_infinity(), entry == minus_infinity());
     });
   }
 

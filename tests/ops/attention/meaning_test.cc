@@ -1,0 +1,311 @@
+// What attention means where implementations differ, line by line, with answers worked out by hand; for every
+// way.
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "tests/ops/attention/cases.h"
+
+namespace flashtile::test {
+namespace {
+
+constexpr std::int64_t kD = 8;  // head size of these calls
+
+/// A (1, heads, length, kD) tensor of f32 whose rows hold value(head, row) in each column.
+Tensor rows(std::int64_t heads, std::int64_t length,
+            const std::function<float(std::int64_t, std::int64_t)>& value) {
+  Tensor t(DType::f32, {1, heads, length, kD});
+  for (std::int64_t n = 0; n < t.size(); ++n) t.as<float>()[n] = value(n / kD / length, n / kD % length);
+  return t;
+}
+Tensor zeros(std::int64_t length) {
+  return rows(1, length, [](auto, auto) { return 0.0f; });
+}
+/// V whose row j holds j + 1.
+Tensor numbered(std::int64_t length) {
+  return rows(1, length, [](auto, auto j) { return static_cast<float>(j + 1); });
+}
+
+class Meaning : public ::testing::TestWithParam<std::string> {
+ protected:
+  struct Result {
+    std::vector<float> out;  ///< the first column of each row
+    std::vector<float> lse;
+  };
+
+  /// Runs the call by the way under test; asks for lse only if told to, since some ways have none.
+  Result run(const TensorView& q, const TensorView& k, const TensorView& v, AttentionOptions options = {},
+             bool lse_wanted = false) {
+    options.way = GetParam();
+    const Dims shape{q.shape[0], q.shape[1], q.shape[2], v.shape[3]};
+    const Tensor out(q.dtype, shape), lse(DType::f32, {shape[0], shape[1], shape[2]});
+    AttentionOutputs outputs{.out = out.view()};
+    if (lse_wanted) outputs.lse = lse.view();
+    attention_into(outputs, q, k, v, options);
+    const Tensor exact = convert(out, DType::f32);
+    Result result;
+    for (std::int64_t r = 0; r < lse.size(); ++r) {
+      result.out.push_back(exact.as<float>()[r * shape[3]]);
+      result.lse.push_back(lse.as<float>()[r]);
+    }
+    return result;
+  }
+};
+
+/// Leaves the test when the way declines the call, with the way's reason.
+#define RUN_OR_SKIP(result, ...)                                                  \
+  Result result;                                                                  \
+  try {                                                                           \
+    result = run(__VA_ARGS__);                                                    \
+  } catch (const Error& e) {                                                      \
+    ASSERT_EQ(e.code(), ErrorCode::unsupported);                                  \
+    ASSERT_EQ(GetParam(), "vendor.onednn") << "unexpected refusal: " << e.what(); \
+    GTEST_SKIP() << e.what();                                                     \
+  }
+
+AttentionOptions causal(CausalCorner corner) {
+  AttentionOptions options;
+  options.mask.causal = corner;
+  return options;
+}
+AttentionOptions masked(MaskKind kind, const TensorView& view) {
+  AttentionOptions options;
+  options.mask.tensor = MaskTensor{kind, view};
+  return options;
+}
+
+TEST_P(Meaning, CausalTopLeftLetsTheFirstQuerySeeTheFirstKeyOnly) {
+  RUN_OR_SKIP(r, zeros(2), zeros(4), numbered(4), causal(CausalCorner::top_left));
+  EXPECT_FLOAT_EQ(r.out[0], 1.0f);
+  EXPECT_FLOAT_EQ(r.out[1], 1.5f);
+}
+
+TEST_P(Meaning, CausalBottomRightLetsTheLastQuerySeeEveryKey) {
+  RUN_OR_SKIP(r, zeros(2), zeros(4), numbered(4), causal(CausalCorner::bottom_right));
+  EXPECT_FLOAT_EQ(r.out[0], 2.0f);
+  EXPECT_FLOAT_EQ(r.out[1], 2.5f);
+}
+
+TEST_P(Meaning, ANegativeOffsetLeavesTheFirstQueriesWithoutKeys) {
+  RUN_OR_SKIP(r, zeros(5), zeros(3), numbered(3), causal(CausalCorner::bottom_right), true);
+  EXPECT_EQ(r.out[0], 0.0f);
+  EXPECT_EQ(r.out[1], 0.0f);
+  EXPECT_EQ(r.lse[0], -kInfinity);
+  EXPECT_EQ(r.lse[1], -kInfinity);
+  EXPECT_FLOAT_EQ(r.out[2], 1.0f);
+  EXPECT_FLOAT_EQ(r.out[4], 2.0f);
+}
+
+TEST_P(Meaning, CausalAndMaskComposeByAnd) {
+  Tensor mask(DType::u8, {1, 4});
+  const std::uint8_t attend[] = {0, 1, 1, 1};
+  std::copy(attend, attend + 4, mask.as<std::uint8_t>());
+  AttentionOptions options = masked(MaskKind::boolean, mask);
+  options.mask.causal = CausalCorner::top_left;
+  RUN_OR_SKIP(r, zeros(3), zeros(4), numbered(4), options);
+  EXPECT_EQ(r.out[0], 0.0f);  // key 0 only, and that is masked
+  EXPECT_FLOAT_EQ(r.out[1], 2.0f);
+  EXPECT_FLOAT_EQ(r.out[2], 2.5f);
+}
+
+TEST_P(Meaning, TrueMeansAttendAndAnyNonzeroByteIsTrue) {
+  Tensor mask(DType::u8, {1, 4});
+  const std::uint8_t attend[] = {0, 1, 128, 0};
+  std::copy(attend, attend + 4, mask.as<std::uint8_t>());
+  RUN_OR_SKIP(r, zeros(1), zeros(4), numbered(4), masked(MaskKind::boolean, mask));
+  EXPECT_FLOAT_EQ(r.out[0], 2.5f);
+}
+
+TEST_P(Meaning, MinusInfinityExcludesExactlyAndEverythingFiniteIsABias) {
+  Tensor mask(DType::f32, {3, 3});
+  const float lowest = std::numeric_limits<float>::lowest();
+  const float bias[] = {-kInfinity, 0, 0, -10000, -10000, -10000, lowest, lowest, lowest};
+  std::copy(bias, bias + 9, mask.as<float>());
+  RUN_OR_SKIP(r, zeros(3), zeros(3), numbered(3), masked(MaskKind::additive, mask));
+  EXPECT_FLOAT_EQ(r.out[0], 2.5f);
+  EXPECT_FLOAT_EQ(r.out[1], 2.0f) << "the same bias everywhere changes nothing";
+  EXPECT_FLOAT_EQ(r.out[2], 2.0f) << "not even the lowest";
+}
+
+TEST_P(Meaning, ABiasIsAddedToTheScaledScoreInNaturalUnits) {
+  Tensor mask(DType::f32, {1, 2});
+  mask.as<float>()[0] = 0.0f;
+  mask.as<float>()[1] = std::log(3.0f);  // three times the weight
+  AttentionOptions options = masked(MaskKind::additive, mask);
+  options.scale = 0.5f;
+  RUN_OR_SKIP(r, zeros(1), zeros(2), numbered(2), options, true);
+  EXPECT_NEAR(r.out[0], 1.75f, 1e-6f);
+  EXPECT_NEAR(r.lse[0], std::log(4.0f), 1e-6f);
+}
+
+TEST_P(Meaning, AFullyMaskedRowIsExactlyZeroWithLseMinusInfinity) {
+  Tensor booleans(DType::u8, {2, 1}), biases(DType::f32, {2, 70});
+  booleans.as<std::uint8_t>()[0] = 0;
+  booleans.as<std::uint8_t>()[1] = 1;
+  for (int j = 0; j < 140; ++j) biases.as<float>()[j] = j < 70 ? -kInfinity : 0.0f;
+  for (const auto& options : {masked(MaskKind::boolean, booleans), masked(MaskKind::additive, biases)}) {
+    RUN_OR_SKIP(r, numbered(2), numbered(70), numbered(70), options, true);
+    EXPECT_EQ(r.out[0], 0.0f);
+    EXPECT_FALSE(std::signbit(r.out[0]));
+    EXPECT_EQ(r.lse[0], -kInfinity);
+    EXPECT_GT(r.out[1], 0.0f);
+  }
+}
+
+TEST_P(Meaning, ARowIsFullyMaskedByItsMaskNotByItsScores) {
+  // Both scores are -inf, but both keys are attended to: softmax is 0 / 0.
+  const Tensor keys = rows(1, 2, [](auto, auto) { return -kInfinity; });
+  const Tensor queries = rows(1, 1, [](auto, auto) { return 1.0f; });
+  RUN_OR_SKIP(r, queries, keys, numbered(2));
+  EXPECT_TRUE(std::isnan(r.out[0]));
+}
+
+TEST_P(Meaning, LseIsTheNaturalLogarithmOfTheSum) {
+  RUN_OR_SKIP(r, zeros(1), zeros(100), numbered(100), {}, true);
+  EXPECT_NEAR(r.lse[0], std::log(100.0f), 1e-6f);
+}
+
+TEST_P(Meaning, ScaleDefaultsToOneOverRootD) {
+  const Tensor q = rows(1, 1, [](auto, auto) { return 0.5f; }),
+               k = rows(1, 3, [](auto, auto j) { return static_cast<float>(j); });
+  RUN_OR_SKIP(r, q, k, numbered(3));
+  const Result explicit_scale = run(q, k, numbered(3), {.scale = 1.0f / std::sqrt(8.0f)});
+  EXPECT_EQ(r.out, explicit_scale.out);
+  const float e = std::exp(4.0f / std::sqrt(8.0f));  // scores 0, 4, 8 over root 8
+  EXPECT_NEAR(r.out[0], (1 + 2 * e + 3 * e * e) / (1 + e + e * e), 1e-5f);
+}
+
+TEST_P(Meaning, ScaleMayBeZeroOrNegative) {
+  const Tensor q = rows(1, 1, [](auto, auto) { return 1.0f; }),
+               k = rows(1, 3, [](auto, auto j) { return static_cast<float>(10 * j); });
+  RUN_OR_SKIP(zero, q, k, numbered(3), {.scale = 0.0f});
+  EXPECT_FLOAT_EQ(zero.out[0], 2.0f);
+  EXPECT_FLOAT_EQ(run(q, k, numbered(3), {.scale = 1.0f}).out[0], 3.0f);
+  EXPECT_FLOAT_EQ(run(q, k, numbered(3), {.scale = -1.0f}).out[0], 1.0f) << "the lowest score wins";
+}
+
+TEST_P(Meaning, NoValueOfAMaskedPlaceReachesTheResult) {
+  for (const float bad : {kNaN, kInfinity, -kInfinity}) {
+    Tensor k = zeros(70), v = numbered(70), mask(DType::u8, {70});
+    for (std::int64_t j = 0; j < 70; ++j) {
+      mask.as<std::uint8_t>()[j] = j < 3;
+      for (std::int64_t d = 0; d < kD && j >= 3; ++d)
+        k.as<float>()[j * kD + d] = v.as<float>()[j * kD + d] = bad;
+    }
+    RUN_OR_SKIP(r, rows(1, 1, [](auto, auto) { return 1.0f; }), k, v, masked(MaskKind::boolean, mask), true);
+    EXPECT_FLOAT_EQ(r.out[0], 2.0f) << bad;
+    EXPECT_NEAR(r.lse[0], std::log(3.0f), 1e-6f) << bad;
+  }
+}
+
+TEST_P(Meaning, NaNInAnAttendedPlaceReachesItsRowsAndNoOthers) {
+  Tensor k = zeros(40), v = numbered(40);
+  k.as<float>()[20 * kD] = kNaN;  // key 20
+  RUN_OR_SKIP(r, rows(1, 40, [](auto, auto) { return 1.0f; }), k, v, causal(CausalCorner::top_left));
+  for (std::int64_t i = 0; i < 40; ++i) {
+    const float found = r.out[static_cast<std::size_t>(i)];
+    if (i < 20)
+      EXPECT_NEAR(found, 1.0f + static_cast<float>(i) / 2, 1e-5f) << i;
+    else
+      EXPECT_TRUE(std::isnan(found)) << i;
+  }
+  Tensor q = zeros(40);
+  q.as<float>()[7 * kD + 3] = kNaN;  // query 7
+  const Result of_query = run(q, rows(1, 40, [](auto, auto) { return 1.0f; }), v);
+  for (std::size_t i = 0; i < 40; ++i) EXPECT_EQ(std::isnan(of_query.out[i]), i == 7) << i;
+}
+
+TEST_P(Meaning, AnInfiniteScoreMakesItsRowNaN) {
+  Tensor k = zeros(5);
+  k.as<float>()[2 * kD] = kInfinity;
+  RUN_OR_SKIP(r, rows(1, 1, [](auto, auto) { return 1.0f; }), k, numbered(5));
+  EXPECT_TRUE(std::isnan(r.out[0]));  // inf - inf, as in every softmax
+}
+
+TEST_P(Meaning, AScoreOfMinusInfinityHasNoWeight) {
+  Tensor k = zeros(5);
+  k.as<float>()[2 * kD] = -kInfinity;
+  RUN_OR_SKIP(r, rows(1, 1, [](auto, auto) { return 1.0f; }), k, numbered(5));
+  EXPECT_FLOAT_EQ(r.out[0], 3.0f);  // the mean of 1, 2, 4, 5
+}
+
+TEST_P(Meaning, HugeScoresPickTheLargest) {
+  for (const float size : {1e4f, 1e10f, 1e15f, 1e18f}) {  // scores up to 1e36
+    const Tensor q = rows(1, 1, [=](auto, auto) { return size; });
+    const Tensor k = rows(1, 70, [=](auto, auto j) { return j == 66 ? size : -size; });
+    RUN_OR_SKIP(r, q, k, numbered(70), {.scale = 1.0f});
+    EXPECT_FLOAT_EQ(r.out[0], 67.0f) << size;
+  }
+}
+
+TEST_P(Meaning, QueryHeadsReadKvHeadsInGroups) {
+  const Tensor q = rows(6, 3, [](auto, auto) { return 0.0f; }), k = rows(2, 4, [](auto, auto) { return 0.0f; });
+  const Tensor v = rows(2, 4, [](auto h, auto) { return static_cast<float>(h + 1); });
+  RUN_OR_SKIP(r, q, k, v);
+  for (std::size_t row = 0; row < 18; ++row) EXPECT_FLOAT_EQ(r.out[row], row / 3 < 3 ? 1.0f : 2.0f) << row;
+}
+
+TEST_P(Meaning, WithoutKeysEveryRowIsZero) {
+  RUN_OR_SKIP(r, numbered(3), zeros(0), zeros(0), {}, true);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(r.out[i], 0.0f);
+    EXPECT_EQ(r.lse[i], -kInfinity);
+  }
+}
+
+TEST_P(Meaning, WithoutQueriesNothingHappens) {
+  RUN_OR_SKIP(r, zeros(0), zeros(3), numbered(3));
+  EXPECT_TRUE(r.out.empty());
+}
+
+TEST_P(Meaning, OffsetsPass2To31Elements) {
+  // Rows 2^21 elements apart: key 1100 lies beyond 2^31. Only the pages that hold rows are ever touched.
+  constexpr std::int64_t kStride = std::int64_t{1} << 21, kLength = 1100;
+  constexpr std::size_t kBytes = static_cast<std::size_t>(kStride) * kLength * sizeof(half);
+  void* memory =
+      mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) GTEST_SKIP() << "this machine gives no 4 GiB of address space";
+  const TensorView far{memory, DType::f16, {1, 1, kLength, kD}, {0, 0, kStride, 1}, {}};
+  for (std::int64_t j = 0; j < kLength; ++j) {
+    for (std::int64_t d = 0; d < kD; ++d) set(far, j * kStride + d, j == kLength - 1 ? 8.0 : 0.0);
+  }
+  Tensor q(DType::f16, {1, 1, 1, kD});
+  for (std::int64_t d = 0; d < kD; ++d) set(q, d, 8.0);
+  const auto finish = [&] { munmap(memory, kBytes); };
+  Result r;
+  try {
+    r = run(q, far, far);
+  } catch (const Error& e) {
+    finish();
+    ASSERT_EQ(GetParam(), "vendor.onednn") << e.what();
+    GTEST_SKIP() << e.what();
+  }
+  finish();
+  EXPECT_FLOAT_EQ(r.out[0], 8.0f);  // the last key wins, and its value is 8
+}
+
+std::vector<std::string> built_ways() {
+  std::vector<std::string> names;
+  for (const WayInfo& way : attention_ways()) {
+    if (way.built && way.name.find("cud") == std::string::npos && way.name.find("sm90") == std::string::npos)
+      names.push_back(way.name);
+  }
+  return names;
+}
+INSTANTIATE_TEST_SUITE_P(Attention, Meaning, ::testing::ValuesIn(built_ways()), [](const auto& param_info) {
+  std::string text = param_info.param;
+  for (char& letter : text) {
+    if (letter == '.') letter = '_';
+  }
+  return text;
+});
+
+}  // namespace
+}  // namespace flashtile::test

@@ -1,0 +1,253 @@
+// What a call is refused for: each message names the argument and what was found.
+#include "src/ops/attention/problem.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "flashtile/attention.h"
+#include "flashtile/error.h"
+#include "src/backends/backend.h"
+
+namespace flashtile {
+namespace {
+
+using ::testing::HasSubstr;
+
+/// A valid call: B 2, Hq 4, Hkv 2, Lq 5, Lkv 7, D 16, Dv 8. Tests break one thing each.
+struct ValidCall {
+  Tensor q{DType::f32, {2, 4, 5, 16}}, k{DType::f32, {2, 2, 7, 16}}, v{DType::f32, {2, 2, 7, 8}};
+  Tensor out{DType::f32, {2, 4, 5, 8}}, lse{DType::f32, {2, 4, 5}};
+  TensorView q_view = q, k_view = k, v_view = v;
+  AttentionOutputs outputs{.out = out.view(), .lse = lse.view()};
+  AttentionOptions options;
+
+  void run() { attention_into(outputs, q_view, k_view, v_view, options); }
+};
+
+/// The message of the error that a call ends with after `change`.
+std::string message_of(const std::function<void(ValidCall&)>& change,
+                       ErrorCode code = ErrorCode::invalid_argument) {
+  ValidCall call;
+  change(call);
+  try {
+    call.run();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), code) << e.what();
+    return e.what();
+  }
+  return "no error";
+}
+
+TEST(AttentionArguments, AValidCallPasses) {
+  EXPECT_EQ(message_of([](ValidCall&) {}), "no error");
+}
+
+TEST(AttentionArguments, RankAndTypeOfQ) {
+  EXPECT_EQ(message_of([](ValidCall& c) {
+              c.q_view = packed_view(c.q.data(), DType::f32, {4, 5, 16});
+            }),
+            "attention: q has shape (4, 5, 16); expected 4 dimensions (B, Hq, Lq, D)");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.q_view.dtype = DType::i32; }),
+            "attention: q has dtype i32; expected f32, f16 or bf16");
+}
+
+TEST(AttentionArguments, TypesMustMatch) {
+  EXPECT_EQ(message_of([](ValidCall& c) { c.k_view.dtype = DType::f16; }),
+            "attention: k has dtype f16, q has f32; they must match");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.v_view.dtype = DType::bf16; }),
+            "attention: v has dtype bf16, q has f32; they must match");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.out.dtype = DType::f16; }),
+            "attention: out has dtype f16, q has f32; they must match");
+}
+
+TEST(AttentionArguments, DevicesMustMatch) {
+  EXPECT_EQ(message_of([](ValidCall& c) { c.k_view.device = Device::cuda(1); }),
+            "attention: k is on cuda:1, q is on cpu; they must match");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.lse->device = Device::cuda(); }),
+            "attention: lse is on cuda:0, q is on cpu; they must match");
+}
+
+TEST(AttentionArguments, SizesMustMatch) {
+  EXPECT_EQ(message_of([](ValidCall& c) { c.k_view.shape[0] = 1; }),
+            "attention: k has batch 1, q has 2; they must match");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.v_view.shape[0] = 1; }),
+            "attention: v has batch 1, q has 2; they must match");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.v_view.shape[1] = 1; }),
+            "attention: v has heads 1, k has 2; they must match");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.v_view.shape[2] = 6; }),
+            "attention: v has length 6, k has 7; they must match");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.k_view.shape[3] = 12; }),
+            "attention: k has head_dim 12, q has 16; they must match");
+}
+
+TEST(AttentionArguments, QueryHeadsAreAMultipleOfKvHeads) {
+  EXPECT_EQ(message_of([](ValidCall& c) { c.q_view = c.q_view.sliced(1, 0, 3); }),
+            "attention: q has 3 heads, k has 2; query heads must be a multiple of KV heads");
+  EXPECT_EQ(message_of([](ValidCall& c) {
+              c.k_view = c.k_view.sliced(1, 0, 0);
+              c.v_view = c.v_view.sliced(1, 0, 0);
+            }),
+            "attention: q has 4 heads, k has 0; query heads must be a multiple of KV heads");
+}
+
+TEST(AttentionArguments, HeadSizesAreOneTo256) {
+  const auto with_head_dim = [](std::int64_t d) {
+    return [d](ValidCall& c) { c.q_view.shape[3] = c.k_view.shape[3] = d; };
+  };
+  EXPECT_EQ(message_of(with_head_dim(0)), "attention: q has head_dim 0; expected 1 ... 256");
+  EXPECT_EQ(message_of(with_head_dim(257)), "attention: q has head_dim 257; expected 1 ... 256");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.v_view.shape[3] = 300; }),
+            "attention: v has value_dim 300; expected 1 ... 256");
+}
+
+TEST(AttentionArguments, LengthsEndAt2To30) {
+  EXPECT_EQ(message_of([](ValidCall& c) {
+              c.q_view.strides[2] = 0;
+              c.q_view.shape[2] = std::int64_t{1} << 31;
+            }),
+            "attention: q has length 2147483648; expected 0 ... 1073741824");
+}
+
+TEST(AttentionArguments, RowsAreContiguous) {
+  EXPECT_EQ(message_of([](ValidCall& c) { c.q_view.strides[3] = 2; }),
+            "attention: q has stride 2 in its last dimension; expected 1");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.v_view.strides[3] = 0; }),
+            "attention: v has stride 0 in its last dimension; expected 1");
+}
+
+TEST(AttentionArguments, MemoryIsThereAlignedAndWithin64Bits) {
+  EXPECT_EQ(message_of([](ValidCall& c) { c.k_view.data = nullptr; }),
+            "attention: k has no data, but shape (2, 2, 7, 16)");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.k_view.data = static_cast<std::byte*>(c.k_view.data) + 1; }),
+            "attention: k has data that is not aligned to its f32 elements");
+  EXPECT_EQ(message_of([](ValidCall& c) {
+              c.q_view.strides = Dims{1, 2, 3};
+            }),
+            "attention: q has 3 strides for shape (2, 4, 5, 16)");
+  EXPECT_THAT(message_of([](ValidCall& c) { c.q_view.strides[0] = std::int64_t{1} << 62; }),
+              HasSubstr("does not fit 64 bits"));
+  EXPECT_THAT(message_of([](ValidCall& c) { c.q_view.strides[0] = std::numeric_limits<std::int64_t>::min(); }),
+              HasSubstr("does not fit 64 bits"));
+}
+
+TEST(AttentionArguments, ScaleIsFinite) {
+  EXPECT_EQ(message_of([](ValidCall& c) { c.options.scale = std::numeric_limits<float>::infinity(); }),
+            "attention: scale is inf; expected a finite number");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.options.scale = std::numeric_limits<float>::quiet_NaN(); }),
+            "attention: scale is nan; expected a finite number");
+}
+
+TEST(AttentionArguments, QueueIsOfTheSameDevice) {
+  struct OtherQueue : Queue::State {
+    Device device() const noexcept override { return Device::cuda(3); }
+    void synchronize() const override {}
+  };
+  EXPECT_EQ(message_of([](ValidCall& c) { c.options.queue = Queue(std::make_shared<OtherQueue>()); }),
+            "attention: options.queue is one of cuda:3, q is on cpu; they must match");
+}
+
+TEST(AttentionArguments, Masks) {
+  const Tensor bytes(DType::u8, {7}), floats(DType::f32, {2, 4, 5, 14});
+  const auto mask = [](MaskKind kind, const TensorView& view) {
+    return [=](ValidCall& c) { c.options.mask.tensor = MaskTensor{kind, view}; };
+  };
+  EXPECT_EQ(message_of(mask(MaskKind::boolean, floats)),
+            "attention: a boolean mask has dtype f32; expected u8");
+  EXPECT_EQ(message_of(mask(MaskKind::additive, bytes)),
+            "attention: an additive mask has dtype u8; expected f32, f16 or bf16");
+  EXPECT_EQ(message_of(mask(MaskKind::additive, floats)),
+            "attention: mask has shape (2, 4, 5, 14); expected one that broadcasts to (B, Hq, Lq, Lkv) = (2, "
+            "4, 5, 7)");
+  EXPECT_EQ(message_of(mask(MaskKind::boolean, packed_view(bytes.data(), DType::u8, {1, 1, 1, 1, 7}))),
+            "attention: mask has shape (1, 1, 1, 1, 7); expected one that broadcasts to (B, Hq, Lq, Lkv) = (2, "
+            "4, 5, 7)");
+  TensorView view = floats.view().sliced(3, 0, 7);
+  EXPECT_EQ(message_of(mask(MaskKind::additive, view)), "no error");
+  view.strides[3] = 2;
+  EXPECT_EQ(message_of(mask(MaskKind::additive, view)),
+            "attention: mask has stride 2 in its last dimension; expected 1, or 0 to repeat");
+  view.strides[3] = 0;
+  EXPECT_EQ(message_of(mask(MaskKind::additive, view)), "no error");
+  view.device = Device::cuda();
+  EXPECT_EQ(message_of(mask(MaskKind::additive, view)),
+            "attention: mask is on cuda:0, q is on cpu; they must match");
+  view = bytes;
+  view.data = nullptr;
+  EXPECT_EQ(message_of(mask(MaskKind::boolean, view)), "attention: mask has no data, but shape (7,)");
+}
+
+TEST(AttentionArguments, Outputs) {
+  EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.out.shape[3] = 7; }),
+            "attention: out has shape (2, 4, 5, 7); expected (B, Hq, Lq, Dv) = (2, 4, 5, 8)");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.out.strides[3] = 2; }),
+            "attention: out has stride 2 in its last dimension; expected 1");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.out.strides[1] = 0; }),
+            "attention: out has stride 0 in dimension 1 of size 4; its elements must not overlap");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.lse->shape[2] = 4; }),
+            "attention: lse has shape (2, 4, 4); expected (B, Hq, Lq) = (2, 4, 5)");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.lse->dtype = DType::f16; }),
+            "attention: lse has dtype f16; expected f32");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.lse->strides[2] = 0; }),
+            "attention: lse has stride 0 in dimension 2 of size 5; its elements must not overlap");
+}
+
+TEST(AttentionArguments, Workspace) {
+  alignas(64) static std::byte memory[65];
+  EXPECT_THAT(message_of([](ValidCall& c) {
+                c.options.way = "unfused";
+                c.outputs.workspace = {memory, 64};
+              }),
+              HasSubstr("attention: workspace has 64 bytes; this call needs "));
+  static std::vector<std::byte> large(std::size_t{1} << 16);
+  EXPECT_EQ(message_of([](ValidCall& c) {
+              c.options.way = "unfused";
+              std::byte* odd =
+                  large.data() + (reinterpret_cast<std::uintptr_t>(large.data()) % 64 == 0 ? 8 : 0);
+              c.outputs.workspace = {odd, large.size() - 64};
+            }),
+            "attention: workspace is not aligned to 64 bytes");
+}
+
+TEST(AttentionArguments, Ways) {
+  EXPECT_THAT(message_of([](ValidCall& c) { c.options.way = "fastest"; }),
+              HasSubstr("attention: way is \"fastest\"; expected one of "));
+  EXPECT_THAT(message_of([](ValidCall& c) { c.options.way = "vendor.onednn"; }, ErrorCode::unsupported),
+              HasSubstr("attention: way vendor.onednn cannot run this call: "));
+}
+
+TEST(AttentionArguments, EmptyTensorsNeedNoMemory) {
+  const TensorView q = packed_view(nullptr, DType::f32, {1, 2, 0, 8}),
+                   kv = packed_view(nullptr, DType::f32, {1, 2, 0, 8});
+  EXPECT_EQ(attention(q, kv, kv).shape(), (Dims{1, 2, 0, 8}));
+}
+
+TEST(AttentionArguments, PlansNeedNoMemory) {
+  const TensorView q = packed_view(nullptr, DType::f32, {1, 2, 100, 8});
+  EXPECT_EQ(plan_attention(q, q, q).op, "attention");
+}
+
+TEST(AttentionProblem, KnowsWhenAPairMayBeHidden) {
+  const Tensor q(DType::f32, {1, 1, 3, 8}), k(DType::f32, {1, 1, 5, 8});
+  const auto hides = [](const TensorView& queries, const TensorView& keys, std::optional<CausalCorner> corner) {
+    AttentionOptions options;
+    options.mask.causal = corner;
+    return ops::validated(queries, keys, keys, options, ops::Data::ignored).hides_some();
+  };
+  EXPECT_FALSE(hides(q, k, std::nullopt));
+  EXPECT_TRUE(hides(q, k, CausalCorner::top_left));
+  EXPECT_TRUE(hides(q, k, CausalCorner::bottom_right));
+  const TensorView one_query = q.view().sliced(2, 0, 1);
+  EXPECT_FALSE(hides(one_query, k, CausalCorner::bottom_right));  // the last query sees every key
+  EXPECT_TRUE(hides(q, k.view().sliced(2, 0, 0), std::nullopt));  // no key at all
+}
+
+}  // namespace
+}  // namespace flashtile

@@ -1,0 +1,158 @@
+// What a matrix product is refused for: each message names the argument and what was found.
+#include "src/ops/gemm/problem.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+#include <memory>
+#include <string>
+
+#include "flashtile/error.h"
+#include "flashtile/gemm.h"
+#include "src/backends/backend.h"
+
+namespace flashtile {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct ValidCall {
+  Tensor a_memory{DType::f32, {4, 6}}, b_memory{DType::f32, {6, 8}}, c_memory{DType::f32, {4, 8}};
+  TensorView a = a_memory, b = b_memory, c = c_memory;
+  GemmOptions options;
+};
+
+std::string message_of(const std::function<void(ValidCall&)>& change,
+                       ErrorCode code = ErrorCode::invalid_argument) {
+  ValidCall call;
+  change(call);
+  try {
+    gemm(call.c, call.a, call.b, call.options);
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), code) << e.what();
+    return e.what();
+  }
+  return "no error";
+}
+
+TEST(GemmArguments, AValidCallPasses) {
+  EXPECT_EQ(message_of([](ValidCall&) {}), "no error");
+}
+
+TEST(GemmArguments, ShapesMustFit) {
+  EXPECT_EQ(message_of([](ValidCall& c) {
+              c.a = packed_view(c.a.data, DType::f32, {1, 4, 6});
+            }),
+            "gemm: a has shape (1, 4, 6); expected 2 dimensions (M, K)");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.b = packed_view(c.b.data, DType::f32, {48}); }),
+            "gemm: b has shape (48,); expected 2 dimensions (K, N)");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.b.shape[0] = 5; }),
+            "gemm: a has 6 columns, b has 5 rows; they must match");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.c.shape[1] = 7; }),
+            "gemm: c has shape (4, 7); expected (M, N) = (4, 8)");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.a.shape[0] = std::int64_t{1} << 31; }),
+            "gemm: a has shape (2147483648, 6); each size must be 0 ... 2^30");
+}
+
+TEST(GemmArguments, TypesAreARowOfTheTable) {
+  EXPECT_EQ(message_of([](ValidCall& c) { c.b.dtype = DType::i32; }),
+            "gemm: there is no product of f32 (a) and i32 (b) into f32 (c); expected a row of the matmul2d "
+            "type table");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.c.dtype = DType::f16; }),
+            "gemm: there is no product of f32 (a) and f32 (b) into f16 (c); expected a row of the matmul2d "
+            "type table");
+  EXPECT_THAT(message_of([](ValidCall& c) {
+                c.a.dtype = DType::i8;
+                c.b.dtype = DType::u8;
+              }),
+              HasSubstr("there is no product of i8 (a) and u8 (b)"));
+}
+
+TEST(GemmArguments, MemoryIsThereAlignedContiguousAndWithin64Bits) {
+  EXPECT_EQ(message_of([](ValidCall& c) { c.a.data = nullptr; }), "gemm: a has no data, but shape (4, 6)");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.a.data = static_cast<std::byte*>(c.a.data) + 2; }),
+            "gemm: a has data that is not aligned to its f32 elements");
+  EXPECT_EQ(message_of([](ValidCall& c) {
+              c.b.strides = {16, 2};
+            }),
+            "gemm: b has strides (16, 2); expected 1 in one dimension");
+  EXPECT_EQ(message_of([](ValidCall& c) {
+              c.c.strides = {0, 1};
+            }),
+            "gemm: c has stride 0 in dimension 0 of size 4; its elements must not overlap");
+  EXPECT_THAT(message_of([](ValidCall& c) { c.b.strides[0] = std::int64_t{1} << 62; }),
+              HasSubstr("does not fit 64 bits"));
+}
+
+TEST(GemmArguments, LinesOf4BitElementsStartAtWholeBytes) {
+  const Tensor a(DType::f16, {2, 4}), b(DType::int4, {4, 3}), c(DType::f32, {2, 3});
+  try {
+    gemm(c, a, b);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(),
+                 "gemm: b has lines of 4-bit elements that are 3 elements apart; expected an even distance, "
+                 "whole bytes");
+  }
+}
+
+TEST(GemmArguments, Factors) {
+  EXPECT_EQ(message_of([](ValidCall& c) { c.options.alpha = std::numeric_limits<float>::infinity(); }),
+            "gemm: alpha is inf; expected a finite number");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.options.beta = std::numeric_limits<float>::quiet_NaN(); }),
+            "gemm: beta is nan; expected a finite number");
+  const Tensor a(DType::i8, {2, 2}), b(DType::i8, {2, 2}), c(DType::i32, {2, 2});
+  EXPECT_THROW(gemm(c, a, b, {.alpha = 2.0f}), Error);
+  EXPECT_THROW(gemm(c, a, b, {.beta = 0.5f}), Error);
+  EXPECT_NO_THROW(gemm(c, a, b, {.beta = 1.0f}));
+}
+
+TEST(GemmArguments, DevicesMustMatch) {
+  EXPECT_EQ(message_of([](ValidCall& c) { c.a.device = Device::cuda(); }),
+            "gemm: a is on cuda:0, c is on cpu; they must match");
+  struct OtherQueue : Queue::State {
+    Device device() const noexcept override { return Device::cuda(3); }
+    void synchronize() const override {}
+  };
+  EXPECT_EQ(message_of([](ValidCall& c) { c.options.queue = Queue(std::make_shared<OtherQueue>()); }),
+            "gemm: options.queue is one of cuda:3, c is on cpu; they must match");
+}
+
+TEST(GemmArguments, Ways) {
+  EXPECT_THAT(message_of([](ValidCall& c) { c.options.way = "fastest"; }),
+              HasSubstr("gemm: way is \"fastest\"; expected one of vendor.cblas, tensor_ops, simdgroup"));
+}
+
+TEST(GemmPlan, NamesTheWayAndItsReasons) {
+  const TensorView a = packed_view(nullptr, DType::f16, {64, 64}),
+                   c = packed_view(nullptr, DType::f32, {64, 64});
+  const Plan plan = plan_gemm(c, a, a);
+  EXPECT_EQ(plan.op, "gemm");
+  EXPECT_EQ(plan.way, "tensor_ops");
+  ASSERT_EQ(plan.refused.size(), 1u);
+  EXPECT_EQ(plan.refused[0].way, "vendor.cblas");
+  EXPECT_THAT(plan.kernel, HasSubstr("tensor_ops f16 x f16 "));
+  EXPECT_FALSE(plan.stores_scores);
+  EXPECT_EQ(gemm_ways().size(), 3u);
+}
+
+TEST(GemmPlan, OneWhoseDeviceIsNotThereSaysSo) {
+  for (const BackendInfo& kind : backends()) {
+    if (kind.type != DeviceType::metal) continue;
+    ASSERT_TRUE(kind.devices.empty());
+    const Device metal{DeviceType::metal, 0};
+    const TensorView a = packed_view(nullptr, DType::f32, {4, 4}, metal);
+    try {
+      plan_gemm(a, a, a);
+      FAIL();
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::unsupported);
+      EXPECT_THAT(e.what(), HasSubstr(kind.unavailable_reason));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace flashtile
