@@ -69,7 +69,7 @@ Isa detect() {
   const bool avx512 = zmm && has(extended.ebx, 16) && has(extended.ebx, 17) && has(extended.ebx, 28) &&
                       has(extended.ebx, 30) && has(extended.ebx, 31);  // F, DQ, CD, BW, VL
   if (!avx512) return Isa::avx2;
-  if (!has(extended1.eax, 5)) return Isa::avx512;  // AVX512-BF16
+  if (!has(extended1.eax, 5) || !has(extended.ecx, 11)) return Isa::avx512;  // AVX512-BF16, VNNI
   const bool amx =
       tiles && has(extended.edx, 22) && has(extended.edx, 24) && has(extended.edx, 25);  // bf16, tile, int8
   return amx && tiles_permitted() ? Isa::amx : Isa::avx512_bf16;

@@ -12,7 +12,7 @@ enum class Isa : int {
   neon,
   avx2,         ///< AVX2, FMA and F16C
   avx512,       ///< AVX-512 F, BW, DQ, VL
-  avx512_bf16,  ///< and AVX512-BF16
+  avx512_bf16,  ///< and AVX512-BF16 and VNNI
   amx,          ///< and AMX tiles with bf16 and int8, where the operating system lets this process use them
 };
 

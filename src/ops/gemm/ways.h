@@ -14,6 +14,7 @@ using GemmWay = Way<GemmProblem, GemmBuffers>;
 /// Best first.
 std::span<const GemmWay> gemm_way_table();
 
+extern const GemmWay kGemmPanels;
 extern const GemmWay kGemmCblas;
 extern const GemmWay kGemmTensorOps;
 extern const GemmWay kGemmSimdgroup;

@@ -20,14 +20,29 @@ namespace panel {
 
 /// One step is one float.
 struct FloatStep {
+  using Sum = floats;
   static FT_FUNCTION floats multiply_add(floats r, floats l, floats d) { return fma(r, l, d); }
 };
 
 #if defined(__AVX512BF16__)
 /// One step is a pair of bfloats: d + r.even * l.even + r.odd * l.odd.
 struct BfloatPairStep {
+  using Sum = floats;
   static FT_FUNCTION floats multiply_add(floats r, floats l, floats d) {
     return (floats::native)_mm512_dpbf16_ps((__m512)d.v, (__m512bh)r.v, (__m512bh)l.v);
+  }
+};
+#endif
+
+#if defined(__AVX512VNNI__)
+/// One step is four int8 values, and sums are int32. The unit multiplies unsigned with signed bytes, so 128 is
+/// added to those of R: the result is too large by 128 times the sum of L's column.
+struct Int8QuadStep {
+  using Sum = ints;  // g++ 12 copies sums at each step where they change between types, or at the intrinsic
+  static FT_FUNCTION ints multiply_add(floats r, floats l, ints d) {
+    const ints shifted = bits_of(r) ^ ints(static_cast<std::int32_t>(0x80808080u));
+    asm("vpdpbusd %2, %1, %0" : "+v"(d.v) : "v"(shifted.v), "v"(l.v));
+    return d;
   }
 };
 #endif
@@ -65,10 +80,14 @@ FT_FUNCTION float step_at(const char* from) {
 /// Rows x Vectors registers of D over all steps.
 template <class Step, int Rows, int Vectors, Mode M>
 [[gnu::always_inline]] FT_FUNCTION void block(float* d, RightRows r, const float* l, int steps) {
-  floats sum[Rows][Vectors];
+  using Sum = typename Step::Sum;
+  const auto at_sum = [=](int i, int j) {
+    return reinterpret_cast<typename Sum::element*>(d + i * kWidth + j * kLanes);
+  };
+  Sum sum[Rows][Vectors];
   FT_UNROLL for (int i = 0; i < Rows; ++i) {
     FT_UNROLL for (int j = 0; j < Vectors; ++j) {
-      sum[i][j] = M == Mode::accumulate ? floats::load(d + i * kWidth + j * kLanes) : floats(0.0f);
+      sum[i][j] = M == Mode::accumulate ? Sum::load(at_sum(i, j)) : Sum(typename Sum::element{0});
     }
   }
   const char* at = static_cast<const char*>(r.data);
@@ -83,7 +102,7 @@ template <class Step, int Rows, int Vectors, Mode M>
     at += r.step_stride;
   }
   FT_UNROLL for (int i = 0; i < Rows; ++i) {
-    FT_UNROLL for (int j = 0; j < Vectors; ++j) sum[i][j].store(d + i * kWidth + j * kLanes);
+    FT_UNROLL for (int j = 0; j < Vectors; ++j) sum[i][j].store(at_sum(i, j));
   }
 }
 

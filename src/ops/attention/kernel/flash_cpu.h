@@ -74,7 +74,7 @@ class Prefill {
         *lanes = take<std::int32_t>(kWidth);
     }
     scores_ = take<float>(kKeys * kWidth);
-    staged_keys_ = take<float>(Element::in_place(p.head_dim) ? 0 : kKeys * staged_stride<T>(p.head_dim));
+    staged_keys_ = take<float>(panel::in_place<T>(p.head_dim) ? 0 : kKeys * staged_key_stride<T>(p.head_dim));
     staged_values_ = take<float>(
         std::is_same_v<T, float> ? 0 : kKeys / Element::kPerStep * staged_value_stride(p.value_dim));
   }
@@ -147,7 +147,7 @@ class Prefill {
       return static_cast<const T*>(p_.q) + batch_ * p_.q_strides.batch + panel.head[lane] * p_.q_strides.head +
              panel.position[lane] * p_.q_strides.row;
     };
-    pack_queries<T>(panel.queries, row, panel.count, panel.vectors, p_.head_dim, staged_keys_);
+    panel::pack_lines<T>(panel.queries, row, panel.count, panel.vectors, p_.head_dim, staged_keys_);
     std::memset(panel.output, 0, static_cast<std::size_t>(p_.value_dim) * kWidth * sizeof(float));
   }
 

@@ -83,7 +83,7 @@ class Decode {
       : p_(p),
         workspace_(workspace),
         memory_(static_cast<char*>(scratch)),
-        query_stride_(staged_stride<T>(p.head_dim)),
+        query_stride_(staged_key_stride<T>(p.head_dim)),
         output_stride_(rounded_up(p.value_dim, kLanes)) {
     queries_ = take(kDecodeRows * query_stride_);
     output_ = take(kDecodeRows * output_stride_);

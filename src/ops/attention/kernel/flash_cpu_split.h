@@ -78,15 +78,6 @@ FT_FUNCTION void store_lse(const AttentionParams& p, std::int64_t batch, std::in
       (maximum + __builtin_log2f(sum)) * 0.6931471805599453f;
 }
 
-/// `left` or kLanes floats to a row of T.
-template <class T>
-FT_FUNCTION void store_some(T* to, floats x, int left) {
-  if (left >= kLanes)
-    primitives::detail::store_lanes<float>(to, x);
-  else
-    primitives::detail::store_lanes<float>(to, x, left);
-}
-
 /// One query's parts into its row of the output.
 template <class T>
 FT_FUNCTION void merge_row(const AttentionParams& p, const Partials& partials, int splits, std::int64_t batch,

@@ -1,0 +1,153 @@
+// How each element type enters a panel product: read in place, copied, or converted to float on the way. Called
+// by kernels scheduled for CPUs.
+#pragma once
+
+#include <cstring>
+
+#include "flashtile/primitives/cpu/panel.h"
+
+namespace flashtile::primitives {
+inline namespace FLASHTILE_BACKEND {
+namespace panel {
+
+/// What a panel product of T is made of: float, and types that are multiplied as floats.
+template <class T>
+struct Operand {
+  using Step = FloatStep;
+  static constexpr int kPerStep = 1;  ///< elements in one step
+  static constexpr bool kConverted = !std::is_same_v<T, float>;
+};
+
+#if defined(__AVX512BF16__)
+template <>
+struct Operand<bfloat> {
+  using Step = BfloatPairStep;
+  static constexpr int kPerStep = 2;
+  static constexpr bool kConverted = false;
+};
+#endif
+
+#if defined(__AVX512VNNI__)
+template <>
+struct Operand<std::int8_t> {
+  using Step = Int8QuadStep;
+  static constexpr int kPerStep = 4;
+  static constexpr bool kConverted = false;
+};
+#endif
+
+// Not std::min: a template of std would be shared with code for other instruction sets.
+template <class I>
+constexpr I smaller(I a, I b) {
+  return b < a ? b : a;
+}
+template <class I>
+constexpr I larger(I a, I b) {
+  return a < b ? b : a;
+}
+constexpr int rounded_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+/// Steps of a line of `elements` neighbours in k.
+template <class T>
+constexpr int steps_of(int elements) {
+  return (elements + Operand<T>::kPerStep - 1) / Operand<T>::kPerStep;
+}
+/// Can lines of `elements` neighbours in k be read where they lie?
+template <class T>
+constexpr bool in_place(int elements) {
+  return !Operand<T>::kConverted && elements % Operand<T>::kPerStep == 0;
+}
+
+/// kLanes elements from `from` on as floats; the last ones are 0 when fewer than that are left.
+template <class T>
+FT_FUNCTION floats load_some(const T* from, int left) {
+  return left >= kLanes ? primitives::detail::load_lanes<float>(from)
+                        : primitives::detail::load_lanes<float>(from, left);
+}
+
+/// The first `left` lanes, or all of them, as elements of T.
+template <class T>
+FT_FUNCTION void store_some(T* to, floats x, int left) {
+  if (left >= kLanes)
+    primitives::detail::store_lanes<float>(to, x);
+  else
+    primitives::detail::store_lanes<float>(to, x, left);
+}
+
+/// A line of neighbours in k as steps, with zeros behind the last one: to[s] = step s. Writes up to a whole
+/// register.
+template <class T>
+FT_FUNCTION void stage_line(float* to, const T* from, int elements) {
+  if constexpr (Operand<T>::kConverted) {
+    for (int i = 0; i < elements; i += kLanes) load_some(from + i, elements - i).store(to + i);
+  } else {
+    to[steps_of<T>(elements) - 1] = 0.0f;
+    std::memcpy(to, from, static_cast<std::size_t>(elements) * sizeof(T));
+  }
+}
+
+/// Lines that are neighbours in k as one row of steps: to[i] = element i of kPerStep lines, of which `lines`
+/// are there and the others 0. Writes whole registers.
+template <class T>
+FT_FUNCTION void stage_across(float* to, const T* from, [[maybe_unused]] std::int64_t line_stride,
+                              [[maybe_unused]] int lines, int elements) {
+  if constexpr (Operand<T>::kPerStep == 1) {
+    for (int i = 0; i < elements; i += kLanes) load_some(from + i, elements - i).store(to + i);
+  }
+#if defined(__AVX512BF16__)
+  if constexpr (std::is_same_v<T, bfloat>) {
+    alignas(64) static constexpr std::uint16_t kInterleave[] = {0,  32, 1,  33, 2,  34, 3,  35, 4,  36, 5,
+                                                                37, 6,  38, 7,  39, 8,  40, 9,  41, 10, 42,
+                                                                11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
+    const __m512i first = _mm512_load_si512(kInterleave);
+    const __m512i second = _mm512_add_epi16(first, _mm512_set1_epi16(16));
+    const auto load = [](const bfloat* line, int left) {
+      return left >= 32 ? _mm512_loadu_si512(line) : _mm512_maskz_loadu_epi16((1u << left) - 1, line);
+    };
+    for (int i = 0; i < elements; i += 32) {
+      const __m512i even = load(from + i, elements - i);
+      const __m512i odd = lines > 1 ? load(from + line_stride + i, elements - i) : _mm512_setzero_si512();
+      _mm512_storeu_si512(to + i, _mm512_permutex2var_epi16(even, first, odd));
+      if (i + kLanes < elements)
+        _mm512_storeu_si512(to + i + kLanes, _mm512_permutex2var_epi16(even, second, odd));
+    }
+  }
+#endif
+#if defined(__AVX512VNNI__)
+  if constexpr (std::is_same_v<T, std::int8_t>) {
+    const auto load = [&](int line, int i) {
+      if (line >= lines) return _mm512_setzero_si512();
+      const std::int8_t* at = from + line * line_stride + i;
+      const int left = elements - i;
+      return _mm512_maskz_cvtepu8_epi32(
+          0xffff, left >= kLanes ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(at))
+                                 : _mm_maskz_loadu_epi8(static_cast<__mmask16>((1u << left) - 1), at));
+    };
+    for (int i = 0; i < elements; i += kLanes) {
+      const ints::wrapping low = (ints::wrapping)load(0, i) | (ints::wrapping)load(1, i) << 8;
+      const ints::wrapping high = (ints::wrapping)load(2, i) | (ints::wrapping)load(3, i) << 8;
+      floats_of_bits((ints::native)(low | high << 16)).store(to + i);
+    }
+  }
+#endif
+}
+
+/// A panel from `count` <= kWidth lines of `elements` neighbours in k; line(m) is the address of the one of
+/// lane m. `staged` has room for kLanes lines.
+template <class T, class LineAddress>
+FT_FUNCTION void pack_lines(float* packed, LineAddress line, int count, int vectors, int elements,
+                            float* staged) {
+  const int steps = steps_of<T>(elements);
+  if (in_place<T>(elements)) return pack_rows(packed, line, count, steps, vectors);
+  const int stride = rounded_up(steps, kLanes);
+  for (int first = 0; first < vectors * kLanes; first += kLanes) {
+    const int here = smaller(count - first, kLanes);
+    for (int i = 0; i < here; ++i) stage_line(staged + i * stride, line(first + i), elements);
+    pack_rows(
+        packed + first, [=](int m) { return staged + m * stride; }, here, steps, 1);
+  }
+}
+
+}  // namespace panel
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::primitives
