@@ -56,12 +56,19 @@ inline double weight_error(const AttentionCase& a, const AttentionRow& row, cons
 /// Below this a weight may be flushed to 0 or lose digits, relative to the largest weight of its row.
 inline double smallest_weight(const Format& type) { return std::fmax(type.tiny(), 0x1p-125); }
 
+/// What a sum of `products` bfloat products may lose besides: x86 processors' bfloat units take operands below 2^-126
+/// for 0, and sums as well, whatever the modes of the program.
+inline double flushed(std::int64_t products, const Format& type) {
+  return type.digits == kBfloat16.digits ? static_cast<double>(products + 1) * 0x1p-126 : 0.0;
+}
+
 /// |o - o64| <= this, for element d of a row.
 inline double out_bound(const AttentionCase& a, const AttentionRow& row, const Format& type, std::int64_t d) {
   const auto column = static_cast<std::size_t>(d);
   const double sums =
       weight_error(a, row, type) * row.magnitude[column] + smallest_weight(type) * row.spread[column];
-  return type.unit() * std::fabs(row.out[column]) + (1.0 + type.unit()) * sums + type.tiny();
+  return type.unit() * std::fabs(row.out[column]) + (1.0 + type.unit()) * sums + type.tiny() +
+         flushed(row.keys, type);
 }
 
 /// |lse - lse64| <= this.
