@@ -31,13 +31,13 @@ if(NOT FLASHTILE_ONEDNN STREQUAL "OFF")
 endif()
 flashtile_optional(ONEDNN "${OneDNN_FOUND}" "oneDNN 3.7 or newer; tools/setup --all installs one")
 
-# Code for sm_80 and sm_90a, and PTX for what comes after. The CUDA runtime is linked statically, so that the library
+# Code for sm_80 and sm_90a, and sm_80's PTX for what lies between and comes after. The CUDA runtime is linked statically, so that the library
 # starts on a machine without NVIDIA's driver.
 set(cuda_found FALSE)
 if(NOT FLASHTILE_CUDA STREQUAL "OFF")
   include(CheckLanguage)
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-    set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real 90-virtual)
+    set(CMAKE_CUDA_ARCHITECTURES 80 90a-real)
   endif()
   if(NOT DEFINED CMAKE_CUDA_HOST_COMPILER AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})

@@ -3,8 +3,9 @@
 # flashtile_compile_options(<target>): warnings, and errors where FLASHTILE_WERROR says so.
 function(flashtile_compile_options target)
   target_compile_features(${target} PUBLIC cxx_std_20)
+  # CMake 3.25 does not know nvcc's C++20.
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wno-psabi>
-                                           $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -Xcompiler=-Wno-psabi>)
+                                           $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr -Xcompiler=-Wno-psabi>)
   # GCC 12 warns of overlaps inside std::string that cannot be (GCC bug 105651).
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)

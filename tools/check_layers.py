@@ -28,6 +28,7 @@ LAYERS = [
     ("include/flashtile/primitives/cuda/*", PRIMITIVES + LAUNCH, CUDA),
     ("include/flashtile/primitives/*/launch.h", PRIMITIVES + LAUNCH, []),
     ("include/flashtile/primitives*", PRIMITIVES, INTRINSICS),
+    ("include/flashtile/detail/cuda_calls.h", PUBLIC, CUDA),
     ("include/flashtile/*", PUBLIC + ["include/flashtile/detail/*", "include/flashtile/primitives/*/launch.h"], []),
     ("src/core/*", PUBLIC + CORE, SYSTEM),
     ("src/io/*", PUBLIC + CORE + ["src/io/*"], SYSTEM + ["zlib.h", "nlohmann/*"]),

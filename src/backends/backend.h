@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "flashtile/device.h"
@@ -38,6 +39,9 @@ class Backend {
   /// Copies bytes between the host and a device, or within the device; on return they are there.
   virtual void copy_from_host(int device_index, void* to, const void* from, std::size_t bytes) const = 0;
   virtual void copy_to_host(int device_index, void* to, const void* from, std::size_t bytes) const = 0;
+
+  /// The most memory that a threadgroup of a kernel may have.
+  virtual std::size_t most_threadgroup_bytes(int) const { return SIZE_MAX; }
 
   /// The process-wide queue of a device, and one over the caller's own stream.
   virtual Queue default_queue(int device_index) const = 0;

@@ -36,9 +36,11 @@ std::string target(Device device) {
 const kernels::AttentionKernel* find_kernel(std::string_view text, const AttentionProblem& problem) {
   const kernels::AttentionKernel* found = nullptr;
   const std::int64_t widest = std::max(problem.head_dim, problem.value_dim);
+  const std::size_t room = backend::of(problem.device.type).most_threadgroup_bytes(problem.device.index);
   for (const kernels::AttentionKernel& kernel : compiled_for(problem.device)) {
     if (kernel.text != text || kernel.dtype != problem.dtype) continue;
     if (kernel.head_dim != 0 && kernel.head_dim < widest) continue;
+    if (kernel.threadgroup_bytes > room) continue;
     if (found == nullptr || kernel.head_dim < found->head_dim) found = &kernel;
   }
   return found;

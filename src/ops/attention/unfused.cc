@@ -71,6 +71,7 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
   params.scores = reinterpret_cast<float*>(workspace.data());
   params.scores_stride = score_stride(problem);
   params.batch = params.query_heads = params.kv_heads = 1;
+  params.scale = 1.0f, params.scale_log2 = kernels::kLog2E;  // the first product applies the scale
   const TensorView scores = scores_view(problem, workspace.data());
   const TensorView weights = weights_view(problem, workspace.data());
 

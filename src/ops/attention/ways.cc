@@ -3,7 +3,7 @@
 namespace flashtile::ops {
 
 std::span<const AttentionWay> attention_way_table() {
-  static const AttentionWay table[] = {kAttentionFlashCpu, kAttentionTensorOps, kAttentionOneDnn,
+  static const AttentionWay table[] = {kAttentionFlashCpu, kAttentionCudnn, kAttentionTensorOps, kAttentionOneDnn,
                                        kAttentionSimdgroup, kAttentionUnfused};
   return table;
 }

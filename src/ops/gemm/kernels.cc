@@ -1,5 +1,7 @@
 #include "src/ops/gemm/kernels.h"
 
+#include "src/backends/backend.h"
+
 namespace flashtile::ops {
 namespace {
 
@@ -25,9 +27,11 @@ std::span<const kernels::GemmKernel> compiled_for(Device device) {
 }  // namespace
 
 const kernels::GemmKernel* find_kernel(std::string_view text, const GemmProblem& problem) {
+  const std::size_t room = backend::of(problem.device.type).most_threadgroup_bytes(problem.device.index);
   for (const kernels::GemmKernel& kernel : compiled_for(problem.device)) {
     if (kernel.text == text && kernel.a_dtype == problem.a_dtype && kernel.b_dtype == problem.b_dtype &&
-        kernel.transpose_a == problem.transpose_a && kernel.transpose_b == problem.transpose_b) {
+        kernel.transpose_a == problem.transpose_a && kernel.transpose_b == problem.transpose_b &&
+        kernel.threadgroup_bytes <= room) {
       return &kernel;
     }
   }

@@ -3,7 +3,7 @@
 namespace flashtile::ops {
 
 std::span<const GemmWay> gemm_way_table() {
-  static const GemmWay table[] = {kGemmPanels, kGemmCblas, kGemmTensorOps, kGemmSimdgroup};
+  static const GemmWay table[] = {kGemmPanels, kGemmCblas, kGemmCublas, kGemmTensorOps, kGemmSimdgroup};
   return table;
 }
 

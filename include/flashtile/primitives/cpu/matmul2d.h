@@ -129,6 +129,16 @@ class matmul2d {
                          std::int32_t, float>,
       kRightTurned ? kN : kK, kRightTurned ? kK : kN, kRightTurned, Stages>;
 
+  /// Stages of the left operand (ours): T elements in threadgroup memory, for a right operand of type Right.
+  template <class T, int Stages, class Right = T>
+  using left_tile_stages = detail::left_tile_stages<
+      left_tile<T,
+                std::conditional_t<detail::is_8_bit<T> && !detail::is_16_bit_float<Right> &&
+                                       !std::is_same_v<Right, float>,
+                                   std::int32_t, float>,
+                int, true>,
+      kParts, Stages>;
+
   // ---- factories of cooperative tensors
   // --------------------------------------------------------------------------------
 
@@ -444,9 +454,10 @@ class matmul2d {
   }
 };
 
-/// Returns when all but the last Pending products that this scope has started are done. Ours; at once on a CPU.
-template <int Pending>
-inline void wait_products() {}
+/// Returns when all but the last Pending products that this scope has started are done; their results are to be
+/// named. Ours; at once on a CPU.
+template <int Pending, class... Tiles>
+inline void wait_products(Tiles&...) {}
 
 }  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile::primitives

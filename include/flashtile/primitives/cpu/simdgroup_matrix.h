@@ -99,6 +99,10 @@ class simdgroup_matrix_block {
   mutable bool by_row_ = false;
 };
 
+/// A block that will be a right operand: elsewhere its lanes hold other elements, here it is a block like any other.
+template <class T, int R, int C>
+using simdgroup_right_block = simdgroup_matrix_block<T, R, C>;
+
 /// One 8 x 8 matrix.
 template <class T, int Columns, int Rows = Columns>
 class simdgroup_matrix : public simdgroup_matrix_block<T, 1, 1> {

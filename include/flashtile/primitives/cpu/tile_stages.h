@@ -37,6 +37,29 @@ struct right_tile_stages {
 
 }  // namespace detail
 
+namespace detail {
+/// Stages of a left operand, each as the cooperative tensor Tile (which borrows its memory) of every simdgroup.
+template <class Tile, int Simdgroups, int Stages>
+struct left_tile_stages {
+  using S = typename Tile::lane_tile_storage;
+  struct part {
+    alignas(64) S slots[Tile::kColumns * Tile::kPitch];
+    int used_rows, used_columns;
+  };
+  part parts[Stages][Simdgroups];
+  part& own(int stage) { return parts[stage][Simdgroups == 1 ? 0 : simdgroup_index_in_threadgroup()]; }
+};
+}  // namespace detail
+
+/// A stage as the left operand of matmul2d::run.
+template <class Tile, int Simdgroups, int Stages>
+inline Tile tile(detail::left_tile_stages<Tile, Simdgroups, Stages>& stages, int stage) {
+  auto& own = stages.own(stage);
+  Tile result(own.slots);
+  result.used_rows = own.used_rows, result.used_columns = own.used_columns;
+  return result;
+}
+
 /// Tiles of whole rows, row after row, for simdgroup_load. Rows and Columns in elements.
 template <class T, int Rows, int Columns, int Stages>
 struct row_tile_stages {
@@ -106,6 +129,15 @@ inline void load_tile_async(detail::right_tile_stages<T, S, Rows, Columns, Trans
     loaded.stride = Memory::kPitch;
   }
   if (Scope::simdgroups <= 1 || simdgroup_index_in_threadgroup() == 0) stages.loaded[stage] = loaded;
+}
+
+template <class Scope, class Tile, int Simdgroups, int Stages, class E, class X, class D>
+inline void load_tile_async(detail::left_tile_stages<Tile, Simdgroups, Stages>& stages, int stage,
+                            const tensor<E, X, D>& source) {
+  auto& own = stages.own(stage);
+  Tile loaded(own.slots);
+  load(loaded, source);
+  own.used_rows = loaded.used_rows, own.used_columns = loaded.used_columns;
 }
 
 template <class Scope, class T, int Rows, int Columns, int Stages, class E, class X, class D>

@@ -18,7 +18,7 @@ inline namespace FLASHTILE_BACKEND {
 template <class T, class Tile>
 struct AttentionSimdgroup {
   using Params = AttentionParams;
-  static constexpr int kSimdgroups = Tile::kSimdgroups;
+  static constexpr int kSimdgroups = Tile::kSimdgroups, kThreadgroupsPerUnit = Tile::kThreadgroupsPerUnit;
   static constexpr int kQ = Tile::kQ, kK = Tile::kK, kD = Tile::kD;
   static constexpr int kRows = kQ / kSimdgroups;                 // queries of one simdgroup
   static constexpr int R = kRows / 8, CK = kK / 8, CD = kD / 8;  // the same in 8x8 matrices
@@ -61,7 +61,7 @@ struct AttentionSimdgroup {
 
       s = simdgroup_matrix_block<float, R, CK>(0.0f);
       FT_UNROLL for (int d = 0; d < kD / kStep; ++d) {
-        simdgroup_matrix_block<T, 2, CK> k;  // (kStep, kK) of Kᵀ
+        simdgroup_right_block<T, 2, CK> k;  // (kStep, kK) of Kᵀ
         simdgroup_load(k, row_tile(memory.k, stage), memory.k.kElementsPerRow, matrix_origin{d * kStep, 0},
                        true);
         simdgroup_multiply_accumulate(s, q[d], k, s);
@@ -74,7 +74,7 @@ struct AttentionSimdgroup {
       wait_tiles<Scope, kAhead ? 2 : 0>();  // V is here
       FT_UNROLL for (int c = 0; c < kK / kStep; ++c) {
         auto weights = convert_columns<T, 2>(s, 2 * c);  // (kRows, kStep) of P
-        simdgroup_matrix_block<T, 2, CD> v;              // (kStep, kD)
+        simdgroup_right_block<T, 2, CD> v;               // (kStep, kD)
         simdgroup_load(v, row_tile(memory.v, stage), memory.v.kElementsPerRow, matrix_origin{0, c * kStep},
                        false);
         simdgroup_multiply_accumulate(o, weights, v, o);

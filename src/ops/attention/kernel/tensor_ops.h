@@ -1,12 +1,13 @@
 // Attention on matmul2d and cooperative tensors: one threadgroup computes kQ rows of one head's output.
 //
-//   Q stays in registers
+//   Q stays in threadgroup memory
 //   for each tile of kK keys that the mask lets these queries see:
 //     S = Q Kᵀ;  scale and mask S;  (P, correction) = online softmax step of S
 //     O = O * correction + P V
 //   O = O / row sum
 //
-// Tiles of K and V are loaded one ahead while the current ones are multiplied.
+// Tiles of K and V are loaded one ahead while the current ones are multiplied. Where Tile says so, the products
+// overlap too: the scores of the next keys are computed while the last weights meet their values.
 #pragma once
 
 #include "src/ops/attention/kernel/scores.h"
@@ -19,7 +20,7 @@ inline namespace FLASHTILE_BACKEND {
 template <class T, class Tile>
 struct AttentionTensorOps {
   using Params = AttentionParams;
-  static constexpr int kSimdgroups = Tile::kSimdgroups;
+  static constexpr int kSimdgroups = Tile::kSimdgroups, kThreadgroupsPerUnit = Tile::kThreadgroupsPerUnit;
   static constexpr int kQ = Tile::kQ, kK = Tile::kK, kD = Tile::kD;
 
   using Scope = execution_simdgroups<kSimdgroups>;
@@ -30,6 +31,7 @@ struct AttentionTensorOps {
   using OutputProduct = matmul2d<kOutput, Scope>;
 
   struct Threadgroup {
+    typename ScoreProduct::template left_tile_stages<T, 1> q;                // (kQ, kD)
     typename ScoreProduct::template right_tile_stages<T, Tile::kStages> k;   // Stages x (kK, kD)
     typename OutputProduct::template right_tile_stages<T, Tile::kStages> v;  // Stages x (kK, kD)
   };
@@ -43,10 +45,9 @@ struct AttentionTensorOps {
 
     ScoreProduct score_product;
     OutputProduct output_product;
+    using Queries = decltype(tile(memory.q, 0));
     using Keys = decltype(tile(memory.k, 0));
     using Values = decltype(tile(memory.v, 0));
-    auto q = score_product.template get_left_input_cooperative_tensor<T, T, float>();  // (kQ, kD)
-    using Queries = decltype(q);
     auto s = score_product.template get_destination_cooperative_tensor<Queries, Keys, float>();  // (kQ, kK)
     auto scratch =
         score_product.template get_destination_cooperative_tensor<Queries, Keys, float>();  // (kQ, kK)
@@ -57,38 +58,81 @@ struct AttentionTensorOps {
                            Queries, Keys, float>())>
         softmax;  // (kQ) each
 
+    const auto attend = [&](int column) {  // S = weights of the keys column ...
+      const float multiplier = scale_and_mask(s, scratch, head, keys, row, column, kK);
+      softmax.step(s, multiplier);
+    };
+    const auto rescale = [&]() {
+      map_rows(o, softmax.correction, [](auto sum, auto factor) { return sum * factor; });
+    };
+
     auto queries = head.queries(row);
-    load(q, queries);
+    load_tile_async<Scope>(memory.q, 0, queries);
+    load_keys(memory, head, 0, keys.begin);
+    load_values(memory, head, 0, keys.begin);
     map_elements(o, [](auto) { return 0.0f; });
     softmax.start();
 
-    constexpr bool kAhead = Tile::kStages == 2;  // else each tile is loaded when the one before is used up
-    load_keys_and_values(memory, head, 0, keys.begin);
-    int stage = 0;
-    for (int column = keys.begin; column < keys.end; column += kK) {
-      const int next = kAhead ? 1 - stage : 0;
-      wait_tiles<Scope, 1>();  // K is here, V may be on its way; everybody is done with the tile before
-      if constexpr (kAhead) load_keys_and_values(memory, head, next, column + kK);
-      auto k = tile(memory.k, stage);
-      score_product.run(q, k, s);
-
-      const float multiplier = scale_and_mask(s, scratch, head, keys, row, column, kK);
-      softmax.step(s, multiplier);
-      map_rows(o, softmax.correction, [](auto sum, auto factor) { return sum * factor; });
-
+    if constexpr (Tile::kSchedule == AttentionSchedule::in_turn) {
+      constexpr bool kAhead = Tile::kStages == 2;  // else each tile is loaded when the one before is used up
+      int stage = 0;
+      for (int column = keys.begin; column < keys.end; column += kK) {
+        const int next = kAhead ? 1 - stage : 0;
+        wait_tiles<Scope,
+                   1>();  // Q and K are here, V may be on its way; everybody is done with the tile before
+        if constexpr (kAhead) {
+          load_keys(memory, head, next, column + kK);
+          load_values(memory, head, next, column + kK);
+        }
+        auto q = tile(memory.q, 0);
+        auto k = tile(memory.k, stage);
+        score_product.run(q, k, s);
+        attend(column);
+        rescale();
+        auto weights = output_product.template get_left_input_cooperative_tensor<T, T, float>(s);
+        wait_tiles<Scope, kAhead ? 2 : 0>();  // V is here
+        auto v = tile(memory.v, stage);
+        output_product.run(weights, v, o);
+        if constexpr (!kAhead) {
+          threadgroup_barrier(mem_flags::mem_threadgroup);
+          load_keys(memory, head, next, column + kK);
+          load_values(memory, head, next, column + kK);
+        }
+        stage = next;
+      }
+    } else {
+      load_keys(memory, head, 1, keys.begin + kK);
+      wait_tiles<Scope, 2>();  // Q and the first K are here
+      auto q = tile(memory.q, 0);
+      auto first = tile(memory.k, 0);
+      score_product.run(q, first, s);
+      attend(keys.begin);
       auto weights = output_product.template get_left_input_cooperative_tensor<T, T, float>(s);
-      wait_tiles<Scope, kAhead ? 2 : 0>();  // V is here
+      int stage = 0;
+      for (int column = keys.begin + kK; column < keys.end; column += kK) {
+        const int next = 1 - stage;
+        wait_tiles<Scope,
+                   0>();  // this K and the last V are here; everybody is done with the last K and the V before
+        auto k = tile(memory.k, next);
+        auto v = tile(memory.v, stage);
+        score_product.start(q, k, s);
+        output_product.start(weights, v, o);
+        load_values(memory, head, next, column);
+        load_keys(memory, head, stage, column + kK);
+        wait_products<1>(s);
+        attend(column);
+        wait_products<0>(o);
+        rescale();
+        weights = output_product.template get_left_input_cooperative_tensor<T, T, float>(s);
+        stage = next;
+      }
+      wait_tiles<Scope, 1>();  // the last V is here
       auto v = tile(memory.v, stage);
       output_product.run(weights, v, o);
-      if constexpr (!kAhead) {
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        load_keys_and_values(memory, head, next, column + kK);
-      }
-      stage = next;
     }
 
     softmax.finish();
-    map_rows(o, softmax.correction, [](auto sum, auto inverse) { return sum * inverse; });
+    rescale();
     auto out = head.out(row);
     store(o, out);
     if (p.lse != nullptr) {
@@ -100,12 +144,15 @@ struct AttentionTensorOps {
   }
 
  private:
-  /// Starts loading the tiles whose first key is `column`; past the last key they are empty.
-  static FT_FUNCTION void load_keys_and_values(FT_THREADGROUP Threadgroup& memory,
-                                               FT_THREAD const Head<T>& head, int stage, int column) {
+  /// Starts loading the tile whose first key is `column`; past the last key it is empty.
+  static FT_FUNCTION void load_keys(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Head<T>& head,
+                                    int stage, int column) {
     auto keys = head.keys(column);
-    auto values = head.values(column);
     load_tile_async<Scope>(memory.k, stage, keys);
+  }
+  static FT_FUNCTION void load_values(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Head<T>& head,
+                                      int stage, int column) {
+    auto values = head.values(column);
     load_tile_async<Scope>(memory.v, stage, values);
   }
 };

@@ -7,18 +7,45 @@
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 
+/// How the two products of a tile of keys follow each other: one by one, or with the next scores computed while
+/// the last weights meet their values, which takes two stages.
+enum class AttentionSchedule : int { in_turn, overlapped };
+
 /// Shape of one threadgroup's work: Queries rows of Q against Keys rows of K and V at a time; rows of at most
-/// HeadDim.
-template <int Queries, int Keys, int HeadDim, int Simdgroups, int Stages>
+/// HeadDim. PerUnit threadgroups should fit one compute unit side by side, so that one multiplies while another
+/// does its softmax.
+template <int Queries, int Keys, int HeadDim, int Simdgroups, int Stages,
+          AttentionSchedule Schedule = AttentionSchedule::in_turn, int PerUnit = 1>
 struct AttentionTile {
   static constexpr int kQ = Queries, kK = Keys, kD = HeadDim, kSimdgroups = Simdgroups, kStages = Stages;
+  static constexpr AttentionSchedule kSchedule = Schedule;
+  static constexpr int kThreadgroupsPerUnit = PerUnit;
+  static_assert(Schedule == AttentionSchedule::in_turn || Stages == 2,
+                "AttentionTile: overlapping takes two stages");
 };
 
 #if defined(__CUDACC__)
+// float32 products are six of bfloat16 each; small tiles keep their parts in registers.
 template <class T, int HeadDim>
-struct TensorOpsTile : AttentionTile<64, 64, HeadDim, 4, 2> {};
+struct TensorOpsTile : AttentionTile<64, 32, HeadDim, 4, HeadDim <= 128 ? 2 : 1> {};
 template <class T, int HeadDim>
-struct SimdgroupTile : AttentionTile<64, 32, HeadDim, 4, 2> {};
+struct SimdgroupTile : AttentionTile<64, 32, HeadDim, 4, HeadDim <= 128 ? 2 : 1> {};
+// 16-bit types: two warpgroups share each tile of keys, and S, its weights and O just fit their registers.
+template <int HeadDim>
+struct TensorOpsTile16
+    : AttentionTile<128, HeadDim <= 128 ? 128 : 64, HeadDim, 8, 2, AttentionSchedule::overlapped> {};
+template <int HeadDim>
+struct TensorOpsTile<half, HeadDim> : TensorOpsTile16<HeadDim> {};
+template <int HeadDim>
+struct TensorOpsTile<bfloat, HeadDim> : TensorOpsTile16<HeadDim> {};
+template <int HeadDim>
+struct SimdgroupTile16 : AttentionTile<128, 64, HeadDim, 8, 2> {};
+template <>
+struct SimdgroupTile16<256> : AttentionTile<64, 32, 256, 4, 1> {};
+template <int HeadDim>
+struct SimdgroupTile<half, HeadDim> : SimdgroupTile16<HeadDim> {};
+template <int HeadDim>
+struct SimdgroupTile<bfloat, HeadDim> : SimdgroupTile16<HeadDim> {};
 #else
 // 64 queries are four AVX-512 vectors, enough accumulators to hide the latency of FMA; 64 keys keep S, P and O
 // near L1. simdgroup with 16 x 32 was at 0.6 of its speed with 64 x 64 (f32, S=512, D=64, AVX-512).

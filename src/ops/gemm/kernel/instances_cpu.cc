@@ -30,7 +30,7 @@ constexpr GemmKernel instance(const char* text, DType a, DType b, bool transpose
 
 template <class A, class B, class Sum, bool TransposeA, bool TransposeB>
 constexpr GemmKernel tensor_ops() {
-  return instance<GemmTensorOps<A, B, Sum, TransposeA, TransposeB, GemmTensorOpsTile>>(
+  return instance<GemmTensorOps<A, B, Sum, TransposeA, TransposeB, GemmTensorOpsTile<A, B>>>(
       "tensor_ops", dtype_of<A>, dtype_of<B>, TransposeA, TransposeB);
 }
 template <class T, bool TransposeA, bool TransposeB>

@@ -46,7 +46,7 @@ struct GemmSimdgroup {
       simdgroup_matrix_block<float, R, C> part(0.0f);  // (kRows, kN)
       FT_UNROLL for (int d = 0; d < kK; d += kStep) {
         simdgroup_matrix_block<T, R, 2> a;  // (kRows, kStep)
-        simdgroup_matrix_block<T, 2, C> b;  // (kStep, kN)
+        simdgroup_right_block<T, 2, C> b;   // (kStep, kN)
         simdgroup_load(a, row_tile(memory.a, 0), memory.a.kElementsPerRow,
                        TransposeA ? matrix_origin{my_row, d} : matrix_origin{d, my_row}, TransposeA);
         simdgroup_load(b, row_tile(memory.b, 0), memory.b.kElementsPerRow,

@@ -1,0 +1,609 @@
+// Tiles in the registers of the threads of a scope: which thread holds which element, access to them, loads,
+// stores, maps and reductions. Made by the factories of matmul2d; blocks of simdgroup matrices are cooperative
+// tensors too.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include "flashtile/primitives/common/tensor.h"
+#include "flashtile/primitives/cuda/execution.h"
+#include "flashtile/primitives/cuda/fragment.h"
+
+namespace flashtile::primitives {
+inline namespace FLASHTILE_BACKEND {
+namespace detail {
+
+/// What an element is in registers: 4-bit elements are 8-bit integers there.
+template <class T>
+using register_type_t = typename packing<std::remove_cv_t<T>>::value;
+
+/// One element of a tensor in memory.
+template <class T>
+FT_FUNCTION register_type_t<T> read_element(const T* data, std::int64_t offset) {
+  if constexpr (packing<T>::elements == 2)
+    return nibble(data, offset);
+  else
+    return data[offset];
+}
+
+constexpr int greatest_common_divisor(int a, int b) { return b == 0 ? a : greatest_common_divisor(b, a % b); }
+constexpr int divide_up(int a, int b) { return (a + b - 1) / b; }
+
+/// The rows of a tile, spread over the simdgroups of a scope in blocks of 16 (two 8-row halves), or 8 for one
+/// 8-row tile. Simdgroups beyond the number of blocks share columns instead (kColumnGroups).
+template <int Rows, int Simdgroups>
+struct row_spread {
+  static constexpr int kRows = Rows;
+  static constexpr int kHalves = Rows > 8 ? 2 : 1;
+  static constexpr int kAllBlocks = divide_up(Rows, 8 * kHalves);
+  static constexpr int kRowGroups = greatest_common_divisor(kAllBlocks, Simdgroups);
+  static constexpr int kColumnGroups = Simdgroups / kRowGroups;
+  static constexpr int kBlocks = kAllBlocks / kRowGroups;  // of this simdgroup
+  static constexpr int kSlots = kBlocks * kHalves;         // rows of this thread
+  static constexpr bool kFull = kAllBlocks * 8 * kHalves == Rows;
+  /// Four simdgroups own 64 adjacent rows, as the warpgroup instructions want it.
+  static constexpr bool kWarpgroups = kHalves == 2 && kColumnGroups == 1 && Simdgroups % 4 == 0;
+
+  static FT_FUNCTION int group() { return Simdgroups == 1 ? 0 : simdgroup_index_in_threadgroup(); }
+  static FT_FUNCTION int row_group() { return kColumnGroups == 1 ? group() : group() % kRowGroups; }
+  static FT_FUNCTION int column_group() { return kColumnGroups == 1 ? 0 : group() / kRowGroups; }
+  /// First row of a block of this simdgroup.
+  static FT_FUNCTION int first_row(int block) {
+    if constexpr (kWarpgroups) {
+      return (group() / 4 * kBlocks + block) * 64 + group() % 4 * 16;
+    } else {
+      return (row_group() * kBlocks + block) * 8 * kHalves;
+    }
+  }
+  static FT_FUNCTION int row(int slot) {
+    return first_row(slot / kHalves) + slot % kHalves * 8 + thread_index_in_simdgroup() / 4;
+  }
+};
+
+/// A tile in the layout of results and left operands. Slots: [block of 16 rows][8 columns][half][2 columns].
+/// The columns are divided among ColumnGroups, in blocks of 8 whose number is a multiple of Multiple.
+template <class Rows, int Columns, int ColumnGroups, int Multiple>
+struct row_layout {
+  using rows = Rows;
+  static constexpr int kRank = 2;
+  static constexpr int kRowCount = Rows::kRows, kColumnCount = Columns, kColumnGroups = ColumnGroups;
+  static constexpr int kColumnBlocks = divide_up(divide_up(Columns, 8), ColumnGroups* Multiple) * Multiple;
+  static constexpr int kCapacity = Rows::kBlocks * kColumnBlocks * Rows::kHalves * 2;
+  static constexpr bool kPairsInRow = true;
+  static constexpr bool kFull = Rows::kFull && kColumnBlocks * ColumnGroups * 8 == Columns;
+
+  /// Slot of the pair at (block, 8-column block, half).
+  static constexpr FT_FUNCTION int slot(int block, int column_block, int half) {
+    return ((block * kColumnBlocks + column_block) * Rows::kHalves + half) * 2;
+  }
+  static constexpr FT_FUNCTION int row_slot(int slot) {
+    return slot / (2 * Rows::kHalves * kColumnBlocks) * Rows::kHalves + slot / 2 % Rows::kHalves;
+  }
+  static constexpr FT_FUNCTION int column_slot(int slot) {
+    return slot / (2 * Rows::kHalves) % kColumnBlocks * 2 + slot % 2;
+  }
+  static FT_FUNCTION int row(int slot) { return Rows::row(row_slot(slot)); }
+  static FT_FUNCTION int first_column() {
+    return ColumnGroups == 1 ? 0 : Rows::column_group() * kColumnBlocks * 8;
+  }
+  static FT_FUNCTION int column_of(int column_slot) {
+    return first_column() + column_slot / 2 * 8 + thread_index_in_simdgroup() % 4 * 2 + column_slot % 2;
+  }
+  static FT_FUNCTION int column(int slot) { return column_of(column_slot(slot)); }
+  static FT_FUNCTION bool valid(int slot) {
+    return kFull || (row(slot) < kRowCount && column(slot) < kColumnCount);
+  }
+};
+template <class Rows, int Columns>
+using result_layout = row_layout<Rows, Columns, Rows::kColumnGroups, 1>;
+/// A left operand is held whole by every column group, in steps of 16 columns.
+template <class Rows, int Columns>
+using left_layout = row_layout<Rows, Columns, 1, 2>;
+
+/// A tile in the layout of right operands, held by every row group. Slots: [16 rows][8 columns][half][2 rows].
+template <int RowCount, int Columns, class Rows>
+struct column_layout {
+  static constexpr int kRank = 2;
+  static constexpr int kRowCount = RowCount, kColumnCount = Columns;
+  static constexpr int kRowBlocks = divide_up(RowCount, 16);
+  static constexpr int kColumnBlocks = divide_up(divide_up(Columns, 8), Rows::kColumnGroups);
+  static constexpr int kCapacity = kRowBlocks * kColumnBlocks * 4;
+  static constexpr bool kPairsInRow = false;
+  static constexpr bool kFull = RowCount % 16 == 0 && kColumnBlocks * Rows::kColumnGroups * 8 == Columns;
+
+  static constexpr FT_FUNCTION int slot(int row_block, int column_block, int half) {
+    return ((row_block * kColumnBlocks + column_block) * 2 + half) * 2;
+  }
+  static FT_FUNCTION int row(int slot) {
+    return slot / (4 * kColumnBlocks) * 16 + slot / 2 % 2 * 8 + thread_index_in_simdgroup() % 4 * 2 + slot % 2;
+  }
+  static FT_FUNCTION int column(int slot) {
+    return (Rows::column_group() * kColumnBlocks + slot / 4 % kColumnBlocks) * 8 +
+           thread_index_in_simdgroup() / 4;
+  }
+  static FT_FUNCTION bool valid(int slot) {
+    return kFull || (row(slot) < kRowCount && column(slot) < kColumnCount);
+  }
+};
+
+/// A tile of one thread: every element, row by row.
+template <int RowCount, int Columns>
+struct thread_layout {
+  static constexpr int kRank = 2;
+  static constexpr int kRowCount = RowCount, kColumnCount = Columns, kCapacity = RowCount * Columns;
+  static constexpr bool kPairsInRow = Columns % 2 == 0;
+  static constexpr bool kFull = true;
+  static constexpr FT_FUNCTION int row_slot(int slot) { return slot / Columns; }
+  static constexpr FT_FUNCTION int column_slot(int slot) { return slot % Columns; }
+  static FT_FUNCTION int row(int slot) { return slot / Columns; }
+  static FT_FUNCTION int column(int slot) { return slot % Columns; }
+  static FT_FUNCTION bool valid(int) { return true; }
+};
+
+/// A layout whose rows and columns have changed places: an operand that is stored transposed.
+template <class Layout>
+struct turned_layout : Layout {
+  static constexpr int kRowCount = Layout::kColumnCount, kColumnCount = Layout::kRowCount;
+  static constexpr bool kPairsInRow = !Layout::kPairsInRow;
+  static FT_FUNCTION int row(int slot) { return Layout::column(slot); }
+  static FT_FUNCTION int column(int slot) { return Layout::row(slot); }
+};
+template <class Layout, bool Turned>
+using turned_if = typename std::conditional_t<Turned, std::type_identity<turned_layout<Layout>>,
+                                              std::type_identity<Layout>>::type;
+
+/// One entry a row of a spread: what reduce_rows gives. Every lane that holds a part of the row holds the
+/// entry.
+template <class Rows>
+struct row_entries {
+  using rows = Rows;
+  static constexpr int kRank = 1, kCount = Rows::kRows, kCapacity = Rows::kSlots;
+  static FT_FUNCTION int index(int slot) { return Rows::row(slot); }
+  static FT_FUNCTION bool valid(int slot) { return Rows::kFull || index(slot) < kCount; }
+  /// Is this the one thread that speaks for its rows?
+  static FT_FUNCTION bool owner() { return thread_index_in_simdgroup() % 4 == 0 && Rows::column_group() == 0; }
+};
+/// One entry a column of a row_layout: what reduce_columns gives.
+template <class Layout>
+struct column_entries {
+  static constexpr int kRank = 1, kCount = Layout::kColumnCount, kCapacity = Layout::kColumnBlocks * 2;
+  static FT_FUNCTION int index(int slot) { return Layout::column_of(slot); }
+  static FT_FUNCTION bool valid(int slot) { return index(slot) < kCount; }
+  static FT_FUNCTION bool owner() { return thread_index_in_simdgroup() < 4 && Layout::rows::row_group() == 0; }
+};
+template <int Count>
+struct thread_entries {
+  static constexpr int kRank = 1, kCount = Count, kCapacity = Count;
+  static FT_FUNCTION int index(int slot) { return slot; }
+  static FT_FUNCTION bool valid(int) { return true; }
+  static FT_FUNCTION bool owner() { return true; }
+};
+
+template <class Layout>
+struct reductions_of;
+template <class Rows, int Columns, int Groups, int Multiple>
+struct reductions_of<row_layout<Rows, Columns, Groups, Multiple>> {
+  using rows = row_entries<Rows>;
+  using columns = column_entries<row_layout<Rows, Columns, Groups, Multiple>>;
+};
+template <int RowCount, int Columns>
+struct reductions_of<thread_layout<RowCount, Columns>> {
+  using rows = thread_entries<RowCount>;
+  using columns = thread_entries<Columns>;
+};
+
+/// Registers of N elements whose pairs are adjacent; 16-bit ones are packed as the matrix units take them.
+template <class T, int N, int Bytes = sizeof(T)>
+struct element_slots {
+  T element[N] = {};
+  FT_FUNCTION T& at(int i) { return element[i]; }
+  FT_FUNCTION T get(int i) const { return element[i]; }
+  FT_FUNCTION void set(int i, T value) { element[i] = value; }
+  FT_FUNCTION element_pair<T> pair(int i) const { return {element[i], element[i + 1]}; }
+  FT_FUNCTION void set_pair(int i, element_pair<T> p) { element[i] = p.x, element[i + 1] = p.y; }
+};
+template <class T, int N>
+struct element_slots<T, N, 2> {
+  std::uint32_t word[(N + 1) / 2] = {};
+  FT_FUNCTION T& at(int i) { return reinterpret_cast<T*>(word)[i]; }
+  FT_FUNCTION T get(int i) const {
+    return T::from_bits(static_cast<std::uint16_t>(word[i / 2] >> (i % 2 * 16)));
+  }
+  FT_FUNCTION void set(int i, T value) {
+    word[i / 2] = __byte_perm(word[i / 2], value.bits, i % 2 == 0 ? 0x3254 : 0x5410);
+  }
+  FT_FUNCTION element_pair<T> pair(int i) const { return {word[i / 2]}; }
+  FT_FUNCTION void set_pair(int i, element_pair<T> p) { word[i / 2] = p.word; }
+};
+
+}  // namespace detail
+
+/// A tile spread over the registers of a scope's threads. Starts as zeros. Slots that hold no element of the
+/// tile (is_valid_element) may hold anything.
+///
+/// Scope     each thread sees its own slots; load, store and the reductions need all threads of the scope
+/// Lifetime  plain data: copies are copies
+template <class T, class Layout>
+class cooperative_tensor {
+ public:
+  using element_type = T;
+  using value_type = detail::register_type_t<T>;
+  using layout = Layout;
+  static constexpr int kRank = Layout::kRank;
+  static constexpr int kCapacity = Layout::kCapacity;
+
+  static FT_FUNCTION constexpr int get_rank() { return kRank; }
+  static FT_FUNCTION constexpr std::uint16_t get_capacity() { return kCapacity; }
+  FT_FUNCTION value_type& operator[](int slot) { return slots.at(slot); }
+  FT_FUNCTION value_type get(int slot) const { return slots.get(slot); }
+  FT_FUNCTION void set(int slot, value_type value) { slots.set(slot, value); }
+  static FT_FUNCTION bool is_valid_element(int slot) { return Layout::valid(slot); }
+  static FT_FUNCTION bool get_mask(int slot) { return Layout::valid(slot); }
+  /// Where a slot's element lies in the tile: [0] its column, [1] its row; in a tile of rank 1, [0] its only
+  /// index.
+  static FT_FUNCTION array<int, kRank> get_multidimensional_index(int slot) {
+    if constexpr (kRank == 1)
+      return {{Layout::index(slot)}};
+    else
+      return {{Layout::column(slot), Layout::row(slot)}};
+  }
+
+  /// A slot of one tensor.
+  class iterator {
+   public:
+    using layout = Layout;
+    FT_FUNCTION iterator(cooperative_tensor& tensor, int slot) : tensor_(&tensor), slot_(slot) {}
+    FT_FUNCTION value_type& operator*() const { return (*tensor_)[slot_]; }
+    FT_FUNCTION iterator& operator++() { return ++slot_, *this; }
+    FT_FUNCTION bool operator!=(const iterator& other) const { return slot_ != other.slot_; }
+    FT_FUNCTION bool operator==(const iterator& other) const { return slot_ == other.slot_; }
+    FT_FUNCTION bool is_valid_element() const { return Layout::valid(slot_); }
+    FT_FUNCTION array<int, kRank> get_multidimensional_index() const {
+      return cooperative_tensor::get_multidimensional_index(slot_);
+    }
+    FT_FUNCTION int slot() const { return slot_; }
+
+   private:
+    cooperative_tensor* tensor_;
+    int slot_;
+  };
+  FT_FUNCTION iterator begin() { return {*this, 0}; }
+  FT_FUNCTION iterator end() { return {*this, kCapacity}; }
+  FT_FUNCTION iterator get_iterator(int slot) { return {*this, slot}; }
+
+  /// On a tile made by reduce_rows (or reduce_columns): the entry of the row (column) that an element lies in.
+  template <class Iterator>
+  FT_FUNCTION iterator map_iterator(const Iterator& element);
+
+  template <class Tensor>
+  FT_FUNCTION void load(const Tensor& source);
+  template <class Tensor>
+  FT_FUNCTION void store(const Tensor& target) const;
+
+  detail::element_slots<value_type, kCapacity> slots;
+};
+
+namespace detail {
+/// Cooperative tensors and the blocks of matrices that derive from them.
+template <class T>
+inline constexpr bool is_cooperative = requires {
+  typename T::layout;
+};
+
+/// Does the rank-1 layout Entries hold the rows of Layout, slot for slot?
+template <class Entries, class Layout>
+inline constexpr bool holds_rows_of = false;
+template <class Rows, int Columns, int Groups, int Multiple>
+inline constexpr bool holds_rows_of<row_entries<Rows>, row_layout<Rows, Columns, Groups, Multiple>> = true;
+template <int RowCount, int Columns>
+inline constexpr bool holds_rows_of<thread_entries<RowCount>, thread_layout<RowCount, Columns>> = true;
+template <class Entries, class Layout>
+inline constexpr bool holds_columns_of = false;
+template <class Layout>
+inline constexpr bool holds_columns_of<column_entries<Layout>, Layout> = true;
+template <int RowCount, int Columns>
+inline constexpr bool holds_columns_of<thread_entries<Columns>, thread_layout<RowCount, Columns>> = true;
+
+/// Two adjacent elements in one access; `data` is aligned to it.
+template <class T>
+FT_FUNCTION element_pair<T> read_pair(const T* data) {
+  struct alignas(2 * sizeof(T)) word {
+    T x, y;
+  };
+  const word w = *reinterpret_cast<const word*>(data);
+  return make_pair(w.x, w.y);
+}
+template <class T>
+FT_FUNCTION void write_pair(T* data, element_pair<T> p) {
+  if constexpr (sizeof(T) == 2) {
+    *reinterpret_cast<std::uint32_t*>(data) = p.word;
+  } else {
+    struct alignas(2 * sizeof(T)) word {
+      T x, y;
+    };
+    *reinterpret_cast<word*>(data) = word{p.x, p.y};
+  }
+}
+/// Are pairs that start at even columns aligned to their size in every row?
+template <class T>
+FT_FUNCTION bool pairs_aligned(const T* data, std::int64_t row_stride) {
+  return reinterpret_cast<std::uintptr_t>(data) % (2 * sizeof(T)) == 0 && row_stride % 2 == 0;
+}
+}  // namespace detail
+
+namespace detail {
+/// Do a tensor's static extents say that it is to be repeated?
+template <class Extents>
+inline constexpr bool is_repeated =
+    Extents::rank() == 1 || Extents::static_extent(0) == 1 || Extents::static_extent(Extents::rank() - 1) == 1;
+
+/// tile <- the tensor's first rows and columns, converted, zeros outside; where Repeat, an extent of 1 repeats.
+template <bool Repeat, class T, class Layout, class Tensor>
+FT_FUNCTION void fill(cooperative_tensor<T, Layout>& tile, const Tensor& source) {
+  using E = std::remove_cv_t<typename Tensor::element_type>;
+  using V = register_type_t<T>;
+  constexpr int kLast = Tensor::kRank - 1;  // a tensor of rank 1 is one row
+  const E* data = source.data();
+  const int columns = static_cast<int>(source.get_extent(0));
+  const int rows = kLast == 0 ? 1 : static_cast<int>(source.get_extent(kLast));
+  const std::int64_t stride = kLast == 0 ? 0 : source.get_stride(kLast);
+  const bool repeat_row = Repeat && rows == 1, repeat_column = Repeat && columns == 1;
+  if constexpr (Layout::kPairsInRow && packing<E>::elements == 1) {
+    const bool aligned = pairs_aligned(data, stride);
+    FT_UNROLL for (int i = 0; i < Layout::kCapacity; i += 2) {
+      const int row = Layout::row(i), column = Layout::column(i);
+      element_pair<E> p = make_pair(E{}, E{});
+      if (Layout::valid(i) && (repeat_row || row < rows)) {
+        const E* at = data + (repeat_row ? 0 : row) * stride;
+        const bool second = Layout::valid(i + 1) && column + 1 < columns;
+        if (repeat_column)
+          p = make_pair<E>(at[0], at[0]);
+        else if (aligned && second)
+          p = read_pair(at + column);
+        else if (column < columns)
+          p = make_pair<E>(at[column], second ? at[column + 1] : E{});
+      }
+      tile.slots.set_pair(i, convert_pair<V>(p));
+    }
+  } else {
+    FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
+      const int row = Layout::row(i), column = Layout::column(i);
+      V value{};
+      if (Layout::valid(i) && (repeat_row || row < rows) && (repeat_column || column < columns)) {
+        const std::int64_t at = (repeat_row ? 0 : row) * stride + (repeat_column ? 0 : column);
+        value = convert_element<V>(read_element(data, at));
+      }
+      tile.set(i, value);
+    }
+  }
+}
+}  // namespace detail
+
+/// load, for a mask or a bias: a tensor with an extent of 1 is repeated along it, one of rank 1 (columns) in
+/// every row. Not for slices, whose ragged last row or column would look the same. Ours.
+template <class T, class Layout, class Tensor>
+FT_FUNCTION void load_repeated(cooperative_tensor<T, Layout>& tile, const Tensor& source) {
+  static_assert(Layout::kRank == 2, "load_repeated: give a tile of rank 2");
+  detail::fill<true>(tile, source);
+}
+
+/// tile <- the tensor's first rows and columns, converted. Outside the tensor lie zeros.
+///
+/// A tensor of rank 1 (columns), or with a static extent of 1, is repeated along what it lacks; for dynamic extents of 1
+/// that is load_repeated.
+template <class T, class Layout, class Tensor>
+FT_FUNCTION void load(cooperative_tensor<T, Layout>& tile, const Tensor& source) {
+  using V = detail::register_type_t<T>;
+  if constexpr (Layout::kRank == 1) {
+    FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
+      const int at = Layout::index(i);
+      tile.set(i, at < static_cast<int>(source.get_extent(0))
+                      ? detail::convert_element<V>(detail::read_element(source.data(), at))
+                      : V{});
+    }
+  } else {
+    detail::fill<detail::is_repeated<typename Tensor::extents_type>>(tile, source);
+  }
+}
+
+/// The tensor's elements from its origin on <- the tile, converted; what lies outside the tensor is dropped.
+/// Before other threads read it, a barrier is needed.
+template <class T, class Layout, class Tensor>
+FT_FUNCTION void store(const cooperative_tensor<T, Layout>& tile, const Tensor& target) {
+  using E = typename Tensor::element_type;
+  if constexpr (Layout::kRank == 1) {
+    if (!Layout::owner()) return;
+    FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
+      const int at = Layout::index(i);
+      if (Layout::valid(i) && at < target.get_extent(0))
+        target.data()[at] = detail::convert_element<E>(tile.get(i));
+    }
+  } else {
+    const int columns = static_cast<int>(target.get_extent(0)), rows = static_cast<int>(target.get_extent(1));
+    const std::int64_t stride = target.get_stride(1);
+    E* data = target.data();
+    if constexpr (Layout::kPairsInRow) {
+      const bool aligned = detail::pairs_aligned(data, stride);
+      FT_UNROLL for (int i = 0; i < Layout::kCapacity; i += 2) {
+        const int row = Layout::row(i), column = Layout::column(i);
+        if (!Layout::valid(i) || row >= rows || column >= columns) continue;
+        const detail::element_pair<E> p = detail::convert_pair<E>(tile.slots.pair(i));
+        E* at = data + row * stride + column;
+        const bool second = Layout::valid(i + 1) && column + 1 < columns;
+        if (aligned && second) {
+          detail::write_pair(at, p);
+        } else {
+          at[0] = detail::first_of(p);
+          if (second) at[1] = detail::second_of(p);
+        }
+      }
+    } else {
+      FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
+        const int row = Layout::row(i), column = Layout::column(i);
+        if (Layout::valid(i) && row < rows && column < columns) {
+          data[row * stride + column] = detail::convert_element<E>(tile.get(i));
+        }
+      }
+    }
+  }
+}
+
+template <class T, class Layout>
+template <class Tensor>
+FT_FUNCTION void cooperative_tensor<T, Layout>::load(const Tensor& source) {
+  primitives::load(*this, source);
+}
+template <class T, class Layout>
+template <class Tensor>
+FT_FUNCTION void cooperative_tensor<T, Layout>::store(const Tensor& target) const {
+  primitives::store(*this, target);
+}
+
+template <class T, class Layout>
+template <class Iterator>
+FT_FUNCTION typename cooperative_tensor<T, Layout>::iterator cooperative_tensor<T, Layout>::map_iterator(
+    const Iterator& element) {
+  using Source = typename Iterator::layout;
+  if constexpr (detail::holds_rows_of<Layout, Source>) {
+    return {*this, Source::row_slot(element.slot())};
+  } else {
+    static_assert(
+        detail::holds_columns_of<Layout, Source>,
+        "map_iterator: the tile has no entries for this element's layout; ask is_iterator_compatible first");
+    return {*this, Source::column_slot(element.slot())};
+  }
+}
+
+/// Can target.map_iterator be used with iterators of source?
+template <class T, class Layout, class U, class Entries>
+FT_FUNCTION constexpr bool is_iterator_compatible(const cooperative_tensor<T, Layout>&,
+                                                  const cooperative_tensor<U, Entries>&) {
+  return detail::holds_rows_of<Entries, Layout> || detail::holds_columns_of<Entries, Layout>;
+}
+
+/// Each element x <- f(x).
+template <class T, class Layout, class F>
+FT_FUNCTION void map_elements(cooperative_tensor<T, Layout>& tile, F f) {
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) tile.set(i, f(tile.get(i)));
+}
+/// Each element x <- f(x, y) with the element y at the same place of another tile of the same layout.
+template <class T, class U, class Layout, class F>
+FT_FUNCTION void map_elements(cooperative_tensor<T, Layout>& tile, const cooperative_tensor<U, Layout>& other,
+                              F f) {
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) tile.set(i, f(tile.get(i), other.get(i)));
+}
+/// Each element x <- f(x, row, column).
+template <class T, class Layout, class F>
+FT_FUNCTION void map_indexed(cooperative_tensor<T, Layout>& tile, F f) {
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
+      tile.set(i, f(tile.get(i), Layout::row(i), Layout::column(i)));
+}
+/// Each element x <- f(x, e) with its row's entry e.
+template <class T, class Layout, class U, class Entries, class F>
+FT_FUNCTION void map_rows(cooperative_tensor<T, Layout>& tile, const cooperative_tensor<U, Entries>& entries,
+                          F f) {
+  static_assert(detail::holds_rows_of<Entries, Layout>,
+                "map_rows: the entries belong to a tile with other rows");
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
+      tile.set(i, f(tile.get(i), entries.get(Layout::row_slot(i))));
+}
+/// Each element x <- f(x, e) with its column's entry e.
+template <class T, class Layout, class U, class Entries, class F>
+FT_FUNCTION void map_columns(cooperative_tensor<T, Layout>& tile, const cooperative_tensor<U, Entries>& entries,
+                             F f) {
+  static_assert(detail::holds_columns_of<Entries, Layout>,
+                "map_columns: the entries belong to a tile with other columns");
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
+      tile.set(i, f(tile.get(i), entries.get(Layout::column_slot(i))));
+}
+/// Calls f(entry, index) once for each entry of a rank-1 tile, in one thread each.
+template <class T, class Entries, class F>
+FT_FUNCTION void for_each_element(const cooperative_tensor<T, Entries>& tile, F f) {
+  static_assert(Entries::kRank == 1, "for_each_element: the tile must have rank 1");
+  if (!Entries::owner()) return;
+  FT_UNROLL for (int i = 0; i < Entries::kCapacity; ++i) {
+    if (Entries::valid(i)) f(tile.get(i), Entries::index(i));
+  }
+}
+
+namespace detail {
+template <class T>
+FT_FUNCTION T combine(reduction_operation operation, T a, T b) {
+  if (operation == reduction_operation::sum) return a + b;
+  if constexpr (std::is_same_v<T, float>)
+    return operation == reduction_operation::max ? fmaxf(a, b) : fminf(a, b);
+  else
+    return (operation == reduction_operation::max) == (a < b) ? b : a;
+}
+}  // namespace detail
+
+namespace detail {
+/// The value that a thread's own fold starts from: the identity joins a sum once, at the end.
+template <class T>
+FT_FUNCTION T fold_start(reduction_operation operation, T identity) {
+  return operation == reduction_operation::sum ? T(0) : identity;
+}
+template <class T>
+FT_FUNCTION T fold_end(reduction_operation operation, T value, T identity) {
+  return operation == reduction_operation::sum ? value + identity : value;
+}
+}  // namespace detail
+
+/// entries <- fold of the identity and each row's elements. The order of the sums is fixed.
+template <class T, class Layout, class Entries>
+FT_FUNCTION void reduce_rows(const cooperative_tensor<T, Layout>& tile, cooperative_tensor<T, Entries>& entries,
+                             reduction_operation operation = reduction_operation::sum,
+                             T identity = reduction_operation_identity<T>::sum_identity) {
+  static_assert(detail::holds_rows_of<Entries, Layout>,
+                "reduce_rows: the entries belong to a tile with other rows");
+  FT_UNROLL for (int r = 0; r < Entries::kCapacity; ++r)
+      entries.set(r, detail::fold_start(operation, identity));
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
+    const int r = Layout::row_slot(i);
+    if (Layout::valid(i)) entries.set(r, detail::combine(operation, entries.get(r), tile.get(i)));
+  }
+  if constexpr (!std::is_same_v<Entries, detail::thread_entries<Layout::kRowCount>>) {
+    static_assert(Layout::kColumnGroups == 1,
+                  "reduce_rows: each row must lie in one simdgroup; use fewer simdgroups or more rows");
+    FT_UNROLL for (int r = 0; r < Entries::kCapacity; ++r) {
+      T value = entries.get(r);
+      value = detail::combine(operation, value, __shfl_xor_sync(0xffffffffu, value, 1));
+      value = detail::combine(operation, value, __shfl_xor_sync(0xffffffffu, value, 2));
+      entries.set(r, value);
+    }
+  }
+  FT_UNROLL for (int r = 0; r < Entries::kCapacity; ++r)
+      entries.set(r, detail::fold_end(operation, entries.get(r), identity));
+}
+
+/// entries <- fold of the identity and each column's elements.
+template <class T, class Layout, class Entries>
+FT_FUNCTION void reduce_columns(const cooperative_tensor<T, Layout>& tile,
+                                cooperative_tensor<T, Entries>& entries,
+                                reduction_operation operation = reduction_operation::sum,
+                                T identity = reduction_operation_identity<T>::sum_identity) {
+  static_assert(detail::holds_columns_of<Entries, Layout>,
+                "reduce_columns: the entries belong to a tile with other columns");
+  FT_UNROLL for (int c = 0; c < Entries::kCapacity; ++c)
+      entries.set(c, detail::fold_start(operation, identity));
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
+    const int c = Layout::column_slot(i);
+    if (Layout::valid(i)) entries.set(c, detail::combine(operation, entries.get(c), tile.get(i)));
+  }
+  if constexpr (!std::is_same_v<Entries, detail::thread_entries<Layout::kColumnCount>>) {
+    static_assert(Layout::rows::kRowGroups == 1, "reduce_columns: each column must lie in one simdgroup");
+    FT_UNROLL for (int c = 0; c < Entries::kCapacity; ++c) {
+      T value = entries.get(c);
+      FT_UNROLL for (int distance = 4; distance < 32; distance *= 2) {
+        value = detail::combine(operation, value, __shfl_xor_sync(0xffffffffu, value, distance));
+      }
+      entries.set(c, value);
+    }
+  }
+  FT_UNROLL for (int c = 0; c < Entries::kCapacity; ++c)
+      entries.set(c, detail::fold_end(operation, entries.get(c), identity));
+}
+
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::primitives

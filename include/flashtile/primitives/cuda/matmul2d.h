@@ -1,0 +1,533 @@
+// matmul2d on NVIDIA GPUs: one product of tiles by all threads of a scope, on mma.sync (every GPU and type) or
+// on the warpgroup instructions (Hopper, 16-bit types, right operand in right_tile_stages). Included by
+// cuda/primitives.h.
+//
+// Extents (columns first) of an operand in memory, with m, n, k of the descriptor:
+//
+//   transposes        left      right     destination
+//   none              (K, M)    (N, K)    (N, M)
+//   transpose_right   (K, M)    (K, N)    (N, M)
+//   transpose_left    (M, K)    (N, K)    (N, M)
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include "flashtile/primitives/common/descriptor.h"
+#include "flashtile/primitives/common/tensor.h"
+#include "flashtile/primitives/cuda/cooperative_tensor.h"
+#include "flashtile/primitives/cuda/tile_stages.h"
+#include "flashtile/primitives/cuda/warpgroup_product.h"
+
+namespace flashtile::primitives {
+inline namespace FLASHTILE_BACKEND {
+namespace detail {
+
+template <class T>
+inline constexpr bool is_tile = false;
+template <class T, class Order, int Rows, int Columns>
+inline constexpr bool is_tile<threadgroup_tile<T, Order, Rows, Columns>> = true;
+template <class T>
+inline constexpr bool is_swizzled_tile = false;
+template <class T, int Rows, int Columns, int TileRows, int TileColumns>
+inline constexpr bool
+    is_swizzled_tile<threadgroup_tile<T, swizzled_panels<T, Rows, Columns>, TileRows, TileColumns>> = true;
+
+template <class T>
+using value_type_of = register_type_t<typename T::element_type>;
+
+/// Does the type table of matmul2d have the row (left, right -> destination)? 4-bit types count as 8-bit here.
+template <class L, class R, class D>
+constexpr bool in_type_table() {
+  constexpr bool kLeftInt = std::is_integral_v<L>, kRightInt = std::is_integral_v<R>;
+  if (kLeftInt && kRightInt) return std::is_same_v<L, R> && sizeof(L) == 1 && std::is_same_v<D, std::int32_t>;
+  if (std::is_same_v<D, float>) return true;
+  if (std::is_same_v<D, std::int32_t> || std::is_same_v<L, float> || std::is_same_v<R, float>) return false;
+  return std::is_same_v<D, L> || std::is_same_v<D, R>;  // 16-bit results of 16-bit operands of that type
+}
+
+/// Tile element (row, column) of a tensor in memory, transposed on request; zero outside.
+template <bool Transposed, class Tensor>
+FT_FUNCTION value_type_of<Tensor> clipped(const Tensor& t, int row, int column) {
+  const int x = Transposed ? row : column, y = Transposed ? column : row;
+  if (x >= static_cast<int>(t.get_extent(0)) || y >= static_cast<int>(t.get_extent(1)))
+    return value_type_of<Tensor>{};
+  return read_element(t.data(), x + static_cast<std::int64_t>(y) * t.get_stride(1));
+}
+
+FT_FUNCTION void load_matrices(std::uint32_t (&word)[4], std::uint32_t address) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(word[0]), "=r"(word[1]), "=r"(word[2]), "=r"(word[3])
+               : "r"(address)
+               : "memory");
+}
+FT_FUNCTION void load_matrices_transposed(std::uint32_t (&word)[4], std::uint32_t address) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(word[0]), "=r"(word[1]), "=r"(word[2]), "=r"(word[3])
+               : "r"(address)
+               : "memory");
+}
+
+/// The 16x16 left fragment at (row, k) of a left operand: zeros from k = Depth on, where Depth is known (not
+/// 0). first_slot is the fragment's place in a cooperative operand.
+template <bool Transposed, int Depth = 0, class Left>
+FT_FUNCTION left_fragment<value_type_of<Left>> left_fragment_of(const Left& left, int first_slot, int row,
+                                                                int k) {
+  using T = value_type_of<Left>;
+  left_fragment<T> a;
+  const int lane = thread_index_in_simdgroup();
+  if constexpr (is_cooperative<Left>) {
+    using Layout = typename Left::layout;
+    if constexpr (Layout::rows::kHalves == 2) {
+      FT_UNROLL for (int i = 0; i < 4; ++i) a.p[i] = left.slots.pair(first_slot + 2 * i);
+    } else {
+      a.p[0] = left.slots.pair(first_slot), a.p[2] = left.slots.pair(first_slot + 2);
+      a.p[1] = a.p[3] = make_pair(T{}, T{});
+    }
+  } else if constexpr (is_tile<Left> && sizeof(T) == 2) {
+    std::uint32_t word[4];
+    const int within = lane % 8, upper = lane / 8 % 2 * 8, right = lane / 16 * 8;
+    if constexpr (Transposed)
+      load_matrices_transposed(word, left.address(k + right + within, row + upper));
+    else
+      load_matrices(word, left.address(row + upper + within, k + right));
+    FT_UNROLL for (int i = 0; i < 4; ++i) a.p[i].word = word[i];
+  } else {
+    FT_UNROLL for (int i = 0; i < 4; ++i) {
+      const int r = row + i % 2 * 8 + lane / 4, c = k + i / 2 * 8 + lane % 4 * 2;
+      if constexpr (is_tile<Left>) {
+        a.p[i] = Transposed ? make_pair(left.get(c, r), left.get(c + 1, r))
+                            : make_pair(left.get(r, c), left.get(r, c + 1));
+      } else {
+        const T x = Depth == 0 || c < Depth ? clipped<Transposed>(left, r, c) : T{};
+        const T y = Depth == 0 || c + 1 < Depth ? clipped<Transposed>(left, r, c + 1) : T{};
+        a.p[i] = make_pair(x, y);
+      }
+    }
+  }
+  return a;
+}
+
+/// The 16x8 right fragments at (k, column) and, where two are asked for, at (k, column + 8).
+template <bool Transposed, int Depth = 0, int Count, class Right>
+FT_FUNCTION void right_fragments_of(right_fragment<value_type_of<Right>> (&b)[Count], const Right& right,
+                                    int first_slot, int k, int column) {
+  using T = value_type_of<Right>;
+  const int lane = thread_index_in_simdgroup();
+  if constexpr (is_cooperative<Right>) {
+    FT_UNROLL for (int j = 0; j < Count; ++j) {
+      FT_UNROLL for (int i = 0; i < 2; ++i) b[j].p[i] = right.slots.pair(first_slot + 4 * j + 2 * i);
+    }
+  } else if constexpr (is_tile<Right> && sizeof(T) == 2) {
+    std::uint32_t word[4];
+    const int within = lane % 8, lower = lane / 8 % 2 * 8, next = Count == 2 ? lane / 16 * 8 : 0;
+    if constexpr (Transposed)
+      load_matrices(word, right.address(column + next + within, k + lower));
+    else
+      load_matrices_transposed(word, right.address(k + lower + within, column + next));
+    FT_UNROLL for (int i = 0; i < 2 * Count; ++i) b[i / 2].p[i % 2].word = word[i];
+  } else {
+    FT_UNROLL for (int i = 0; i < 2 * Count; ++i) {
+      const int r = k + i % 2 * 8 + lane % 4 * 2, c = column + i / 2 * 8 + lane / 4;
+      if constexpr (is_tile<Right>) {
+        b[i / 2].p[i % 2] = Transposed ? make_pair(right.get(c, r), right.get(c, r + 1))
+                                       : make_pair(right.get(r, c), right.get(r + 1, c));
+      } else {
+        const T x = Depth == 0 || r < Depth ? clipped<Transposed>(right, r, c) : T{};
+        const T y = Depth == 0 || r + 1 < Depth ? clipped<Transposed>(right, r + 1, c) : T{};
+        b[i / 2].p[i % 2] = make_pair(x, y);
+      }
+    }
+  }
+}
+
+/// Keeps the compiler from moving uses of running sums across this point.
+template <class T, int N>
+FT_FUNCTION void pin(element_slots<T, N>& sums) {
+  if constexpr (std::is_same_v<T, float>) {
+    FT_UNROLL for (int i = 0; i < N; ++i) asm volatile("" : "+f"(sums.element[i])::"memory");
+  }
+}
+
+}  // namespace detail
+
+/// D = A B or D += A B for one tile, by all threads of the scope.
+///
+/// Operands    tensors in device or threadgroup memory (elements outside are zeros; results outside are
+/// dropped), tiles
+///             of left_tile_stages or right_tile_stages, cooperative tensors from the factories below
+/// Numerics    float32 sums for every float type, int32 (wrapping) for integers; a 16-bit result is rounded
+/// once.
+///             float32 operands keep their precision unless relaxed_precision is set
+/// Scope       every thread of the scope calls with the same arguments. A result in memory needs a barrier
+/// before others
+///             read it; a cooperative one does not
+template <matmul2d_descriptor Descriptor, class Scope>
+class matmul2d {
+ public:
+  static constexpr matmul2d_descriptor descriptor = Descriptor;
+  using scope = Scope;
+
+ private:
+  static constexpr int kM = Descriptor.m, kN = Descriptor.n, kK = Descriptor.has_static_k() ? Descriptor.k : 0;
+  static constexpr bool kThread = Scope::simdgroups == 0;
+  static constexpr bool kTransposeLeft = Descriptor.transpose_left,
+                        kTransposeRight = Descriptor.transpose_right;
+  static_assert(kM > 0 && kN > 0, "matmul2d: m and n must be positive");
+  static_assert(kThread || (kM % 8 == 0 && kN % 8 == 0),
+                "matmul2d: for simdgroups m and n must be multiples of 8");
+
+  using Rows = detail::row_spread<kM, kThread ? 1 : Scope::simdgroups>;
+  static constexpr int kDepth = kK > 0 ? kK : 1;  // of cooperative inputs, which need a static k
+  using LeftLayout = detail::turned_if<
+      std::conditional_t<kThread, detail::thread_layout<kM, kDepth>, detail::left_layout<Rows, kDepth>>,
+      kTransposeLeft>;
+  using RightLayout = detail::turned_if<
+      std::conditional_t<kThread, detail::thread_layout<kDepth, kN>, detail::column_layout<kDepth, kN, Rows>>,
+      kTransposeRight>;
+  using DestinationLayout =
+      std::conditional_t<kThread, detail::thread_layout<kM, kN>, detail::result_layout<Rows, kN>>;
+  using Reductions = detail::reductions_of<DestinationLayout>;
+
+  template <class T, int R, int C>
+  using Order =
+      typename std::conditional_t<sizeof(T) == 2, std::type_identity<detail::swizzled_panels<T, R, C>>,
+                                  std::type_identity<detail::padded_rows<T, R, C>>>::type;
+  template <class T, int R, int C, int StageCount>
+  using Stages = tile_stages<T, Order<T, R, C>, R, C, StageCount>;
+
+ public:
+  /// Threadgroup memory for stages of the right operand (k x n, or n x k when transposed), in the matrix unit's
+  /// layout. Left is the element type of the left operand.
+  template <class T, int StageCount, class Left = T>
+  using right_tile_stages = Stages<detail::register_type_t<T>, kTransposeRight ? kN : kDepth,
+                                   kTransposeRight ? kDepth : kN, StageCount>;
+  /// The same for the left operand (m x k, or k x m when transposed).
+  template <class T, int StageCount, class Right = T>
+  using left_tile_stages = Stages<detail::register_type_t<T>, kTransposeLeft ? kDepth : kM,
+                                  kTransposeLeft ? kM : kDepth, StageCount>;
+
+  template <class Left, class Right, class T, class Coord = int>
+  static FT_FUNCTION auto get_destination_cooperative_tensor() {
+    check_types<detail::value_type_of<Left>, detail::value_type_of<Right>, T>();
+    return cooperative_tensor<T, DestinationLayout>();
+  }
+  template <class Left, class Right, class T, class Coord = int>
+  static FT_FUNCTION auto get_row_reduction_destination_cooperative_tensor() {
+    return cooperative_tensor<T, typename Reductions::rows>();
+  }
+  template <class Left, class Right, class T, class Coord = int>
+  static FT_FUNCTION auto get_column_reduction_destination_cooperative_tensor() {
+    return cooperative_tensor<T, typename Reductions::columns>();
+  }
+  template <class Left, class Right, class T, class Coord = int>
+  static FT_FUNCTION auto get_left_input_cooperative_tensor() {
+    check_input_types<Left, Right, T>();
+    return cooperative_tensor<Left, LeftLayout>();
+  }
+  template <class Left, class Right, class T, class Coord = int>
+  static FT_FUNCTION auto get_right_input_cooperative_tensor() {
+    check_input_types<Left, Right, T>();
+    return cooperative_tensor<Right, RightLayout>();
+  }
+
+  /// An input with the elements of another product's result, converted in registers.
+  template <class Left, class Right, class T, class Coord = int, class U, class Layout>
+  static FT_FUNCTION auto get_left_input_cooperative_tensor(const cooperative_tensor<U, Layout>& source) {
+    static_assert(fits_left<Layout>(),
+                  "matmul2d: these results lie in other threads than the left input needs; ask "
+                  "is_compatible_as_left_input");
+    auto left = get_left_input_cooperative_tensor<Left, Right, T>();
+    if constexpr (kThread) {
+      FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
+          left.set(i, detail::convert_element<Left>(source.get(i)));
+    } else {
+      FT_UNROLL for (int b = 0; b < Rows::kBlocks; ++b) {
+        FT_UNROLL for (int j = 0; j < Layout::kColumnBlocks; ++j) {
+          FT_UNROLL for (int h = 0; h < Rows::kHalves; ++h) {
+            left.slots.set_pair(LeftLayout::slot(b, j, h),
+                                detail::convert_pair<Left>(source.slots.pair(Layout::slot(b, j, h))));
+          }
+        }
+      }
+    }
+    return left;
+  }
+  template <class Left, class Right, class T, class Coord = int, class U, class Layout>
+  static FT_FUNCTION auto get_right_input_cooperative_tensor(const cooperative_tensor<U, Layout>& source) {
+    static_assert(fits_right<Layout>(),
+                  "matmul2d: these results lie in other threads than the right input needs; ask "
+                  "is_compatible_as_right_input");
+    auto right = get_right_input_cooperative_tensor<Left, Right, T>();
+    FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
+        right.set(i, detail::convert_element<Right>(source.get(i)));
+    return right;
+  }
+  /// Can the overloads above be used? Results lie along rows and right inputs along columns, so that only a
+  /// single thread can reuse one as the other.
+  template <class Left, class Right, class T, class Source>
+  static FT_FUNCTION constexpr bool is_compatible_as_left_input() {
+    return fits_left<typename Source::layout>();
+  }
+  template <class Left, class Right, class T, class Source>
+  static FT_FUNCTION constexpr bool is_compatible_as_left_input(const Source&) {
+    return fits_left<typename Source::layout>();
+  }
+  template <class Left, class Right, class T, class Source>
+  static FT_FUNCTION constexpr bool is_compatible_as_right_input() {
+    return fits_right<typename Source::layout>();
+  }
+  template <class Left, class Right, class T, class Source>
+  static FT_FUNCTION constexpr bool is_compatible_as_right_input(const Source&) {
+    return fits_right<typename Source::layout>();
+  }
+
+  /// The product, done on return.
+  template <class Left, class Right, class Destination>
+  FT_FUNCTION void run(Left& left, Right& right, Destination& destination) const {
+    if constexpr (kThread) {
+      run_alone(left, right, destination);
+    } else if constexpr (detail::is_cooperative<Destination>) {
+      start(left, right, destination);
+      finish<Left, Right>(destination);
+    } else {
+      using T = std::remove_cv_t<typename Destination::element_type>;
+      auto result = get_destination_cooperative_tensor<Left, Right, T>();
+      if constexpr (Descriptor.accumulates()) load(result, destination);
+      start(left, right, result);
+      finish<Left, Right>(result);
+      store(result, destination);
+    }
+  }
+
+  /// Starts the product. Until wait_products says that it is done, the operands must stay as they are and the
+  /// result must not be touched. On hardware that cannot wait, it is done on return.
+  template <class Left, class Right, class T, class Layout>
+  FT_FUNCTION void start(Left& left, Right& right, cooperative_tensor<T, Layout>& destination) const {
+    static_assert(std::is_same_v<Layout, DestinationLayout>,
+                  "matmul2d: the destination comes from another product");
+    check_types<detail::value_type_of<Left>, detail::value_type_of<Right>, T>();
+#if FLASHTILE_HAS_WARPGROUP_PRODUCTS
+    if constexpr (on_warpgroups<Left, Right, T>()) {
+      start_on_warpgroups(left, right, destination);
+      return;
+    } else
+#endif
+        if constexpr (std::is_same_v<T, float> || std::is_same_v<T, std::int32_t>) {
+      run_on_simdgroups(left, right, destination.slots.element);
+    } else {  // 16-bit results: sums in float32, rounded once
+      float sums[Layout::kCapacity];
+      FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) sums[i] = detail::to_float(destination.get(i));
+      run_on_simdgroups(left, right, sums);
+      FT_UNROLL for (int i = 0; i < Layout::kCapacity; i += 2) {
+        destination.slots.set_pair(i,
+                                   detail::convert_pair<T>(detail::element_pair<float>{sums[i], sums[i + 1]}));
+      }
+    }
+  }
+
+ private:
+  template <class L, class R, class D>
+  static FT_FUNCTION constexpr void check_types() {
+    static_assert(detail::in_type_table<L, R, D>(),
+                  "matmul2d: no product of these element types; see the table in matmul2d.h");
+  }
+  template <class L, class R, class D>
+  static FT_FUNCTION constexpr void check_input_types() {
+    check_types<detail::register_type_t<L>, detail::register_type_t<R>, D>();
+    static_assert(Descriptor.has_static_k(), "matmul2d: cooperative inputs need a static k");
+  }
+  template <class Layout>
+  static constexpr bool fits_left() {
+    if constexpr (kTransposeLeft || Layout::kRank != 2 || Layout::kRowCount != kM || Layout::kColumnCount != kK)
+      return false;
+    else if constexpr (kThread)
+      return std::is_same_v<Layout, LeftLayout>;
+    else
+      return Rows::kColumnGroups == 1 && std::is_same_v<Layout, detail::result_layout<Rows, kK>>;
+  }
+  template <class Layout>
+  static constexpr bool fits_right() {
+    return kThread && std::is_same_v<Layout, RightLayout>;
+  }
+
+  /// Contraction length of operands, from whichever knows.
+  template <class Left, class Right>
+  static FT_FUNCTION int depth(const Left& left, const Right& right) {
+    if constexpr (Descriptor.has_static_k()) {
+      return kK;
+    } else if constexpr (!detail::is_cooperative<Left> && !detail::is_tile<Left>) {
+      return static_cast<int>(left.get_extent(kTransposeLeft ? 1 : 0));
+    } else {
+      return static_cast<int>(right.get_extent(kTransposeRight ? 0 : 1));
+    }
+  }
+
+  /// sums (slots of the destination) = or += left right, on mma.sync, 16 deep at a time.
+  template <class Left, class Right, class Sum, int N>
+  static FT_FUNCTION void run_on_simdgroups(const Left& left, const Right& right, Sum (&sums)[N]) {
+    using L = detail::value_type_of<Left>;
+    using R = detail::value_type_of<Right>;
+    using D = DestinationLayout;
+    constexpr int kBlocks = Rows::kBlocks, kColumnBlocks = D::kColumnBlocks,
+                  kPair = kColumnBlocks % 2 == 0 ? 2 : 1;
+    if constexpr (!Descriptor.accumulates()) {
+      FT_UNROLL for (int i = 0; i < N; ++i) sums[i] = Sum(0);
+    }
+    static_assert(!detail::is_tile<Right> || kColumnBlocks * D::kColumnGroups * 8 <= (kN + 15) / 16 * 16,
+                  "matmul2d: for a right tile n must divide evenly among the simdgroups");
+    constexpr int kEnd = kK % 16 == 0 ? 0 : kK;  // where the last step of 16 passes a static k
+    const int first_column = D::first_column();
+    const auto step = [&](int k) {
+      detail::left_fragment<L> a[kBlocks];
+      FT_UNROLL for (int b = 0; b < kBlocks; ++b) {
+        constexpr int kLeftBlocks =
+            detail::divide_up(kK, 16) * 2;  // matrices in a row of a cooperative operand
+        a[b] = detail::left_fragment_of<kTransposeLeft, kEnd>(
+            left, (b * kLeftBlocks + k / 8) * Rows::kHalves * 2, Rows::first_row(b), k);
+      }
+      FT_UNROLL for (int j = 0; j < kColumnBlocks; j += kPair) {
+        detail::right_fragment<R> right_fragments[kPair];
+        detail::right_fragments_of<kTransposeRight, kEnd>(
+            right_fragments, right, (k / 16 * kColumnBlocks + j) * 4, k, first_column + j * 8);
+        FT_UNROLL for (int pair = 0; pair < kPair; ++pair) {
+          FT_UNROLL for (int b = 0; b < kBlocks; ++b) {
+            Sum c[4] = {Sum(0), Sum(0), Sum(0), Sum(0)};
+            const int slot = D::slot(b, j + pair, 0);
+            FT_UNROLL for (int i = 0; i < 2 * Rows::kHalves; ++i) c[i] = sums[slot + i];
+            detail::multiply_fragments<Descriptor.relaxed_precision>(c, a[b], right_fragments[pair]);
+            FT_UNROLL for (int i = 0; i < 2 * Rows::kHalves; ++i) sums[slot + i] = c[i];
+          }
+        }
+      }
+    };
+    if constexpr (Descriptor.has_static_k()) {
+      // Registers need indices known to the compiler; loads from memory do not, and long code is slow to
+      // compile and fetch.
+      constexpr int kUnroll = detail::is_cooperative<Left> || detail::is_cooperative<Right> || kK <= 64
+                                  ? detail::divide_up(kK, 16)
+                                  : 2;
+#pragma unroll kUnroll
+      for (int k = 0; k < kK; k += 16) step(k);
+    } else {
+      const int end = depth(left, right);
+      for (int k = 0; k < end; k += 16) step(k);
+    }
+  }
+
+  /// One thread's own product, element by element.
+  template <class Left, class Right, class Destination>
+  static FT_FUNCTION void run_alone(Left& left, Right& right, Destination& destination) {
+    using D = detail::value_type_of<Destination>;
+    check_types<detail::value_type_of<Left>, detail::value_type_of<Right>, D>();
+    using Sum = std::conditional_t<std::is_same_v<D, std::int32_t>, std::int32_t, float>;
+    const int end = depth(left, right);
+    for (int m = 0; m < kM; ++m) {
+      for (int n = 0; n < kN; ++n) {
+        Sum sum(0);
+        if constexpr (Descriptor.accumulates()) {
+          if constexpr (detail::is_cooperative<Destination>)
+            sum = detail::convert_element<Sum>(destination.get(m * kN + n));
+          else
+            sum = detail::convert_element<Sum>(detail::clipped<false>(destination, m, n));
+        }
+        for (int k = 0; k < end; ++k) {
+          const Sum a = detail::convert_element<Sum>(element<kTransposeLeft>(left, m, k, kK));
+          const Sum b = detail::convert_element<Sum>(element<kTransposeRight>(right, k, n, kN));
+          if constexpr (std::is_same_v<Sum, float>)
+            sum = __fmaf_rn(a, b, sum);
+          else
+            sum = static_cast<Sum>(static_cast<std::uint32_t>(sum) + static_cast<std::uint32_t>(a * b));
+        }
+        if constexpr (detail::is_cooperative<Destination>) {
+          destination.set(m * kN + n, detail::convert_element<D>(sum));
+        } else if (n < static_cast<int>(destination.get_extent(0)) &&
+                   m < static_cast<int>(destination.get_extent(1))) {
+          destination.data()[n + m * destination.get_stride(1)] = detail::convert_element<D>(sum);
+        }
+      }
+    }
+  }
+  template <bool Transposed, class Operand>
+  static FT_FUNCTION auto element(const Operand& operand, int row, int column, int columns) {
+    if constexpr (detail::is_cooperative<Operand>)
+      return operand.get(row * columns + column);
+    else
+      return detail::clipped<Transposed>(operand, row, column);
+  }
+
+  template <class Left, class Right, class T>
+  static constexpr bool on_warpgroups() {
+    using L = detail::value_type_of<Left>;
+    constexpr bool kRightFits =
+        detail::is_swizzled_tile<Right> && std::is_same_v<L, detail::value_type_of<Right>>;
+    constexpr bool kLeftFits = detail::is_cooperative<Left> || detail::is_swizzled_tile<Left>;
+    constexpr int kRest = kN % 64;  // columns past the last whole panel: one product, from a panel's start
+    constexpr bool kWidthFits = kRest == 0 || kRest == 32 || kRest == 16 || kRest == 8;
+    return !kThread && Rows::kWarpgroups && kM % 64 == 0 && kK % 16 == 0 && kK > 0 && sizeof(L) == 2 &&
+           kRightFits && kLeftFits && kWidthFits && std::is_same_v<T, float>;
+  }
+
+  template <class Left, class Right, class T, class Layout>
+  static FT_FUNCTION void finish(cooperative_tensor<T, Layout>& destination) {
+#if FLASHTILE_HAS_WARPGROUP_PRODUCTS
+    if constexpr (on_warpgroups<Left, Right, T>()) {
+      detail::warpgroup_wait<0>();
+      detail::pin(destination.slots);
+    }
+#endif
+  }
+
+#if FLASHTILE_HAS_WARPGROUP_PRODUCTS
+  template <class Left, class Right, class Layout>
+  static FT_FUNCTION void start_on_warpgroups(Left& left, Right& right,
+                                              cooperative_tensor<float, Layout>& destination) {
+    using T = detail::value_type_of<Left>;
+    float* sums = destination.slots.element;
+    detail::warpgroup_fence();
+    FT_UNROLL for (int b = 0; b < Rows::kBlocks; ++b) {
+      FT_UNROLL for (int k = 0; k < kK; k += 16) {
+        multiply_columns<T, 0>(left, right, sums + Layout::slot(b, 0, 0), b, k);
+      }
+    }
+    detail::warpgroup_commit();
+  }
+
+  /// sums of columns n ... = or += the products at depth k, in the widest instructions that fit.
+  template <class T, int n, class Left, class Right>
+  static FT_FUNCTION void multiply_columns(Left& left, Right& right, float* sums, int b, int k) {
+    if constexpr (n < kN) {
+      constexpr int kWidth = detail::warpgroup_width(kN - n);
+      constexpr bool kRightRowsAreK = !kTransposeRight;
+      const int accumulate = Descriptor.accumulates() || k > 0 ? 1 : 0;
+      const std::uint64_t right_descriptor = detail::panel_descriptor(
+          kTransposeRight ? right.panel_address(n, k) : right.panel_address(k, n), Right::order::kPanelBytes);
+      using Product = detail::warpgroup_product<T, kWidth>;
+      if constexpr (detail::is_cooperative<Left>) {
+        Product::template from_registers<kRightRowsAreK>(
+            sums + n / 2, left.slots.word + (b * (kK / 8) + k / 8) * 2, right_descriptor, accumulate);
+      } else {
+        const int row = Rows::first_row(b) / 64 * 64;
+        const std::uint64_t left_descriptor = detail::panel_descriptor(
+            kTransposeLeft ? left.panel_address(k, row) : left.panel_address(row, k), Left::order::kPanelBytes);
+        Product::template from_memory<kTransposeLeft, kRightRowsAreK>(sums + n / 2, left_descriptor,
+                                                                      right_descriptor, accumulate);
+      }
+      multiply_columns<T, n + kWidth>(left, right, sums, b, k);
+    }
+  }
+#endif
+};
+
+/// Waits until at most Pending of the products started last are unfinished; the results of the others, which
+/// are to be named, can be used and their operands changed.
+template <int Pending, class... Tensors>
+FT_FUNCTION void wait_products(Tensors&... finished) {
+#if FLASHTILE_HAS_WARPGROUP_PRODUCTS
+  detail::warpgroup_wait<Pending>();
+  (detail::pin(finished.slots), ...);
+#endif
+}
+
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::primitives

@@ -1,0 +1,10 @@
+// The tile vocabulary on NVIDIA GPUs: a simdgroup is a warp, threadgroup memory is shared memory, tiles live in
+// registers in the layout of the matrix units. Included by primitives.h when nvcc compiles.
+#pragma once
+
+#include "flashtile/primitives/cuda/cooperative_tensor.h"
+#include "flashtile/primitives/cuda/execution.h"
+#include "flashtile/primitives/cuda/math.h"
+#include "flashtile/primitives/cuda/matmul2d.h"
+#include "flashtile/primitives/cuda/simdgroup_matrix.h"
+#include "flashtile/primitives/cuda/tile_stages.h"
