@@ -65,24 +65,20 @@ std::string_view declines(const GemmProblem& problem) {
   return {};
 }
 
-/// Parts of C, cut along its longer side, that are worth a thread each.
+/// Parts of C, cut along its longer side. Where they are cut does not depend on how many threads there are:
+/// OpenBLAS sums in another order at the edges of a product, and a result must not depend on threads.
 struct Blocks {
-  const GemmProblem& problem;
-  std::int64_t count;
+  static constexpr std::int64_t kLines =
+      256;  // long enough that packing the other operand for each costs little
 
-  explicit Blocks(const GemmProblem& whole) : problem(whole) {
-    constexpr double kWorthAThread = 1e6;  // products: some ten microseconds
-    const double products =
-        static_cast<double>(whole.m()) * static_cast<double>(whole.n()) * static_cast<double>(whole.k());
-    const auto worth = static_cast<std::int64_t>(std::min(products / kWorthAThread, 1e6)) + 1;
-    count = std::min({static_cast<std::int64_t>(whole.threads), worth, std::max(whole.m(), whole.n())});
-  }
+  const GemmProblem& problem;
+  bool by_rows = problem.m() >= problem.n();
+  std::int64_t side = by_rows ? problem.m() : problem.n();
+  std::int64_t count = (side + kLines - 1) / kLines;
 
   void run(std::int64_t i) const {
     const kernels::GemmParams& p = problem.params;
-    const bool by_rows = p.m >= p.n;
-    const std::int64_t side = by_rows ? p.m : p.n;
-    const std::int64_t first = side * i / count, size = side * (i + 1) / count - first;
+    const std::int64_t first = i * kLines, size = std::min(kLines, side - first);
     const std::int64_t row = by_rows ? first : 0, column = by_rows ? 0 : first;
     const std::int64_t rows = by_rows ? size : p.m, columns = by_rows ? p.n : size;
     const float* a = static_cast<const float*>(p.a) + (problem.transpose_a ? row : row * p.a_stride);
@@ -98,7 +94,7 @@ struct Blocks {
 std::string kernel(const GemmProblem&) { return "cblas_sgemm"; }
 
 void run(const GemmProblem& problem, const GemmBuffers&, std::span<std::byte>, const Queue& queue) {
-  const Blocks blocks(problem);
+  const Blocks blocks{problem};
   const OneThreadACall limit;
   detail::run_on_cpu(
       queue, blocks.count, 0, 1,
