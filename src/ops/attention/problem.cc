@@ -170,6 +170,7 @@ AttentionProblem validated(const TensorView& q, const TensorView& k, const Tenso
   problem.q = q;
   problem.k = k;
   problem.v = v;
+  problem.out = {nullptr, q.dtype, problem.out_shape(), packed_strides(problem.out_shape()), q.device};
   problem.scale = options.scale.value_or(1.0f / std::sqrt(static_cast<float>(problem.head_dim)));
   if (!std::isfinite(problem.scale))
     refuse("scale is " + std::to_string(problem.scale) + "; expected a finite number");
@@ -194,6 +195,8 @@ AttentionBuffers validated(AttentionProblem& problem, const AttentionOutputs& ou
   }
   expect_like_q(out, problem.q, "out");
   AttentionBuffers buffers{out, outputs.lse};
+  problem.out = out;
+  problem.lse = outputs.lse;
   problem.wants_lse = outputs.lse.has_value();
   if (outputs.lse) {
     const TensorView& lse = *outputs.lse;

@@ -1,8 +1,6 @@
-// The way `vendor.cudnn`: cuDNN's fused attention, described to its backend API as a graph of operations that
-// one of its engines recognises:
-//
-//   S = Q Kᵀ;  S = S * scale (+ bias);  S = row >= column ? S : -inf;  M = max S;  E = exp(S - M);  Z = sum E
-//   stats = M + log Z;  O = (E / Z) V
+// The way `vendor.cudnn`: NVIDIA's cuDNN 9, found at run time. Attention is given to it as a graph of products,
+// element-wise operations and reductions, which cuDNN knows as one fused kernel. It takes milliseconds to find
+// the kernel of a problem; plans are kept.
 #include <string>
 
 #include "src/ops/attention/ways.h"
@@ -18,10 +16,11 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "flashtile/detail/cuda_calls.h"
-#include "src/backends/backend.h"
+#include "flashtile/error.h"
 #include "src/backends/cuda/vendor_library.h"
 #else
 #define FLASHTILE_HAS_CUDNN 0
@@ -32,16 +31,13 @@ namespace {
 
 #if FLASHTILE_HAS_CUDNN
 
-#define FLASHTILE_TEXT_OF(x) #x
-#define FLASHTILE_TEXT(x) FLASHTILE_TEXT_OF(x)
-
 /// cuDNN, opened on first use.
 struct Cudnn {
-  backend::VendorLibrary library{"libcudnn.so." FLASHTILE_TEXT(CUDNN_MAJOR)};
+  backend::VendorLibrary library{"libcudnn.so.9"};
   decltype(cudnnCreate)* create = nullptr;
-  decltype(cudnnSetStream)* set_stream = nullptr;
+  decltype(cudnnGetVersion)* get_version = nullptr;
   decltype(cudnnGetErrorString)* error_string = nullptr;
-  decltype(cudnnGetVersion)* version = nullptr;
+  decltype(cudnnSetStream)* set_stream = nullptr;
   decltype(cudnnBackendCreateDescriptor)* create_descriptor = nullptr;
   decltype(cudnnBackendDestroyDescriptor)* destroy_descriptor = nullptr;
   decltype(cudnnBackendSetAttribute)* set_attribute = nullptr;
@@ -51,9 +47,9 @@ struct Cudnn {
 
   Cudnn() {
     library.find("cudnnCreate", create);
-    library.find("cudnnSetStream", set_stream);
+    library.find("cudnnGetVersion", get_version);
     library.find("cudnnGetErrorString", error_string);
-    library.find("cudnnGetVersion", version);
+    library.find("cudnnSetStream", set_stream);
     library.find("cudnnBackendCreateDescriptor", create_descriptor);
     library.find("cudnnBackendDestroyDescriptor", destroy_descriptor);
     library.find("cudnnBackendSetAttribute", set_attribute);
@@ -61,203 +57,56 @@ struct Cudnn {
     library.find("cudnnBackendFinalize", finalize);
     library.find("cudnnBackendExecute", execute);
   }
-  static Cudnn& get() {
-    static Cudnn& cudnn = *new Cudnn;  // never destroyed: calls may come while the process exits
+  static const Cudnn& get() {
+    static const Cudnn& cudnn = *new Cudnn;  // never destroyed: calls may come while the process exits
     return cudnn;
   }
   void check(cudnnStatus_t status, const char* call) const {
     if (status == CUDNN_STATUS_SUCCESS) return;
-    throw Error(ErrorCode::device_failure, std::string(call) + ": " + error_string(status));
+    throw Error(status == CUDNN_STATUS_ALLOC_FAILED ? ErrorCode::out_of_memory : ErrorCode::device_failure,
+                std::string("attention: ") + call + ": " + error_string(status));
   }
 };
 
-/// A handle of one device for the duration of a call; handles are used again, never by two calls at once.
-class Handle {
- public:
-  explicit Handle(int device) : device_(device) {
-    {
-      const std::lock_guard lock(mutex());
-      auto& idle = idle_handles()[device];
-      if (!idle.empty()) {
-        handle_ = idle.back();
-        idle.pop_back();
-        return;
-      }
-    }
-    Cudnn::get().check(Cudnn::get().create(&handle_), "cudnnCreate");
-  }
-  Handle(const Handle&) = delete;
-  Handle& operator=(const Handle&) = delete;
-  ~Handle() {
-    const std::lock_guard lock(mutex());
-    idle_handles()[device_].push_back(handle_);
-  }
-  operator cudnnHandle_t() const { return handle_; }
-
- private:
-  static std::mutex& mutex() {
-    static std::mutex& m = *new std::mutex;
-    return m;
-  }
-  static std::map<int, std::vector<cudnnHandle_t>>& idle_handles() {
-    static auto& handles = *new std::map<int, std::vector<cudnnHandle_t>>;
-    return handles;
-  }
-  int device_;
-  cudnnHandle_t handle_ = nullptr;
-};
-
-/// A backend descriptor: attributes are set, then it is finalised.
+/// A backend descriptor: attributes are set, then it is finalized.
 class Descriptor {
  public:
   explicit Descriptor(cudnnBackendDescriptorType_t type) {
-    Cudnn::get().check(Cudnn::get().create_descriptor(type, &descriptor_), "cudnnBackendCreateDescriptor");
-  }
-  Descriptor(Descriptor&& other) noexcept : descriptor_(std::exchange(other.descriptor_, nullptr)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(descriptor_, other.descriptor_);
-    return *this;
-  }
-  ~Descriptor() {
-    if (descriptor_ != nullptr) Cudnn::get().destroy_descriptor(descriptor_);
+    cudnnBackendDescriptor_t raw = nullptr;
+    Cudnn::get().check(Cudnn::get().create_descriptor(type, &raw), "cudnnBackendCreateDescriptor");
+    raw_ = {raw, Cudnn::get().destroy_descriptor};
   }
 
-  template <class T>
-  Descriptor& set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, const T* values,
+  Descriptor& set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, const void* values,
                   std::int64_t count = 1) {
-    Cudnn::get().check(Cudnn::get().set_attribute(descriptor_, name, type, count, values),
+    Cudnn::get().check(Cudnn::get().set_attribute(raw(), name, type, count, values),
                        "cudnnBackendSetAttribute");
     return *this;
   }
-  Descriptor& set(cudnnBackendAttributeName_t name, const Descriptor& value) {
-    return set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, &value.descriptor_);
+  Descriptor& set(cudnnBackendAttributeName_t name, const Descriptor& other) {
+    const cudnnBackendDescriptor_t raw_other = other.raw();
+    return set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, &raw_other);
   }
-  cudnnStatus_t try_finalize() { return Cudnn::get().finalize(descriptor_); }
+  Descriptor& set(cudnnBackendAttributeName_t name, cudnnDataType_t type) {
+    return set(name, CUDNN_TYPE_DATA_TYPE, &type);
+  }
+  Descriptor& set(cudnnBackendAttributeName_t name, const std::array<std::int64_t, 4>& values) {
+    return set(name, CUDNN_TYPE_INT64, values.data(), 4);
+  }
+
+  /// False when cuDNN cannot do what the attributes say.
+  bool try_finalize() { return Cudnn::get().finalize(raw()) == CUDNN_STATUS_SUCCESS; }
   Descriptor& finalize() {
-    Cudnn::get().check(try_finalize(), "cudnnBackendFinalize");
+    Cudnn::get().check(Cudnn::get().finalize(raw()), "cudnnBackendFinalize");
     return *this;
   }
-  cudnnBackendDescriptor_t raw() const { return descriptor_; }
+  cudnnBackendDescriptor_t raw() const { return raw_.get(); }
 
  private:
-  cudnnBackendDescriptor_t descriptor_ = nullptr;
+  std::shared_ptr<std::remove_pointer_t<cudnnBackendDescriptor_t>> raw_;
 };
 
-using Sizes = std::array<std::int64_t, 4>;
-constexpr Sizes kScalar{1, 1, 1, 1};
-
-/// Tensors of the graph that memory is given for; the ones in between follow.
-enum Name : std::int64_t { kQ = 1, kK, kV, kO, kStats, kScale, kBias, kInfinity, kLkv, kLq, kBetween };
-
-/// The operations, built one after the other. Each returns its result as a tensor descriptor.
-class Graph {
- public:
-  Graph(const Sizes& scores, cudnnDataType_t type) : scores_(scores), type_(type) {}
-
-  enum class Kind { memory, by_value, between };
-  std::shared_ptr<Descriptor> tensor(std::int64_t name, cudnnDataType_t type, const Sizes& shape,
-                                     const Sizes& strides, Kind kind) {
-    auto t = std::make_shared<Descriptor>(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
-    const std::int64_t alignment = 16;
-    const bool is_virtual = kind == Kind::between, by_value = kind == Kind::by_value;
-    t->set(CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, &name)
-        .set(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, &type)
-        .set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, &alignment)
-        .set(CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, shape.data(), 4)
-        .set(CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, strides.data(), 4)
-        .set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, &is_virtual)
-        .set(CUDNN_ATTR_TENSOR_IS_BY_VALUE, CUDNN_TYPE_BOOLEAN, &by_value);
-    t->finalize();
-    return t;
-  }
-  std::shared_ptr<Descriptor> value(Name name, cudnnDataType_t type) {
-    return tensor(name, type, kScalar, kScalar, Kind::by_value);
-  }
-
-  std::shared_ptr<Descriptor> multiply(const Descriptor& a, const Descriptor& b,
-                                       std::shared_ptr<Descriptor> result = nullptr) {
-    if (!result) result = between(CUDNN_DATA_FLOAT, scores_);
-    Descriptor product(CUDNN_BACKEND_MATMUL_DESCRIPTOR);
-    const cudnnDataType_t type = CUDNN_DATA_FLOAT;
-    product.set(CUDNN_ATTR_MATMUL_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, &type).finalize();
-    add(CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR)
-        .set(CUDNN_ATTR_OPERATION_MATMUL_ADESC, a)
-        .set(CUDNN_ATTR_OPERATION_MATMUL_BDESC, b)
-        .set(CUDNN_ATTR_OPERATION_MATMUL_CDESC, *result)
-        .set(CUDNN_ATTR_OPERATION_MATMUL_DESC, product)
-        .finalize();
-    return result;
-  }
-
-  /// y = x op b; select takes t, the condition.
-  std::shared_ptr<Descriptor> pointwise(cudnnPointwiseMode_t mode, const Descriptor& x, const Descriptor* b,
-                                        std::shared_ptr<Descriptor> y,
-                                        cudnnDataType_t precision = CUDNN_DATA_FLOAT,
-                                        const Descriptor* t = nullptr, std::int64_t axis = -1) {
-    Descriptor function(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
-    function.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, &mode)
-        .set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, &precision);
-    if (axis >= 0) function.set(CUDNN_ATTR_POINTWISE_AXIS, CUDNN_TYPE_INT64, &axis);
-    function.finalize();
-    Descriptor& operation = add(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
-    operation.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, function)
-        .set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x);
-    if (b != nullptr) operation.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *b);
-    if (t != nullptr) operation.set(CUDNN_ATTR_OPERATION_POINTWISE_TDESC, *t);
-    operation.set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, *y).finalize();
-    return y;
-  }
-  std::shared_ptr<Descriptor> index(const Descriptor& like, std::int64_t axis) {
-    return pointwise(CUDNN_POINTWISE_GEN_INDEX, like, nullptr, between(CUDNN_DATA_INT32, scores_),
-                     CUDNN_DATA_FLOAT, nullptr, axis);
-  }
-  std::shared_ptr<Descriptor> reduce(cudnnReduceTensorOp_t op, const Descriptor& x) {
-    Sizes rows = scores_;
-    rows[3] = 1;
-    auto y = between(CUDNN_DATA_FLOAT, rows);
-    Descriptor reduction(CUDNN_BACKEND_REDUCTION_DESCRIPTOR);
-    const cudnnDataType_t type = CUDNN_DATA_FLOAT;
-    reduction.set(CUDNN_ATTR_REDUCTION_OPERATOR, CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, &op)
-        .set(CUDNN_ATTR_REDUCTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, &type)
-        .finalize();
-    add(CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR)
-        .set(CUDNN_ATTR_OPERATION_REDUCTION_XDESC, x)
-        .set(CUDNN_ATTR_OPERATION_REDUCTION_YDESC, *y)
-        .set(CUDNN_ATTR_OPERATION_REDUCTION_DESC, reduction)
-        .finalize();
-    return y;
-  }
-
-  /// A dense tensor that never reaches memory.
-  std::shared_ptr<Descriptor> between(cudnnDataType_t type, const Sizes& shape) {
-    return tensor(next_++, type, shape, {shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3], 1},
-                  Kind::between);
-  }
-  std::shared_ptr<Descriptor> scores() { return between(CUDNN_DATA_FLOAT, scores_); }
-  /// Scores in the type of Q, as the second product takes them.
-  std::shared_ptr<Descriptor> weights() { return between(type_, scores_); }
-
-  Descriptor finished(cudnnHandle_t handle) const {
-    std::vector<cudnnBackendDescriptor_t> raw;
-    for (const Descriptor& operation : operations_) raw.push_back(operation.raw());
-    Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-    graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, &handle)
-        .set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, raw.data(),
-             static_cast<std::int64_t>(raw.size()))
-        .finalize();
-    return graph;
-  }
-
- private:
-  Descriptor& add(cudnnBackendDescriptorType_t type) { return operations_.emplace_back(type); }
-
-  Sizes scores_;
-  cudnnDataType_t type_;
-  std::vector<Descriptor> operations_;
-  std::int64_t next_ = kBetween;
-};
-
-cudnnDataType_t cudnn_type(DType dtype) {
+cudnnDataType_t type_of(DType dtype) {
   switch (dtype) {
     case DType::f16: return CUDNN_DATA_HALF;
     case DType::bf16: return CUDNN_DATA_BFLOAT16;
@@ -265,233 +114,380 @@ cudnnDataType_t cudnn_type(DType dtype) {
   }
 }
 
-/// Everything that a plan depends on: shapes, strides and types, no pointers.
-struct Key {
-  int device;
-  DType dtype;
-  std::array<std::int64_t, 7> sizes;  ///< B, Hq, Hkv, Lq, Lkv, D, Dv
-  Sizes q, k, v, out, stats, bias, bias_shape;
-  DType bias_dtype;
-  bool has_stats, has_bias;
-  std::int64_t causal_offset;  ///< kOpen: not causal
-  auto operator<=>(const Key&) const = default;
+using Sizes = std::array<std::int64_t, 4>;
+
+/// Which memory a tensor of the graph is bound to at each call.
+enum Uid : std::int64_t {
+  kQ = 1,
+  kK,
+  kV,
+  kOut,
+  kLse,
+  kBias,
+  kScale,
+  kMasked,
+  kQueryLength,
+  kKvLength,
+  kFirstVirtual
 };
 
-Sizes strides_of(const TensorView& view) {
-  return {view.strides[0], view.strides[1], view.strides[2], view.strides[3]};
-}
+/// The attention graph: cuDNN recognises this chain of operations, in this order.
+class Graph {
+ public:
+  explicit Graph(const AttentionProblem& p)
+      : scores_{p.batch, p.query_heads, p.query_length, p.kv_length},
+        rows_{p.batch, p.query_heads, p.query_length, 1} {
+    const cudnnDataType_t type = type_of(p.dtype);
+    const Sizes value_shape{p.batch, p.kv_heads, p.kv_length, p.value_dim};
+    const Descriptor q = bound(kQ, type, {p.batch, p.query_heads, p.query_length, p.head_dim}, p.q.strides);
+    const Descriptor k = bound(kK, type, {p.batch, p.kv_heads, p.head_dim, p.kv_length},
+                               {p.k.strides[0], p.k.strides[1], p.k.strides[3], p.k.strides[2]});
+    const Descriptor v = bound(kV, type, value_shape, p.v.strides);
+    const Descriptor out =
+        bound(kOut, type, {p.batch, p.query_heads, p.query_length, p.value_dim}, p.out.strides);
 
-/// out_strides and lse_strides: of the buffers, or dense ones while there are none.
-Key key_of(const AttentionProblem& p, const AttentionBuffers* buffers) {
-  Key key{};
-  key.device = p.device.index;
-  key.dtype = p.dtype;
-  key.sizes = {p.batch, p.query_heads, p.kv_heads, p.query_length, p.kv_length, p.head_dim, p.value_dim};
-  key.q = strides_of(p.q), key.k = strides_of(p.k), key.v = strides_of(p.v);
-  const Dims dense = packed_strides(p.out_shape());
-  key.out = buffers != nullptr ? strides_of(buffers->out) : Sizes{dense[0], dense[1], dense[2], dense[3]};
-  key.has_stats = p.wants_lse;
-  if (p.wants_lse) {
-    key.stats = {p.query_heads * p.query_length, p.query_length, 1, 1};
-    if (buffers != nullptr && buffers->lse) {
-      const Dims& s = buffers->lse->strides;
-      key.stats = {s[0], s[1], s[2], 1};
+    Descriptor scores = product(q, k, temporary(scores_));
+    scores = pointwise(CUDNN_POINTWISE_MUL, scores, scalar(kScale, CUDNN_DATA_FLOAT), temporary(scores_));
+    if (p.mask) scores = pointwise(CUDNN_POINTWISE_ADD, scores, bias_of(*p.mask), temporary(scores_));
+    if (p.causal()) scores = under_diagonal(scores, p.band.offset != 0);
+
+    const Descriptor top = reduction(CUDNN_REDUCE_TENSOR_MAX, scores);
+    const Descriptor below = pointwise(CUDNN_POINTWISE_SUB, scores, top, temporary(scores_));
+    const Descriptor exponentials = pointwise(CUDNN_POINTWISE_EXP, below, {}, temporary(scores_));
+    const Descriptor sum = reduction(CUDNN_REDUCE_TENSOR_ADD, exponentials);
+    if (p.lse) {
+      const Dims& s = p.lse->strides;
+      const Descriptor logarithm = pointwise(CUDNN_POINTWISE_LOG, sum, {}, temporary(rows_));
+      pointwise(CUDNN_POINTWISE_ADD, top, logarithm,
+                bound(kLse, CUDNN_DATA_FLOAT, rows_, {s[0], s[1], s[2], 1}));
     }
+    const Descriptor weights = pointwise(CUDNN_POINTWISE_DIV, exponentials, sum, temporary(scores_, type));
+    product(weights, v, out);
   }
-  key.has_bias = p.mask.has_value();
-  if (p.mask) {
-    const TensorView& m = p.mask->view;
-    key.bias_dtype = m.dtype;
-    key.bias_shape = {m.strides[0] == 0 ? 1 : p.batch, m.strides[1] == 0 ? 1 : p.query_heads, p.query_length,
-                      p.kv_length};
-    key.bias = {m.strides[0] == 0 ? p.query_length * m.strides[2] : m.strides[0],
-                m.strides[1] == 0 ? p.query_length * m.strides[2] : m.strides[1], m.strides[2], m.strides[3]};
-  }
-  key.causal_offset = p.band.offset;
-  return key;
-}
 
-/// An engine of cuDNN made ready for one key, or why there is none.
-struct EnginePlan {
-  std::string refusal;
-  std::unique_ptr<Descriptor> plan;
-  std::int64_t workspace_bytes = 0;
+  /// The operations as one descriptor, for a device's handle.
+  Descriptor operations(cudnnHandle_t handle) const {
+    std::vector<cudnnBackendDescriptor_t> raw;
+    for (const Descriptor& operation : operations_) raw.push_back(operation.raw());
+    Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+    graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, &handle);
+    graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, raw.data(),
+              static_cast<std::int64_t>(raw.size()));
+    return graph;
+  }
+
+ private:
+  /// Keeps scores of keys 0 ... row (+ Lkv - Lq).
+  Descriptor under_diagonal(const Descriptor& scores, bool shifted) {
+    const auto index = [&](std::int64_t axis) {
+      return pointwise(CUDNN_POINTWISE_GEN_INDEX, scores, {}, temporary(scores_, CUDNN_DATA_INT32),
+                       CUDNN_DATA_FLOAT, axis);
+    };
+    Descriptor row = index(2);
+    const Descriptor column = index(3);
+    if (shifted) {
+      row = pointwise(CUDNN_POINTWISE_ADD, row, scalar(kKvLength, CUDNN_DATA_INT32),
+                      temporary(scores_, CUDNN_DATA_INT32), CUDNN_DATA_INT32);
+      row = pointwise(CUDNN_POINTWISE_SUB, row, scalar(kQueryLength, CUDNN_DATA_INT32),
+                      temporary(scores_, CUDNN_DATA_INT32), CUDNN_DATA_INT32);
+    }
+    const Descriptor sees = pointwise(CUDNN_POINTWISE_CMP_GE, row, column,
+                                      temporary(scores_, CUDNN_DATA_BOOLEAN), CUDNN_DATA_BOOLEAN);
+    return pointwise(CUDNN_POINTWISE_BINARY_SELECT, scores, scalar(kMasked, CUDNN_DATA_FLOAT),
+                     temporary(scores_), CUDNN_DATA_FLOAT, {}, sees);
+  }
+
+  Descriptor bias_of(const MaskTensor& mask) {
+    Sizes shape = scores_;
+    for (int i = 0; i < 4; ++i) {
+      if (mask.view.strides[i] == 0) shape[static_cast<std::size_t>(i)] = 1;
+    }
+    return bound(kBias, type_of(mask.view.dtype), shape, mask.view.strides);
+  }
+
+  /// Where a size is 1 its stride means nothing to us, but something to cuDNN: it gets that of packed memory.
+  static Descriptor tensor(std::int64_t uid, cudnnDataType_t type, const Sizes& shape, Sizes strides,
+                           std::int64_t alignment = 16) {
+    for (std::size_t i = 4, packed = 1; i-- > 0; packed *= static_cast<std::size_t>(shape[i])) {
+      if (shape[i] == 1) strides[i] = static_cast<std::int64_t>(packed);
+    }
+    Descriptor result(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+    result.set(CUDNN_ATTR_TENSOR_DATA_TYPE, type)
+        .set(CUDNN_ATTR_TENSOR_DIMENSIONS, shape)
+        .set(CUDNN_ATTR_TENSOR_STRIDES, strides)
+        .set(CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, &uid)
+        .set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, &alignment);
+    return result;
+  }
+  static Descriptor bound(Uid uid, cudnnDataType_t type, const Sizes& shape, const Dims& strides) {
+    return tensor(uid, type, shape, {strides[0], strides[1], strides[2], strides[3]}).finalize();
+  }
+  static Descriptor scalar(Uid uid, cudnnDataType_t type) {
+    const bool yes = true;
+    return tensor(uid, type, {1, 1, 1, 1}, {1, 1, 1, 1})
+        .set(CUDNN_ATTR_TENSOR_IS_BY_VALUE, CUDNN_TYPE_BOOLEAN, &yes)
+        .finalize();
+  }
+  Descriptor temporary(const Sizes& s, cudnnDataType_t type = CUDNN_DATA_FLOAT) {
+    const bool yes = true;
+    return tensor(next_uid_++, type, s, {s[1] * s[2] * s[3], s[2] * s[3], s[3], 1})
+        .set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, &yes)
+        .finalize();
+  }
+
+  Descriptor product(const Descriptor& a, const Descriptor& b, const Descriptor& c) {
+    Descriptor kind(CUDNN_BACKEND_MATMUL_DESCRIPTOR);
+    kind.set(CUDNN_ATTR_MATMUL_COMP_TYPE, CUDNN_DATA_FLOAT).finalize();
+    Descriptor operation(CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR);
+    operation.set(CUDNN_ATTR_OPERATION_MATMUL_DESC, kind)
+        .set(CUDNN_ATTR_OPERATION_MATMUL_ADESC, a)
+        .set(CUDNN_ATTR_OPERATION_MATMUL_BDESC, b)
+        .set(CUDNN_ATTR_OPERATION_MATMUL_CDESC, c);
+    operations_.push_back(operation.finalize());
+    return c;
+  }
+
+  /// y = mode(x, b), or b where `condition` does not hold.
+  Descriptor pointwise(cudnnPointwiseMode_t mode, const Descriptor& x, const std::optional<Descriptor>& b,
+                       const Descriptor& y, cudnnDataType_t arithmetic = CUDNN_DATA_FLOAT,
+                       std::optional<std::int64_t> axis = {}, const std::optional<Descriptor>& condition = {}) {
+    Descriptor kind(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
+    kind.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, &mode)
+        .set(CUDNN_ATTR_POINTWISE_MATH_PREC, arithmetic);
+    if (axis) kind.set(CUDNN_ATTR_POINTWISE_AXIS, CUDNN_TYPE_INT64, &*axis);
+    Descriptor operation(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
+    operation.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, kind.finalize())
+        .set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x)
+        .set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y);
+    if (b) operation.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *b);
+    if (condition) operation.set(CUDNN_ATTR_OPERATION_POINTWISE_TDESC, *condition);
+    operations_.push_back(operation.finalize());
+    return y;
+  }
+
+  /// Of each row of scores.
+  Descriptor reduction(cudnnReduceTensorOp_t by, const Descriptor& x) {
+    const Descriptor y = temporary(rows_);
+    Descriptor kind(CUDNN_BACKEND_REDUCTION_DESCRIPTOR);
+    kind.set(CUDNN_ATTR_REDUCTION_OPERATOR, CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, &by)
+        .set(CUDNN_ATTR_REDUCTION_COMP_TYPE, CUDNN_DATA_FLOAT);
+    Descriptor operation(CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR);
+    operation.set(CUDNN_ATTR_OPERATION_REDUCTION_DESC, kind.finalize())
+        .set(CUDNN_ATTR_OPERATION_REDUCTION_XDESC, x)
+        .set(CUDNN_ATTR_OPERATION_REDUCTION_YDESC, y);
+    operations_.push_back(operation.finalize());
+    return y;
+  }
+
+  Sizes scores_, rows_;
+  std::int64_t next_uid_ = kFirstVirtual;
+  std::vector<Descriptor> operations_;
 };
 
-Descriptor graph_of(const Key& key, cudnnHandle_t handle) {
-  const auto [batch, query_heads, kv_heads, query_length, kv_length, head_dim, value_dim] = key.sizes;
-  const cudnnDataType_t type = cudnn_type(key.dtype);
-  using Kind = Graph::Kind;
-  Graph g({batch, query_heads, query_length, kv_length}, type);
+/// What the best of cuDNN's kernels for a problem is, or why there is none.
+struct Plan {
+  std::optional<Descriptor> plan;
+  std::size_t workspace_bytes = 0;
+  std::string reason;
 
-  const auto q = g.tensor(kQ, type, {batch, query_heads, query_length, head_dim}, key.q, Kind::memory);
-  const auto k = g.tensor(kK, type, {batch, kv_heads, head_dim, kv_length},
-                          {key.k[0], key.k[1], key.k[3], key.k[2]}, Kind::memory);
-  const auto v = g.tensor(kV, type, {batch, kv_heads, kv_length, value_dim}, key.v, Kind::memory);
-  const auto o = g.tensor(kO, type, {batch, query_heads, query_length, value_dim}, key.out, Kind::memory);
-
-  auto s = g.multiply(*q, *k);
-  s = g.pointwise(CUDNN_POINTWISE_MUL, *s, g.value(kScale, CUDNN_DATA_FLOAT).get(), g.scores());
-  if (key.has_bias) {
-    const auto bias = g.tensor(kBias, cudnn_type(key.bias_dtype), key.bias_shape, key.bias, Kind::memory);
-    s = g.pointwise(CUDNN_POINTWISE_ADD, *s, bias.get(), g.scores());
-  }
-  if (key.causal_offset != kernels::BandMask::kOpen) {
-    auto row = g.index(*s, 2);
-    const auto column = g.index(*s, 3);
-    if (key.causal_offset != 0) {
-      row = g.pointwise(CUDNN_POINTWISE_ADD, *row, g.value(kLkv, CUDNN_DATA_INT32).get(),
-                        g.between(CUDNN_DATA_INT32, {batch, query_heads, query_length, kv_length}),
-                        CUDNN_DATA_INT32);
-      row = g.pointwise(CUDNN_POINTWISE_SUB, *row, g.value(kLq, CUDNN_DATA_INT32).get(),
-                        g.between(CUDNN_DATA_INT32, {batch, query_heads, query_length, kv_length}),
-                        CUDNN_DATA_INT32);
+  Plan(const AttentionProblem& problem, cudnnHandle_t handle) {
+    try {
+      choose(Graph(problem).operations(handle), handle);
+      if (!plan) reason = "cuDNN has no kernel for this problem on this device";
+    } catch (const Error& error) {
+      reason = std::string("cuDNN refuses this problem: ") + error.what();
     }
-    const auto seen = g.pointwise(CUDNN_POINTWISE_CMP_GE, *row, column.get(),
-                                  g.between(CUDNN_DATA_BOOLEAN, {batch, query_heads, query_length, kv_length}),
-                                  CUDNN_DATA_BOOLEAN);
-    s = g.pointwise(CUDNN_POINTWISE_BINARY_SELECT, *s, g.value(kInfinity, CUDNN_DATA_FLOAT).get(), g.scores(),
-                    CUDNN_DATA_FLOAT, seen.get());
   }
-  const auto top = g.reduce(CUDNN_REDUCE_TENSOR_MAX, *s);
-  s = g.pointwise(CUDNN_POINTWISE_SUB, *s, top.get(), g.scores());
-  s = g.pointwise(CUDNN_POINTWISE_EXP, *s, nullptr, g.scores());
-  const auto sum = g.reduce(CUDNN_REDUCE_TENSOR_ADD, *s);
-  if (key.has_stats) {
-    const Sizes rows{batch, query_heads, query_length, 1};
-    const auto log = g.pointwise(CUDNN_POINTWISE_LOG, *sum, nullptr, g.between(CUDNN_DATA_FLOAT, rows));
-    g.pointwise(CUDNN_POINTWISE_ADD, *top, log.get(),
-                g.tensor(kStats, CUDNN_DATA_FLOAT, rows, key.stats, Kind::memory));
-  }
-  const auto weights = g.pointwise(CUDNN_POINTWISE_DIV, *s, sum.get(), g.weights());
-  g.multiply(*weights, *v, o);
-  return g.finished(handle);
-}
 
-EnginePlan engine_plan(const Key& key) {
-  const Cudnn& cudnn = Cudnn::get();
-  EnginePlan result;
-  try {
-    const detail::CudaDeviceGuard guard(key.device);
-    const Handle handle(key.device);
-    const cudnnHandle_t raw_handle = handle;
-    const Descriptor graph = graph_of(key, raw_handle);
-    Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+ private:
+  /// The first of the heuristic's suggestions that works.
+  void choose(Descriptor graph, cudnnHandle_t handle) {
+    const Cudnn& cudnn = Cudnn::get();
+    graph.finalize();
     const cudnnBackendHeurMode_t mode = CUDNN_HEUR_MODE_A;
-    heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph)
+    Descriptor heuristic(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+    heuristic.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph)
         .set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, &mode)
         .finalize();
     std::int64_t count = 0;
-    cudnn.check(cudnn.get_attribute(heuristics.raw(), CUDNN_ATTR_ENGINEHEUR_RESULTS,
+    cudnn.check(cudnn.get_attribute(heuristic.raw(), CUDNN_ATTR_ENGINEHEUR_RESULTS,
                                     CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count, nullptr),
                 "cudnnBackendGetAttribute");
-    std::vector<Descriptor> engines;
+    std::vector<Descriptor> configs;
     std::vector<cudnnBackendDescriptor_t> raw;
-    for (std::int64_t i = 0; i < count; ++i)
-      raw.push_back(engines.emplace_back(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR).raw());
-    if (count > 0) {
-      cudnn.check(cudnn.get_attribute(heuristics.raw(), CUDNN_ATTR_ENGINEHEUR_RESULTS,
-                                      CUDNN_TYPE_BACKEND_DESCRIPTOR, count, &count, raw.data()),
-                  "cudnnBackendGetAttribute");
+    for (std::int64_t i = 0; i < count; ++i) {
+      configs.emplace_back(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+      raw.push_back(configs.back().raw());
     }
-    for (std::int64_t i = 0; i < count; ++i) {  // best first
-      auto plan = std::make_unique<Descriptor>(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-      plan->set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, &raw_handle)
-          .set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, engines[static_cast<std::size_t>(i)]);
-      if (plan->try_finalize() != CUDNN_STATUS_SUCCESS) continue;
-      std::int64_t got = 0;
-      cudnn.check(cudnn.get_attribute(plan->raw(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64,
-                                      1, &got, &result.workspace_bytes),
-                  "cudnnBackendGetAttribute");
-      result.plan = std::move(plan);
-      return result;
+    cudnn.check(cudnn.get_attribute(heuristic.raw(), CUDNN_ATTR_ENGINEHEUR_RESULTS,
+                                    CUDNN_TYPE_BACKEND_DESCRIPTOR, count, &count, raw.data()),
+                "cudnnBackendGetAttribute");
+    for (std::int64_t i = 0; i < count && !plan; ++i) {
+      Descriptor candidate(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+      candidate.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, &handle)
+          .set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configs[static_cast<std::size_t>(i)]);
+      if (candidate.try_finalize()) plan = candidate;
     }
-    result.refusal =
-        "cuDNN " + std::to_string(cudnn.version()) + " has no fused engine for this problem on this device";
-  } catch (const Error& e) {
-    result.refusal = std::string("cuDNN does not take this problem: ") + e.what();
+    if (!plan) return;
+    std::int64_t bytes = 0, found = 0;
+    cudnn.check(cudnn.get_attribute(plan->raw(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1,
+                                    &found, &bytes),
+                "cudnnBackendGetAttribute");
+    workspace_bytes = static_cast<std::size_t>(bytes);
   }
-  return result;
+};
+
+/// What a plan is made for: everything but the scale and the addresses.
+using Key = std::vector<std::int64_t>;
+
+Key key_of(const AttentionProblem& p) {
+  Key key{p.device.index, static_cast<std::int64_t>(p.dtype),
+          p.batch,        p.query_heads,
+          p.kv_heads,     p.query_length,
+          p.kv_length,    p.head_dim,
+          p.value_dim,    p.band.offset};
+  const auto add = [&](const TensorView* view) {
+    key.push_back(view == nullptr ? -1 : static_cast<std::int64_t>(view->dtype));
+    if (view != nullptr) key.insert(key.end(), view->strides.begin(), view->strides.end());
+  };
+  for (const TensorView* view : {&p.q, &p.k, &p.v, &p.out}) add(view);
+  add(p.lse ? &*p.lse : nullptr);
+  add(p.mask ? &p.mask->view : nullptr);
+  return key;
 }
 
-/// Made once for each key and kept.
-const EnginePlan& plan_for(const Key& key) {
-  static auto& mutex = *new std::mutex;
-  static auto& plans = *new std::map<Key, EnginePlan>;
-  const std::lock_guard lock(mutex);
-  const auto found = plans.find(key);
-  return found != plans.end() ? found->second : plans.emplace(key, engine_plan(key)).first->second;
+/// One handle a device, and the plans of this process.
+class Plans {
+ public:
+  static Plans& instance() {
+    static Plans& plans = *new Plans;  // never destroyed: calls may come while the process exits
+    return plans;
+  }
+
+  /// Lives as long as the caller holds it, even when the table is emptied meanwhile.
+  std::shared_ptr<const Plan> find(const AttentionProblem& problem) {
+    constexpr std::size_t kMost = 256;
+    const std::lock_guard lock(mutex_);
+    if (kept_.size() > kMost) kept_.clear();
+    std::shared_ptr<const Plan>& found = kept_[key_of(problem)];
+    if (!found) {
+      const detail::CudaDeviceGuard guard(problem.device.index);
+      found = std::make_shared<const Plan>(problem, handle_of(problem.device.index));
+    }
+    return found;
+  }
+
+  void execute(const Plan& plan, const Descriptor& pack, const Queue& queue) {
+    const Cudnn& cudnn = Cudnn::get();
+    const int device = queue.device().index;
+    const detail::CudaDeviceGuard guard(device);
+    const std::lock_guard lock(mutex_);  // a handle has one stream at a time
+    const cudnnHandle_t handle = handle_of(device);
+    cudnn.check(cudnn.set_stream(handle, static_cast<cudaStream_t>(queue.native_stream())), "cudnnSetStream");
+    cudnn.check(cudnn.execute(handle, plan.plan->raw(), pack.raw()), "cudnnBackendExecute");
+  }
+
+ private:
+  cudnnHandle_t handle_of(int device) {
+    cudnnHandle_t& handle = handles_[device];
+    if (handle == nullptr) Cudnn::get().check(Cudnn::get().create(&handle), "cudnnCreate");
+    return handle;
+  }
+
+  std::mutex mutex_;
+  std::map<int, cudnnHandle_t> handles_;
+  std::map<Key, std::shared_ptr<const Plan>> kept_;
+};
+
+/// cuDNN loads rows in 16 bytes at a time, and does not look where they begin.
+bool in_vectors(const TensorView& view) {
+  const std::int64_t elements = 128 / bits(view.dtype);
+  if (reinterpret_cast<std::uintptr_t>(view.data) % 16 != 0 || view.shape[3] % elements != 0) return false;
+  for (int i = 0; i < 3; ++i) {
+    if (view.shape[i] > 1 && view.strides[i] % elements != 0) return false;
+  }
+  return true;
 }
 
-bool aligned(const TensorView& view, std::int64_t bytes) {
-  bool ok = reinterpret_cast<std::uintptr_t>(view.data) % 16 == 0 && view.strides[3] == 1;
-  for (int i = 0; i < 3; ++i) ok = ok && (view.shape[i] == 1 || view.strides[i] * bytes % 16 == 0);
-  return ok;
+bool strides_ascend(const TensorView& view) {
+  for (int i = 0; i < view.rank(); ++i) {
+    if (view.shape[i] > 1 && view.strides[i] <= 0) return false;
+  }
+  return true;
 }
 
 std::string_view declines(const AttentionProblem& p) {
   if (p.device.type != DeviceType::cuda) return "cuDNN runs on NVIDIA GPUs only";
-  if (p.dtype != DType::f16 && p.dtype != DType::bf16) return "cuDNN's fused attention takes f16 and bf16";
-  if (p.empty() || p.kv_length == 0) return "cuDNN takes no empty problems";
-  if (p.head_dim % 8 != 0 || p.value_dim % 8 != 0) return "cuDNN needs head sizes in multiples of 8";
-  if (!aligned(p.q, 2) || !aligned(p.k, 2) || !aligned(p.v, 2)) return "cuDNN needs rows aligned to 16 bytes";
-  if (p.causal() && p.band.offset < 0) return "cuDNN has no causal mask that hides every key from a query";
-  if (p.mask) {
-    const TensorView& m = p.mask->view;
-    if (p.mask->kind != MaskKind::additive) return "cuDNN takes additive masks only";
-    if (m.dtype != p.dtype && m.dtype != DType::f32) return "cuDNN takes masks of the type of q or f32";
-    if (m.strides[3] != 1 || (m.strides[2] == 0 && p.query_length > 1))
-      return "cuDNN takes no masks that repeat along queries or keys";
-    if (!aligned(m, bits(m.dtype) / 8)) return "cuDNN needs mask rows aligned to 16 bytes";
+  if (p.dtype == DType::f32) return "cuDNN computes attention for f16 and bf16 only";
+  if (p.empty() || p.kv_length == 0) return "cuDNN takes no empty tensors";
+  if (p.mask && p.mask->kind == MaskKind::boolean) return "cuDNN takes additive masks only";
+  if (p.mask && p.mask->view.strides[3] == 0 && p.kv_length > 1)
+    return "cuDNN takes no mask that repeats over the keys";
+  if (p.mask && p.causal()) return "cuDNN is not given an additive and a causal mask together";
+  if (p.causal() && p.band.offset < 0) return "cuDNN takes no queries before the first key";
+  if (!(p.scale > 0.0f)) return "cuDNN is given positive scales only";
+  for (const TensorView* view : {&p.q, &p.k, &p.v, &p.out}) {
+    if (!strides_ascend(*view)) return "cuDNN takes no repeated and no reversed dimensions";
+    if (!in_vectors(*view)) return "cuDNN takes rows of whole multiples of 16 bytes, aligned to them";
   }
-  if (const std::string& missing = Cudnn::get().library.missing(); !missing.empty()) return missing;
-  return plan_for(key_of(p, nullptr)).refusal;
+  if (p.mask && !in_vectors(p.mask->view))
+    return "cuDNN takes mask rows of whole multiples of 16 bytes, aligned to them";
+  if (p.lse && !strides_ascend(*p.lse)) return "cuDNN takes no repeated and no reversed dimensions";
+  if (!Cudnn::get().library.missing().empty()) return Cudnn::get().library.missing();
+  if (const std::size_t version = Cudnn::get().get_version(); version == 91000 || version == 91001) {
+    return "cuDNN 9.10.0 and 9.10.1 have errors in their attention, says NVIDIA";
+  }
+  const std::shared_ptr<const Plan> plan = Plans::instance().find(p);
+  if (plan->plan) return {};
+  thread_local std::string reason;
+  return reason = plan->reason;
 }
 
-std::size_t workspace_bytes(const AttentionProblem& p) {
-  return static_cast<std::size_t>(plan_for(key_of(p, nullptr)).workspace_bytes);
+std::size_t workspace_bytes(const AttentionProblem& problem) {
+  return Plans::instance().find(problem)->workspace_bytes;
 }
 
-std::string kernel(const AttentionProblem&) { return "cuDNN " + std::to_string(Cudnn::get().version()); }
+std::string kernel(const AttentionProblem&) {
+  const std::size_t version = Cudnn::get().get_version();
+  return "cuDNN " + std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." +
+         std::to_string(version % 100);
+}
 
-void run(const AttentionProblem& p, const AttentionBuffers& buffers, std::span<std::byte> workspace,
+void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::span<std::byte> workspace,
          const Queue& queue) {
-  if (!aligned(buffers.out, 2))
-    throw Error(ErrorCode::unsupported, "attention: cuDNN needs rows of out aligned to 16 bytes");
-  const EnginePlan& engine = plan_for(key_of(p, &buffers));
-  if (!engine.refusal.empty()) throw Error(ErrorCode::unsupported, "attention: " + engine.refusal);
-  std::shared_ptr<void> taken;  // other strides of out may need more room than was planned for
-  void* room = workspace.data();
-  if (static_cast<std::int64_t>(workspace.size()) < engine.workspace_bytes) {
-    taken = backend::of(p.device.type).allocate_for(queue, static_cast<std::size_t>(engine.workspace_bytes));
-    room = taken.get();
+  const std::shared_ptr<const Plan> plan = Plans::instance().find(problem);
+  const bool old = Cudnn::get().get_version() < 91000;  // then the lowest number stood for -inf
+  float scale = problem.scale,
+        masked = old ? std::numeric_limits<float>::lowest() : -std::numeric_limits<float>::infinity();
+  auto query_length = static_cast<std::int32_t>(problem.query_length),
+       kv_length = static_cast<std::int32_t>(problem.kv_length);
+
+  std::vector<std::int64_t> uids;
+  std::vector<const void*> data;
+  const auto bind = [&](Uid uid, const void* address) {
+    uids.push_back(uid);
+    data.push_back(address);
+  };
+  bind(kQ, problem.q.data);
+  bind(kK, problem.k.data);
+  bind(kV, problem.v.data);
+  bind(kOut, buffers.out.data);
+  bind(kScale, &scale);
+  if (buffers.lse) bind(kLse, buffers.lse->data);
+  if (problem.mask) bind(kBias, problem.mask->view.data);
+  if (problem.causal()) bind(kMasked, &masked);
+  if (problem.causal() && problem.band.offset != 0) {
+    bind(kQueryLength, &query_length);
+    bind(kKvLength, &kv_length);
   }
-
-  const Cudnn& cudnn = Cudnn::get();
-  float scale = p.scale;
-  // Before 9.10 the lowest number stood for -inf.
-  float infinity =
-      cudnn.version() < 91000 ? std::numeric_limits<float>::lowest() : -std::numeric_limits<float>::infinity();
-  auto query_length = static_cast<std::int32_t>(p.query_length),
-       kv_length = static_cast<std::int32_t>(p.kv_length);
-  std::vector<std::int64_t> names{kQ, kK, kV, kO, kScale};
-  std::vector<void*> data{p.q.data, p.k.data, p.v.data, buffers.out.data, &scale};
-  const auto give = [&](Name name, void* memory) { names.push_back(name), data.push_back(memory); };
-  if (p.mask) give(kBias, p.mask->view.data);
-  if (p.causal()) give(kInfinity, &infinity);
-  if (p.causal() && p.band.offset != 0) give(kLkv, &kv_length), give(kLq, &query_length);
-  if (p.wants_lse) give(kStats, buffers.lse->data);
-
-  const detail::CudaDeviceGuard guard(p.device.index);
-  const Handle handle(p.device.index);
-  cudnn.check(cudnn.set_stream(handle, static_cast<cudaStream_t>(queue.native_stream())), "cudnnSetStream");
+  const auto count = static_cast<std::int64_t>(uids.size());
+  void* const scratch = workspace.data();
   Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-  const auto count = static_cast<std::int64_t>(names.size());
-  pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, names.data(), count)
+  pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, uids.data(), count)
       .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, data.data(), count)
-      .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, &room)
+      .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, &scratch)
       .finalize();
-  cudnn.check(cudnn.execute(handle, engine.plan->raw(), pack.raw()), "cudnnBackendExecute");
+  Plans::instance().execute(*plan, pack, queue);
 }
 
 #else
@@ -507,7 +503,7 @@ void run(const AttentionProblem&, const AttentionBuffers&, std::span<std::byte>,
 
 const AttentionWay kAttentionCudnn = {
     .name = "vendor.cudnn",
-    .about = "cuDNN's fused attention; f16, bf16",
+    .about = "NVIDIA's cuDNN 9 scaled dot-product attention; f16, bf16",
     .built = FLASHTILE_HAS_CUDNN != 0,
     .declines = declines,
     .preferred = always_preferred<AttentionProblem>,
