@@ -1,9 +1,11 @@
-// The way `vendor.cublas`: NVIDIA's BLAS, one cublasGemmEx.
+// The way `vendor.cublas`: NVIDIA's BLAS, one cublasGemmEx. Its workspace is the call's own, so that results do
+// not depend on what other streams do.
 #include <string>
 
 #include "src/ops/gemm/ways.h"
 
-#if FLASHTILE_HAS_CUDA
+#if FLASHTILE_HAS_CUDA && __has_include(<cublas_v2.h>)
+#define FLASHTILE_HAS_CUBLAS 1
 #include <cublas_v2.h>
 
 #include <cstdint>
@@ -12,13 +14,16 @@
 #include <vector>
 
 #include "flashtile/detail/cuda_calls.h"
+#include "src/backends/backend.h"
 #include "src/backends/cuda/vendor_library.h"
+#else
+#define FLASHTILE_HAS_CUBLAS 0
 #endif
 
 namespace flashtile::ops {
 namespace {
 
-#if FLASHTILE_HAS_CUDA
+#if FLASHTILE_HAS_CUBLAS
 
 #define FLASHTILE_TEXT_OF(x) #x
 #define FLASHTILE_TEXT(x) FLASHTILE_TEXT_OF(x)
@@ -28,6 +33,8 @@ struct Cublas {
   backend::VendorLibrary library{"libcublas.so." FLASHTILE_TEXT(CUBLAS_VER_MAJOR)};
   decltype(cublasCreate_v2)* create = nullptr;
   decltype(cublasSetStream_v2)* set_stream = nullptr;
+  decltype(cublasSetWorkspace_v2)* set_workspace = nullptr;
+  decltype(cublasGetProperty)* property = nullptr;
   decltype(cublasSetMathMode)* set_math_mode = nullptr;
   decltype(cublasGetStatusString)* status_string = nullptr;
   cublasStatus_t (*gemm)(cublasHandle_t, cublasOperation_t, cublasOperation_t, std::int64_t, std::int64_t,
@@ -38,6 +45,8 @@ struct Cublas {
   Cublas() {
     library.find("cublasCreate_v2", create);
     library.find("cublasSetStream_v2", set_stream);
+    library.find("cublasSetWorkspace_v2", set_workspace);
+    library.find("cublasGetProperty", property);
     library.find("cublasSetMathMode", set_math_mode);
     library.find("cublasGetStatusString", status_string);
     library.find("cublasGemmEx_64", gemm);
@@ -49,7 +58,7 @@ struct Cublas {
   void check(cublasStatus_t status, const char* call) const {
     if (status == CUBLAS_STATUS_SUCCESS) return;
     throw Error(status == CUBLAS_STATUS_ALLOC_FAILED ? ErrorCode::out_of_memory : ErrorCode::device_failure,
-                std::string(call) + ": " + status_string(status));
+                std::string("gemm: ") + call + ": " + status_string(status));
   }
 };
 
@@ -127,15 +136,26 @@ std::string_view declines(const GemmProblem& problem) {
   return Cublas::get().library.missing();
 }
 
-std::string kernel(const GemmProblem&) { return "cublasGemmEx"; }
+std::string kernel(const GemmProblem&) {
+  const auto part = [](libraryPropertyType which) {
+    int value = 0;
+    Cublas::get().property(which, &value);
+    return std::to_string(value);
+  };
+  return "cuBLAS " + part(MAJOR_VERSION) + "." + part(MINOR_VERSION) + "." + part(PATCH_LEVEL) +
+         ", cublasGemmEx";
+}
 
 /// Row-major C = A B is column-major C' = B' A'.
 void run(const GemmProblem& problem, const GemmBuffers&, std::span<std::byte>, const Queue& queue) {
   const kernels::GemmParams& p = problem.params;
+  constexpr std::size_t kWorkspace = std::size_t{32} << 20;  // what cuBLAS's manual gives for Hopper
   const Cublas& cublas = Cublas::get();
+  const std::shared_ptr<void> workspace = backend::of(DeviceType::cuda).allocate_for(queue, kWorkspace);
   const detail::CudaDeviceGuard guard(problem.device.index);
   const Handle handle(problem.device.index);
   cublas.check(cublas.set_stream(handle, static_cast<cudaStream_t>(queue.native_stream())), "cublasSetStream");
+  cublas.check(cublas.set_workspace(handle, workspace.get(), kWorkspace), "cublasSetWorkspace");
   const bool integers = problem.a_dtype == DType::i8;
   const int alpha = 1, beta = p.beta != 0.0f ? 1 : 0;  // of an integer product
   cublas.check(
@@ -150,7 +170,7 @@ void run(const GemmProblem& problem, const GemmBuffers&, std::span<std::byte>, c
 
 #else
 
-std::string_view declines(const GemmProblem&) { return "this build of flashtile has no CUDA backend"; }
+std::string_view declines(const GemmProblem&) { return "this build of flashtile has no cuBLAS"; }
 std::string kernel(const GemmProblem&) { return {}; }
 void run(const GemmProblem&, const GemmBuffers&, std::span<std::byte>, const Queue&) {}
 
@@ -161,7 +181,7 @@ void run(const GemmProblem&, const GemmBuffers&, std::span<std::byte>, const Que
 const GemmWay kGemmCublas = {
     .name = "vendor.cublas",
     .about = "NVIDIA's BLAS; f32, f16, bf16, i8",
-    .built = FLASHTILE_HAS_CUDA != 0,
+    .built = FLASHTILE_HAS_CUBLAS != 0,
     .declines = declines,
     .preferred = always_preferred<GemmProblem>,
     .workspace_bytes = no_workspace<GemmProblem>,
