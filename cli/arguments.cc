@@ -20,6 +20,7 @@ const std::map<std::string, DType> kDTypes{
 const std::map<std::string, Layout> kLayouts{{"bhsd", Layout::bhsd}, {"bshd", Layout::bshd}};
 const std::map<std::string, CausalCorner> kCorners{{"top_left", CausalCorner::top_left},
                                                    {"bottom_right", CausalCorner::bottom_right}};
+const std::map<std::string, bench::Cache> kCaches{{"warm", bench::Cache::warm}, {"cold", bench::Cache::cold}};
 const std::map<std::string, Color> kColors{
     {"auto", Color::automatic}, {"always", Color::always}, {"never", Color::never}};
 
@@ -58,7 +59,8 @@ T parse_word(const std::string& option, const std::string& word, const std::map<
 
 /// The options whose text needs a second look once all are known.
 struct Texts {
-  std::string op = "attention", dtype, layout = "bhsd", causal, device = "cpu", way, rows, color = "auto";
+  std::string op = "attention", dtype, layout = "bhsd", causal, device = "cpu", way, rows, color = "auto",
+              cache = "warm";
   std::vector<std::string> shapes;
   std::optional<float> scale;
 };
@@ -150,6 +152,7 @@ void finish(Options& options, const Texts& texts) {
   options.color = parse_word("--color", texts.color, kColors);
   if (options.command == Command::info) return;
   options.op = parse_word("--op", texts.op, kOps);
+  options.cache = parse_word("--cache", texts.cache, kCaches);
   options.layout = parse_word("--layout", texts.layout, kLayouts);
   if (!texts.dtype.empty()) options.dtype = parse_word("--dtype", texts.dtype, kDTypes);
   if (!texts.causal.empty()) options.causal = parse_word("--causal", texts.causal, kCorners);
@@ -256,6 +259,10 @@ std::variant<Options, Exit> parse_arguments(const std::vector<std::string>& argu
     command->add_option("--seconds", options.seconds, "to measure each way for")
         ->check(CLI::Range(0.0, 3600.0))
         ->type_name("S");
+    command
+        ->add_option("--cache", texts.cache,
+                     "warm (default: calls follow each other) or cold (the caches are flushed before each)")
+        ->type_name("STATE");
   }
 
   try {

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "bench/stopwatch.h"
 #include "flashtile/device.h"
 #include "flashtile/dtype.h"
 #include "flashtile/mask.h"
@@ -44,6 +45,7 @@ struct Options {
   std::string out, lse;   ///< files to write
   std::int64_t rows = 0;  ///< rows to compare with the oracle; 0 = the command's own choice, -1 = all
   double seconds = 0;     ///< to measure each way for
+  bench::Cache cache = bench::Cache::warm;
 
   bool json = false;
   bool quiet = false;

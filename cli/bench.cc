@@ -13,7 +13,7 @@ int bench_ways(const Options& options) {
     const bench::Peaks peaks = bench::measure_peaks(job->queue(), job->dtype());
     std::vector<std::function<void()>> functions;
     std::vector<Row> rows = judged_rows(*job, options, report, functions);
-    time_rows(*job, rows, functions, options.seconds > 0 ? options.seconds : 1, report);
+    time_rows(*job, rows, functions, options, options.seconds > 0 ? options.seconds : 1, report);
     report.rows(*job, rows, &peaks);
     code = std::max(code, exit_code_of(*job, options, rows, report));
   }

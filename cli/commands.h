@@ -25,7 +25,7 @@ std::string reason_of(const Error& error, const std::string& op, const std::stri
 
 /// Times the right ways in turns and sets their rows' timings.
 void time_rows(Job& job, std::vector<Row>& rows, const std::vector<std::function<void()>>& functions,
-               double seconds, Report& report);
+               const Options& options, double seconds, Report& report);
 
 /// 0, or 1 when a way's result is wrong; then also notes how to repeat it.
 int exit_code_of(const Job& job, const Options& options, const std::vector<Row>& rows, Report& report);

@@ -38,10 +38,11 @@ std::vector<Row> judged_rows(Job& job, const Options& options, Report& report,
 }
 
 void time_rows(Job& job, std::vector<Row>& rows, const std::vector<std::function<void()>>& functions,
-               double seconds, Report& report) {
+               const Options& options, double seconds, Report& report) {
+  // With cold caches one sample is one call: the next one would find what the last one has read.
   const std::vector<Timing> timings = measure(
-      functions, seconds, [&] { job.queue().synchronize(); },
-      [&](const std::string& text) { report.progress(text); });
+      functions, seconds, bench::stopwatch_of(job.queue(), options.cache),
+      options.cache == bench::Cache::cold ? 1 : 1e4, [&](const std::string& text) { report.progress(text); });
   auto timing = timings.begin();
   for (Row& row : rows) {
     if (row.timed) row.timing = *timing++;

@@ -21,11 +21,11 @@ double quantile(const std::vector<double>& sorted, double q) {
 }
 
 /// Seconds a call, over `calls` calls.
-double sample(const std::function<void()>& function, int calls, const std::function<void()>& wait) {
-  const Clock::time_point start = Clock::now();
-  for (int call = 0; call < calls; ++call) function();
-  wait();
-  return since(start) / calls;
+double sample(const std::function<void()>& function, int calls, const bench::Stopwatch& stopwatch) {
+  return stopwatch([&] {
+           for (int call = 0; call < calls; ++call) function();
+         }) /
+         calls;
 }
 
 }  // namespace
@@ -38,15 +38,15 @@ Timing summarize(std::vector<double> samples) {
 }
 
 std::vector<Timing> measure(const std::vector<std::function<void()>>& functions, double seconds,
-                            const std::function<void()>& wait,
+                            const bench::Stopwatch& stopwatch, double most_calls,
                             const std::function<void(const std::string&)>& progress) {
   constexpr double kSampleSeconds = 1e-3;
   constexpr std::size_t kLeast = 3, kMost = 100'000;
   std::vector<int> calls;
   for (const auto& function : functions) {
-    sample(function, 1, wait);  // warm-up
-    calls.push_back(
-        static_cast<int>(std::clamp(std::ceil(kSampleSeconds / sample(function, 1, wait)), 1.0, 1e4)));
+    sample(function, 1, stopwatch);  // warm-up
+    const double wanted = std::ceil(kSampleSeconds / std::max(sample(function, 1, stopwatch), 1e-9));
+    calls.push_back(static_cast<int>(std::clamp(wanted, 1.0, most_calls)));
   }
   std::vector<std::vector<double>> samples(functions.size());
   const double total = seconds * static_cast<double>(functions.size());
@@ -54,7 +54,7 @@ std::vector<Timing> measure(const std::vector<std::function<void()>>& functions,
   for (std::size_t round = 0; !functions.empty() && round < kMost && (round < kLeast || since(start) < total);
        ++round) {
     for (std::size_t i = 0; i < functions.size(); ++i)
-      samples[i].push_back(sample(functions[i], calls[i], wait));
+      samples[i].push_back(sample(functions[i], calls[i], stopwatch));
     progress(fmt::format("measuring: round {}, {:.0f} of {:.0f} s", round + 1, since(start), total));
   }
   std::vector<Timing> timings;

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "bench/stopwatch.h"
+
 namespace flashtile::cli {
 
 /// Of one function: seconds a call.
@@ -20,10 +22,10 @@ struct Timing {
 Timing summarize(std::vector<double> samples);
 
 /// Measures each function for about `seconds`, at least three samples, one sample of each in turn. A sample is
-/// one call, or as many as take a millisecond. Each function is called once before the clock starts; wait()
-/// must return when all work that calls have started is done. progress(text) is told how far it is.
+/// one call, or as many as take a millisecond, but at most `most_calls`. Each function is called once before
+/// the first sample. progress(text) is told how far it is.
 std::vector<Timing> measure(const std::vector<std::function<void()>>& functions, double seconds,
-                            const std::function<void()>& wait,
+                            const bench::Stopwatch& stopwatch, double most_calls,
                             const std::function<void(const std::string&)>& progress);
 
 }  // namespace flashtile::cli

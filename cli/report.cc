@@ -152,6 +152,7 @@ void Report::json_rows(const Job& job, const std::vector<Row>& rows, const bench
     if (!row.kernel.empty()) json["kernel"] = row.kernel;
     if (row.timed) {
       const Timing& t = row.timing;
+      json["cache"] = options_.cache == bench::Cache::cold ? "cold" : "warm";
       json["median_ms"] = t.median * 1e3;
       json["min_ms"] = t.minimum * 1e3;
       json["spread"] = t.spread();

@@ -10,7 +10,7 @@ int run(const Options& options) {
     const std::unique_ptr<Job> job = make();
     std::vector<std::function<void()>> functions;
     std::vector<Row> rows = judged_rows(*job, options, report, functions);
-    time_rows(*job, rows, functions, options.seconds > 0 ? options.seconds : 0.2, report);
+    time_rows(*job, rows, functions, options, options.seconds > 0 ? options.seconds : 0.2, report);
     report.progress("measuring the machine's peak");
     const bench::Peaks peaks = bench::measure_peaks(job->queue(), job->dtype());
     report.rows(*job, rows, &peaks);

@@ -28,9 +28,13 @@ TEST(Measure, TakesFunctionsInTurns) {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     };
   };
-  int waits = 0, reports = 0;
-  const std::vector<Timing> timings = measure(
-      {slow('a'), slow('b')}, 0.02, [&] { ++waits; }, [&](const std::string&) { ++reports; });
+  int samples = 0, reports = 0;
+  const bench::Stopwatch stopwatch = [&, clock = bench::stopwatch_of(Queue::cpu())](const auto& work) {
+    ++samples;
+    return clock(work);
+  };
+  const std::vector<Timing> timings =
+      measure({slow('a'), slow('b')}, 0.02, stopwatch, 1e4, [&](const std::string&) { ++reports; });
   ASSERT_EQ(timings.size(), 2u);
   EXPECT_EQ(calls.substr(0, 8), "aabbabab");  // warm-up and a first sample of each, then turns
   for (const Timing& timing : timings) {
@@ -38,23 +42,28 @@ TEST(Measure, TakesFunctionsInTurns) {
     EXPECT_GE(timing.median, timing.minimum);
     EXPECT_GE(timing.samples, 3);
   }
-  EXPECT_EQ(waits, static_cast<int>(calls.size()));
+  EXPECT_EQ(samples, static_cast<int>(calls.size()));
   EXPECT_EQ(reports, timings[0].samples);
 }
 
 TEST(Measure, ShortFunctionsAreCalledManyTimesASample) {
   int calls = 0;
-  const std::vector<Timing> timings = measure(
-      {[&] { ++calls; }}, 0, [] {}, [](const std::string&) {});
+  const std::vector<Timing> timings =
+      measure({[&] { ++calls; }}, 0, bench::stopwatch_of(Queue::cpu()), 1e4, [](const std::string&) {});
   EXPECT_EQ(timings[0].samples, 3);
   EXPECT_GT(calls, 100);
   EXPECT_LT(timings[0].median, 1e-4);
 }
 
+TEST(Measure, ASampleIsAtMostAsManyCallsAsAllowed) {
+  int calls = 0;
+  measure({[&] { ++calls; }}, 0, bench::stopwatch_of(Queue::cpu(), bench::Cache::cold), 1,
+          [](const std::string&) {});
+  EXPECT_EQ(calls, 5);  // two before the three samples
+}
+
 TEST(Measure, NothingToMeasure) {
-  EXPECT_TRUE(measure(
-                  {}, 1, [] {}, [](const std::string&) {})
-                  .empty());
+  EXPECT_TRUE(measure({}, 1, bench::stopwatch_of(Queue::cpu()), 1e4, [](const std::string&) {}).empty());
 }
 
 }  // namespace
