@@ -73,7 +73,7 @@ TEST(JudgedRows, EveryWayIsJudgedAndOnlyRightOnesAreTimed) {
   EXPECT_EQ(rows[2].refusal, "it is not there");
   EXPECT_EQ(functions.size(), 1u);
 
-  time_rows(job, rows, functions, 0, report);
+  time_rows(job, rows, functions, {}, 0, report);
   EXPECT_GE(rows[0].timing.samples, 3);
   EXPECT_EQ(rows[1].timing.samples, 0);
 
