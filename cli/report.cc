@@ -174,7 +174,7 @@ void Report::json_rows(const Job& job, const std::vector<Row>& rows, const bench
       json["rows"] = row.verdict.total_rows;
       if (!row.verdict.right()) json["repeat"] = command_line(options_, job.shape(), row.way);
     }
-    line(json.dump());
+    line(json.dump(-1, ' ', false, Json::error_handler_t::replace));
   }
 }
 
