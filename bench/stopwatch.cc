@@ -19,7 +19,7 @@ Stopwatch stopwatch_of(const Queue& queue, Cache cache) {
   constexpr std::int64_t kFlush = std::int64_t{1} << 28;
   const Tensor other = cache == Cache::cold ? Tensor(DType::u8, {kFlush}) : Tensor();
   return [queue, other](const std::function<void()>& work) {
-    if (other.size_bytes() > 0) std::memset(other.data(), 1, other.size_bytes());
+    if (other.data() != nullptr) std::memset(other.data(), 1, other.size_bytes());
     const auto start = std::chrono::steady_clock::now();
     work();
     queue.synchronize();

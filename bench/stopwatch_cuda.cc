@@ -48,7 +48,7 @@ Stopwatch gpu_stopwatch_of(const Queue& queue, Cache cache) {
   constexpr std::int64_t kFlush = std::int64_t{1} << 28;  // several times the largest L2
   const Tensor other = cache == Cache::cold ? Tensor(DType::u8, {kFlush}, queue.device()) : Tensor();
   return [queue, other](const std::function<void()>& work) {
-    if (other.size_bytes() > 0) {
+    if (other.data() != nullptr) {
       const CudaDeviceGuard guard(queue.device().index);
       check_cuda(cudaMemsetAsync(other.data(), 1, other.size_bytes(), stream_of(queue)), "cudaMemsetAsync");
     }
