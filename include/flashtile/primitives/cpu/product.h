@@ -149,11 +149,16 @@ inline lanes<S> lanes_at(const E* data, std::int64_t at, int count) {
 template <class S, class E>
 [[gnu::noinline]] inline void copy_rows(S* to, std::int64_t pitch, const E* from, std::int64_t stride, int rows,
                                         int columns, int valid) {
+  const int filled = valid < columns ? valid : columns, whole = filled > 0 ? filled / kLanes * kLanes : 0;
   for (int r = 0; r < rows; ++r) {
-    for (int c = 0; c < columns; c += kLanes) {
-      const int count = valid - c;
-      (count > 0 ? lanes_at<S>(from, r * stride + c, count) : lanes<S>(S{0})).store(to + r * pitch + c);
+    S* row = to + r * pitch;
+    int c = 0;
+    for (; c < whole; c += kLanes) lanes_at<S>(from, r * stride + c, kLanes).store(row + c);
+    if (c < filled) {
+      lanes_at<S>(from, r * stride + c, filled - c).store(row + c);
+      c += kLanes;
     }
+    for (; c < columns; c += kLanes) lanes<S>(S{0}).store(row + c);
   }
 }
 
@@ -164,14 +169,21 @@ template <class S, class E>
                                            int rows, int columns, int valid_rows, int valid_columns) {
   for (int r = 0; r < rows; r += kLanes) {
     for (int c = 0; c < columns; c += kLanes) {
-      const int count = valid_columns - c;
+      const int width = valid_columns - c, height = valid_rows - r;
       lanes<S> block[kLanes];
-      for (int i = 0; i < kLanes; ++i) {
-        block[i] =
-            count > 0 && r + i < valid_rows ? lanes_at<S>(from, (r + i) * stride + c, count) : lanes<S>(S{0});
+      if (width >= kLanes && height >= kLanes) {
+        FT_UNROLL for (int i = 0; i < kLanes; ++i) block[i] = lanes_at<S>(from, (r + i) * stride + c, kLanes);
+      } else {
+        for (int i = 0; i < kLanes; ++i) {
+          block[i] = width > 0 && i < height ? lanes_at<S>(from, (r + i) * stride + c, width) : lanes<S>(S{0});
+        }
       }
       transpose(block);
-      for (int i = 0; i < kLanes && c + i < columns; ++i) block[i].store(to + (c + i) * pitch + r);
+      if (columns - c >= kLanes) {
+        FT_UNROLL for (int i = 0; i < kLanes; ++i) block[i].store(to + (c + i) * pitch + r);
+      } else {
+        for (int i = 0; c + i < columns; ++i) block[i].store(to + (c + i) * pitch + r);
+      }
     }
   }
 }

@@ -224,7 +224,15 @@ inline floats max(floats a, floats b) {
   return select(b, a, a > b);
 #endif
 }
-inline floats min(floats a, floats b) { return -max(-a, -b); }
+inline floats min(floats a, floats b) {
+#if defined(FT_AVX2)
+  return (floats::native)_mm256_min_ps((__m256)a.v, (__m256)b.v);
+#elif defined(__SSE__) && !defined(FT_AVX512)
+  return (floats::native)_mm_min_ps((__m128)a.v, (__m128)b.v);
+#else
+  return select(b, a, a < b);
+#endif
+}
 inline ints max(ints a, ints b) { return select(b, a, a > b); }
 inline ints min(ints a, ints b) { return select(b, a, a < b); }
 
@@ -295,6 +303,17 @@ inline vector<std::uint16_t> float_to_half(floats x) {
 #endif
 }
 
+inline floats bfloat_to_float(vector<std::uint16_t> b) {
+#if defined(FT_AVX512)
+  return (floats::native)_mm512_maskz_slli_epi32(kAllLanes, _mm512_maskz_cvtepu16_epi32(kAllLanes, (__m256i)b),
+                                                 16);
+#elif defined(FT_AVX2)
+  return (floats::native)_mm256_slli_epi32(_mm256_cvtepu16_epi32((__m128i)b), 16);
+#else
+  return floats_of_bits((ints::native)(__builtin_convertvector(b, vector<std::uint32_t>) << 16));
+#endif
+}
+
 inline vector<std::uint16_t> float_to_bfloat(floats x) {
   const ints::wrapping word = (ints::wrapping)x.v;
   const ints rounded = (ints::native)((word + 0x7fff + ((word >> 16) & 1)) >> 16);
@@ -317,7 +336,7 @@ inline lanes<S> load_lanes(const E* p) {
     if constexpr (std::is_same_v<E, half>)
       return half_to_float(raw);
     else
-      return floats_of_bits((ints::native)(__builtin_convertvector(raw, vector<std::uint32_t>) << 16));
+      return bfloat_to_float(raw);
   } else {
     static_assert(std::is_integral_v<E>, "load: no conversion between these element types");
     return lanes<S>(ints(__builtin_convertvector(load_vector<E>(p), vector<std::int32_t>)));
@@ -379,8 +398,7 @@ inline floats rounded_to(floats x) {
   if constexpr (std::is_same_v<E, half>)
     return half_to_float(float_to_half(x));
   else if constexpr (std::is_same_v<E, bfloat>)
-    return floats_of_bits(
-        (ints::native)(__builtin_convertvector(float_to_bfloat(x), vector<std::uint32_t>) << 16));
+    return bfloat_to_float(float_to_bfloat(x));
   else
     return x;
 }
