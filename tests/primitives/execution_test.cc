@@ -133,6 +133,29 @@ TEST(Launch, HandsARefusalToTheCaller) {
 }
 #endif
 
+#if defined(FLASHTILE_POISON)
+struct ReadFresh {
+  struct Params {
+    float* out;
+  };
+  struct Threadgroup {
+    float values[100];
+  };
+  static constexpr int kSimdgroups = 1;
+  static FT_FUNCTION void run(const Params& p, Threadgroup& memory, GridPosition at) {
+    for (int i = 0; i < 100; ++i) {
+      p.out[at.x * 100 + i] = memory.values[i];
+      memory.values[i] = 0.0f;
+    }
+  }
+};
+TEST(Launch, PoisonsTheMemoryOfEachThreadgroup) {
+  const Array<float> out(1000, 0.0f);
+  run<ReadFresh>({out.data()}, {10, 1, 1});
+  for (const float x : out.read()) EXPECT_TRUE(std::isnan(x));
+}
+#endif
+
 // ---- staged tiles
 // -----------------------------------------------------------------------------------------------------
 

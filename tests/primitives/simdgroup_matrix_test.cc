@@ -307,6 +307,66 @@ TEST(SimdgroupMatrix, TensorLoadsAndStoresClipAndConvert) {
   }
 }
 
+struct Skip {
+  const float* a;  // 8 x 5
+  const float* b;  // 16 x 8
+  float* out;      // 8 x 8, then 8 x 16
+};
+/// A block that a load has clipped is summed into, and is then a left operand of its whole depth.
+struct ClipThenSum {
+  static FT_FUNCTION void run(const Skip& p) {
+    simdgroup_matrix_block<float, 1, 2> a, one(1.0f);
+    simdgroup_matrix_block<float, 2, 1> b;
+    simdgroup_matrix_block<float, 1, 1> d;
+    simdgroup_matrix_block<float, 2, 2> ones(1.0f);
+    Matrix<const float> in(p.a, dextents<int, 2>(5, 8));
+    load(a, in);
+    simdgroup_load(b, p.b);
+    simdgroup_multiply(d, a, b);
+    simdgroup_store(d, p.out);
+    simdgroup_multiply_accumulate(a, one, ones, a);
+    simdgroup_multiply(d, a, b);
+    simdgroup_store(d, p.out + 64);
+  }
+};
+TEST(SimdgroupMatrix, AClippedBlockIsZeroOutsideUntilItIsWritten) {
+  const auto a = random_values<float>(8 * 5, 19, small_value<float>);
+  const auto b = random_values<float>(16 * 8, 23, small_value<float>);
+  const Array<float> da(a), db(b), out(128, -1.0f);
+  run<Body<ClipThenSum, Skip>>({da.data(), db.data(), out.data()});
+  const auto found = out.read();
+  for (std::size_t r = 0; r < 8; ++r) {
+    for (std::size_t n = 0; n < 8; ++n) {
+      float expected = 0.0f;
+      for (std::size_t k = 0; k < 5; ++k) expected += a[r * 5 + k] * b[k * 8 + n];
+      EXPECT_EQ(found[r * 8 + n], expected);
+      EXPECT_EQ(found[64 + r * 8 + n], expected + b[r * 8 + n]);  // one = (I 0), times I of 16 x 16
+    }
+  }
+}
+
+/// A mask's single row, and its single column, spread over a block.
+struct Spread {
+  static FT_FUNCTION void run(const Pointers<float>& p) {
+    simdgroup_matrix_block<float, 2, 3> m;
+    Matrix<const float> row(p.in, dextents<int, 2>(20, 1)), column(p.in, dextents<int, 2>(1, 12));
+    load_repeated(m, row);
+    simdgroup_store(m, p.out);
+    load_repeated(m, column);
+    simdgroup_store(m, p.out + 16 * 24);
+  }
+};
+TEST(SimdgroupMatrix, RepeatedLoadsSpreadExtentsOfOne) {
+  const auto values = random_values<float>(20, 29);
+  const Array<float> in(values), out(2 * 16 * 24, -1.0f);
+  run<Body<Spread, Pointers<float>>>({in.data(), out.data()});
+  const auto found = out.read();
+  for (std::size_t i = 0; i < 16 * 24; ++i) {
+    EXPECT_EQ(found[i], i % 24 < 20 ? values[i % 24] : 0.0f);
+    EXPECT_EQ(found[16 * 24 + i], i / 24 < 12 ? values[i / 24] : 0.0f);
+  }
+}
+
 /// Row softmax of a block by the row operations; then part of it as halves.
 struct RowWords {
   static FT_FUNCTION void run(const Pointers<float>& p) {

@@ -156,6 +156,9 @@ class cooperative_tensor {
   const_iterator begin() const { return {*this, 0}; }
   const_iterator end() const { return {*this, get_capacity()}; }
   iterator get_iterator(int slot) { return {*this, slot}; }
+  iterator get_iterator(const lane_tile_storage* element) {
+    return {*this, static_cast<int>(element - data())};
+  }
 
   /// On a reduction tile: the entry of the row (or column) that the element behind `it` belongs to.
   template <class Iterator>

@@ -55,9 +55,9 @@ class simdgroup_matrix_block {
 
   // For this backend only.
   void fill(float value) {
-    by_row_ = false;
+    float* data = columns_to_fill();
     const floats x = detail::rounded_to<T>(floats(value));
-    for (int i = 0; i < kColumns * kPitch; i += kLanes) x.store(memory_ + i);
+    for (int i = 0; i < kColumns * kPitch; i += kLanes) x.store(data + i);
   }
   /// Lanes of rows: element (r, c) is data()[c * kPitch + r].
   float* data() {
@@ -71,18 +71,21 @@ class simdgroup_matrix_block {
   /// Memory to be filled row by row, element (r, c) at [r * kRowPitch + c]; or column by column.
   float* rows_to_fill() {
     by_row_ = true;
+    used_columns = kColumns;
     return memory_;
   }
   float* columns_to_fill() {
     by_row_ = false;
+    used_columns = kColumns;
     return memory_;
   }
-  detail::left_view<float> as_left() const { return {data(), kPitch, kPitch, kColumns}; }
+  detail::left_view<float> as_left() const { return {data(), kPitch, kPitch, used_columns}; }
   detail::right_view<float> as_right() const {
     if (by_row_) return {memory_, kRowPitch, 1, kRows, kColumns};
     return {memory_, 1, kPitch, kRows, kColumns};
   }
-  void written_everywhere() {}
+  void written_everywhere() { used_columns = kColumns; }
+  int used_columns = kColumns;  // the others were left 0 by a clipped load; products skip them
   static constexpr int first_row() { return 0; }
   static constexpr int local_rows() { return kRows; }
 
@@ -196,6 +199,7 @@ inline void simdgroup_multiply_accumulate(simdgroup_matrix_block<Td, Rd, Cd>& d,
   }
   const float* from = c.data();
   float* sums = at == old ? d.data() : d.columns_to_fill();
+  d.written_everywhere();
   if (at != old) std::memcpy(sums, from, sizeof(float) * Block::kColumns * Block::kPitch);
   detail::product(a.as_left(), b.as_right(), sums, Block::kPitch, Block::kPitch, Block::kColumns, true);
   detail::round_all<Td>(sums, Block::kColumns * Block::kPitch);
@@ -247,9 +251,10 @@ inline void load(simdgroup_matrix_block<T, R, C>& block, const tensor<E, X, D>& 
   using Block = simdgroup_matrix_block<T, R, C>;
   const auto m = detail::matrix_of(source);
   float* data = block.columns_to_fill();
+  block.used_columns = m.columns < Block::kColumns ? m.columns : Block::kColumns;
   detail::copy_columns<float, std::remove_cv_t<E>>(
       data, Block::kPitch, m.data, m.stride, Block::kPitch, Block::kColumns,
-      m.rows < Block::kRows ? m.rows : Block::kRows, m.columns < Block::kColumns ? m.columns : Block::kColumns);
+      m.rows < Block::kRows ? m.rows : Block::kRows, block.used_columns);
   if constexpr (!std::is_same_v<T, std::remove_cv_t<E>>)
     detail::round_all<T>(data, Block::kColumns * Block::kPitch);
 }
