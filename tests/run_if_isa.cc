@@ -1,6 +1,6 @@
-// run_if_isa ISA PROGRAM [ARGUMENT...]: becomes PROGRAM if this CPU has the instruction set, else says so and
-// exits 77, which ctest counts as skipped. Stands before each test program that was compiled for one
-// instruction set.
+// run_if_isa ISA PROGRAM [ARGUMENT...]: becomes PROGRAM if this CPU has the instruction set (cuda: this machine
+// an NVIDIA GPU), else says so and exits 77, which ctest counts as skipped. Stands before each test program
+// that was compiled for one instruction set.
 #include <unistd.h>
 
 #include <cstdio>
@@ -18,7 +18,7 @@ bool has(std::string_view isa) {
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   }
 #endif
-  return false;
+  return isa == "cuda" && access("/dev/nvidiactl", F_OK) == 0;
 }
 
 }  // namespace
@@ -29,7 +29,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   if (!has(argv[1])) {
-    std::printf("skipped: this CPU has no %s\n", argv[1]);
+    std::printf("skipped: this %s has no %s\n", std::string_view(argv[1]) == "cuda" ? "machine" : "CPU",
+                argv[1]);
     return 77;
   }
   execv(argv[2], argv + 2);

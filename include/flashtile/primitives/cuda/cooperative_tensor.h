@@ -27,33 +27,28 @@ FT_FUNCTION register_type_t<T> read_element(const T* data, std::int64_t offset) 
     return data[offset];
 }
 
-constexpr int greatest_common_divisor(int a, int b) { return b == 0 ? a : greatest_common_divisor(b, a % b); }
 constexpr int divide_up(int a, int b) { return (a + b - 1) / b; }
 
 /// The rows of a tile, spread over the simdgroups of a scope in blocks of 16 (two 8-row halves), or 8 for one
-/// 8-row tile. Simdgroups beyond the number of blocks share columns instead (kColumnGroups).
+/// 8-row tile. Each simdgroup has the same number of blocks; the last ones may lie past the tile.
 template <int Rows, int Simdgroups>
 struct row_spread {
-  static constexpr int kRows = Rows;
+  static constexpr int kRows = Rows, kSimdgroups = Simdgroups;
   static constexpr int kHalves = Rows > 8 ? 2 : 1;
   static constexpr int kAllBlocks = divide_up(Rows, 8 * kHalves);
-  static constexpr int kRowGroups = greatest_common_divisor(kAllBlocks, Simdgroups);
-  static constexpr int kColumnGroups = Simdgroups / kRowGroups;
-  static constexpr int kBlocks = kAllBlocks / kRowGroups;  // of this simdgroup
-  static constexpr int kSlots = kBlocks * kHalves;         // rows of this thread
-  static constexpr bool kFull = kAllBlocks * 8 * kHalves == Rows;
+  static constexpr int kBlocks = divide_up(kAllBlocks, Simdgroups);  // of this simdgroup
+  static constexpr int kSlots = kBlocks * kHalves;                   // rows of this thread
+  static constexpr bool kFull = kBlocks * Simdgroups * 8 * kHalves == Rows;
   /// Four simdgroups own 64 adjacent rows, as the warpgroup instructions want it.
-  static constexpr bool kWarpgroups = kHalves == 2 && kColumnGroups == 1 && Simdgroups % 4 == 0;
+  static constexpr bool kWarpgroups = kFull && kHalves == 2 && Simdgroups % 4 == 0;
 
   static FT_FUNCTION int group() { return Simdgroups == 1 ? 0 : simdgroup_index_in_threadgroup(); }
-  static FT_FUNCTION int row_group() { return kColumnGroups == 1 ? group() : group() % kRowGroups; }
-  static FT_FUNCTION int column_group() { return kColumnGroups == 1 ? 0 : group() / kRowGroups; }
   /// First row of a block of this simdgroup.
   static FT_FUNCTION int first_row(int block) {
     if constexpr (kWarpgroups) {
       return (group() / 4 * kBlocks + block) * 64 + group() % 4 * 16;
     } else {
-      return (row_group() * kBlocks + block) * 8 * kHalves;
+      return (group() * kBlocks + block) * 8 * kHalves;
     }
   }
   static FT_FUNCTION int row(int slot) {
@@ -62,16 +57,16 @@ struct row_spread {
 };
 
 /// A tile in the layout of results and left operands. Slots: [block of 16 rows][8 columns][half][2 columns].
-/// The columns are divided among ColumnGroups, in blocks of 8 whose number is a multiple of Multiple.
-template <class Rows, int Columns, int ColumnGroups, int Multiple>
+/// The number of 8-column blocks is rounded up to a multiple of Multiple.
+template <class Rows, int Columns, int Multiple>
 struct row_layout {
   using rows = Rows;
   static constexpr int kRank = 2;
-  static constexpr int kRowCount = Rows::kRows, kColumnCount = Columns, kColumnGroups = ColumnGroups;
-  static constexpr int kColumnBlocks = divide_up(divide_up(Columns, 8), ColumnGroups* Multiple) * Multiple;
+  static constexpr int kRowCount = Rows::kRows, kColumnCount = Columns;
+  static constexpr int kColumnBlocks = divide_up(Columns, 8 * Multiple) * Multiple;
   static constexpr int kCapacity = Rows::kBlocks * kColumnBlocks * Rows::kHalves * 2;
   static constexpr bool kPairsInRow = true;
-  static constexpr bool kFull = Rows::kFull && kColumnBlocks * ColumnGroups * 8 == Columns;
+  static constexpr bool kFull = Rows::kFull && kColumnBlocks * 8 == Columns;
 
   /// Slot of the pair at (block, 8-column block, half).
   static constexpr FT_FUNCTION int slot(int block, int column_block, int half) {
@@ -84,11 +79,8 @@ struct row_layout {
     return slot / (2 * Rows::kHalves) % kColumnBlocks * 2 + slot % 2;
   }
   static FT_FUNCTION int row(int slot) { return Rows::row(row_slot(slot)); }
-  static FT_FUNCTION int first_column() {
-    return ColumnGroups == 1 ? 0 : Rows::column_group() * kColumnBlocks * 8;
-  }
   static FT_FUNCTION int column_of(int column_slot) {
-    return first_column() + column_slot / 2 * 8 + thread_index_in_simdgroup() % 4 * 2 + column_slot % 2;
+    return column_slot / 2 * 8 + thread_index_in_simdgroup() % 4 * 2 + column_slot % 2;
   }
   static FT_FUNCTION int column(int slot) { return column_of(column_slot(slot)); }
   static FT_FUNCTION bool valid(int slot) {
@@ -96,21 +88,21 @@ struct row_layout {
   }
 };
 template <class Rows, int Columns>
-using result_layout = row_layout<Rows, Columns, Rows::kColumnGroups, 1>;
-/// A left operand is held whole by every column group, in steps of 16 columns.
+using result_layout = row_layout<Rows, Columns, 1>;
+/// A left operand has steps of 16 columns.
 template <class Rows, int Columns>
-using left_layout = row_layout<Rows, Columns, 1, 2>;
+using left_layout = row_layout<Rows, Columns, 2>;
 
-/// A tile in the layout of right operands, held by every row group. Slots: [16 rows][8 columns][half][2 rows].
-template <int RowCount, int Columns, class Rows>
+/// A tile in the layout of right operands, held whole by every simdgroup. Slots: [16 rows][8 columns][half][2
+/// rows].
+template <int RowCount, int Columns>
 struct column_layout {
   static constexpr int kRank = 2;
   static constexpr int kRowCount = RowCount, kColumnCount = Columns;
-  static constexpr int kRowBlocks = divide_up(RowCount, 16);
-  static constexpr int kColumnBlocks = divide_up(divide_up(Columns, 8), Rows::kColumnGroups);
+  static constexpr int kRowBlocks = divide_up(RowCount, 16), kColumnBlocks = divide_up(Columns, 8);
   static constexpr int kCapacity = kRowBlocks * kColumnBlocks * 4;
   static constexpr bool kPairsInRow = false;
-  static constexpr bool kFull = RowCount % 16 == 0 && kColumnBlocks * Rows::kColumnGroups * 8 == Columns;
+  static constexpr bool kFull = RowCount % 16 == 0 && Columns % 8 == 0;
 
   static constexpr FT_FUNCTION int slot(int row_block, int column_block, int half) {
     return ((row_block * kColumnBlocks + column_block) * 2 + half) * 2;
@@ -119,8 +111,7 @@ struct column_layout {
     return slot / (4 * kColumnBlocks) * 16 + slot / 2 % 2 * 8 + thread_index_in_simdgroup() % 4 * 2 + slot % 2;
   }
   static FT_FUNCTION int column(int slot) {
-    return (Rows::column_group() * kColumnBlocks + slot / 4 % kColumnBlocks) * 8 +
-           thread_index_in_simdgroup() / 4;
+    return slot / 4 % kColumnBlocks * 8 + thread_index_in_simdgroup() / 4;
   }
   static FT_FUNCTION bool valid(int slot) {
     return kFull || (row(slot) < kRowCount && column(slot) < kColumnCount);
@@ -162,7 +153,7 @@ struct row_entries {
   static FT_FUNCTION int index(int slot) { return Rows::row(slot); }
   static FT_FUNCTION bool valid(int slot) { return Rows::kFull || index(slot) < kCount; }
   /// Is this the one thread that speaks for its rows?
-  static FT_FUNCTION bool owner() { return thread_index_in_simdgroup() % 4 == 0 && Rows::column_group() == 0; }
+  static FT_FUNCTION bool owner() { return thread_index_in_simdgroup() % 4 == 0; }
 };
 /// One entry a column of a row_layout: what reduce_columns gives.
 template <class Layout>
@@ -170,7 +161,7 @@ struct column_entries {
   static constexpr int kRank = 1, kCount = Layout::kColumnCount, kCapacity = Layout::kColumnBlocks * 2;
   static FT_FUNCTION int index(int slot) { return Layout::column_of(slot); }
   static FT_FUNCTION bool valid(int slot) { return index(slot) < kCount; }
-  static FT_FUNCTION bool owner() { return thread_index_in_simdgroup() < 4 && Layout::rows::row_group() == 0; }
+  static FT_FUNCTION bool owner() { return thread_index_in_simdgroup() < 4; }
 };
 template <int Count>
 struct thread_entries {
@@ -182,10 +173,10 @@ struct thread_entries {
 
 template <class Layout>
 struct reductions_of;
-template <class Rows, int Columns, int Groups, int Multiple>
-struct reductions_of<row_layout<Rows, Columns, Groups, Multiple>> {
+template <class Rows, int Columns, int Multiple>
+struct reductions_of<row_layout<Rows, Columns, Multiple>> {
   using rows = row_entries<Rows>;
-  using columns = column_entries<row_layout<Rows, Columns, Groups, Multiple>>;
+  using columns = column_entries<row_layout<Rows, Columns, Multiple>>;
 };
 template <int RowCount, int Columns>
 struct reductions_of<thread_layout<RowCount, Columns>> {
@@ -205,8 +196,8 @@ struct element_slots {
 };
 template <class T, int N>
 struct element_slots<T, N, 2> {
+  using element_type = T;
   std::uint32_t word[(N + 1) / 2] = {};
-  FT_FUNCTION T& at(int i) { return reinterpret_cast<T*>(word)[i]; }
   FT_FUNCTION T get(int i) const {
     return T::from_bits(static_cast<std::uint16_t>(word[i / 2] >> (i % 2 * 16)));
   }
@@ -215,6 +206,38 @@ struct element_slots<T, N, 2> {
   }
   FT_FUNCTION element_pair<T> pair(int i) const { return {word[i / 2]}; }
   FT_FUNCTION void set_pair(int i, element_pair<T> p) { word[i / 2] = p.word; }
+};
+
+/// What a 16-bit element is in arithmetic: a float; everything else is itself.
+template <class T>
+FT_FUNCTION auto operand(T x) {
+  if constexpr (sizeof(T) == 2)
+    return to_float(x);
+  else
+    return x;
+}
+
+/// One packed 16-bit element: reads give a float, writes round.
+template <class Slots>
+class element_reference {
+ public:
+  FT_FUNCTION element_reference(Slots& slots, int slot) : slots_(&slots), slot_(slot) {}
+  FT_FUNCTION operator float() const { return to_float(slots_->get(slot_)); }
+  FT_FUNCTION const element_reference& operator=(float x) const {
+    slots_->set(slot_, convert_element<typename Slots::element_type>(x));
+    return *this;
+  }
+  FT_FUNCTION const element_reference& operator=(const element_reference& other) const {
+    return *this = static_cast<float>(other);
+  }
+  FT_FUNCTION const element_reference& operator+=(float x) const { return *this = *this + x; }
+  FT_FUNCTION const element_reference& operator-=(float x) const { return *this = *this - x; }
+  FT_FUNCTION const element_reference& operator*=(float x) const { return *this = *this * x; }
+  FT_FUNCTION const element_reference& operator/=(float x) const { return *this = *this / x; }
+
+ private:
+  Slots* slots_;
+  int slot_;
 };
 
 }  // namespace detail
@@ -235,9 +258,17 @@ class cooperative_tensor {
 
   static FT_FUNCTION constexpr int get_rank() { return kRank; }
   static FT_FUNCTION constexpr std::uint16_t get_capacity() { return kCapacity; }
-  FT_FUNCTION value_type& operator[](int slot) { return slots.at(slot); }
+  FT_FUNCTION decltype(auto) operator[](int slot) {
+    if constexpr (sizeof(value_type) == 2)
+      return detail::element_reference(slots, slot);
+    else
+      return (slots.at(slot));
+  }
   FT_FUNCTION value_type get(int slot) const { return slots.get(slot); }
-  FT_FUNCTION void set(int slot, value_type value) { slots.set(slot, value); }
+  template <class Value>
+  FT_FUNCTION void set(int slot, Value value) {
+    slots.set(slot, detail::convert_element<value_type>(value));
+  }
   static FT_FUNCTION bool is_valid_element(int slot) { return Layout::valid(slot); }
   static FT_FUNCTION bool get_mask(int slot) { return Layout::valid(slot); }
   /// Where a slot's element lies in the tile: [0] its column, [1] its row; in a tile of rank 1, [0] its only
@@ -254,7 +285,7 @@ class cooperative_tensor {
    public:
     using layout = Layout;
     FT_FUNCTION iterator(cooperative_tensor& tensor, int slot) : tensor_(&tensor), slot_(slot) {}
-    FT_FUNCTION value_type& operator*() const { return (*tensor_)[slot_]; }
+    FT_FUNCTION decltype(auto) operator*() const { return (*tensor_)[slot_]; }
     FT_FUNCTION iterator& operator++() { return ++slot_, *this; }
     FT_FUNCTION bool operator!=(const iterator& other) const { return slot_ != other.slot_; }
     FT_FUNCTION bool operator==(const iterator& other) const { return slot_ == other.slot_; }
@@ -294,8 +325,8 @@ inline constexpr bool is_cooperative = requires {
 /// Does the rank-1 layout Entries hold the rows of Layout, slot for slot?
 template <class Entries, class Layout>
 inline constexpr bool holds_rows_of = false;
-template <class Rows, int Columns, int Groups, int Multiple>
-inline constexpr bool holds_rows_of<row_entries<Rows>, row_layout<Rows, Columns, Groups, Multiple>> = true;
+template <class Rows, int Columns, int Multiple>
+inline constexpr bool holds_rows_of<row_entries<Rows>, row_layout<Rows, Columns, Multiple>> = true;
 template <int RowCount, int Columns>
 inline constexpr bool holds_rows_of<thread_entries<RowCount>, thread_layout<RowCount, Columns>> = true;
 template <class Entries, class Layout>
@@ -390,8 +421,8 @@ FT_FUNCTION void load_repeated(cooperative_tensor<T, Layout>& tile, const Tensor
 
 /// tile <- the tensor's first rows and columns, converted. Outside the tensor lie zeros.
 ///
-/// A tensor of rank 1 (columns), or with a static extent of 1, is repeated along what it lacks; for dynamic extents of 1
-/// that is load_repeated.
+/// A tensor of rank 1 (columns), or with a static extent of 1, is repeated along what it lacks; for dynamic
+/// extents of 1 that is load_repeated.
 template <class T, class Layout, class Tensor>
 FT_FUNCTION void load(cooperative_tensor<T, Layout>& tile, const Tensor& source) {
   using V = detail::register_type_t<T>;
@@ -485,19 +516,20 @@ FT_FUNCTION constexpr bool is_iterator_compatible(const cooperative_tensor<T, La
 /// Each element x <- f(x).
 template <class T, class Layout, class F>
 FT_FUNCTION void map_elements(cooperative_tensor<T, Layout>& tile, F f) {
-  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) tile.set(i, f(tile.get(i)));
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) tile.set(i, f(detail::operand(tile.get(i))));
 }
 /// Each element x <- f(x, y) with the element y at the same place of another tile of the same layout.
 template <class T, class U, class Layout, class F>
 FT_FUNCTION void map_elements(cooperative_tensor<T, Layout>& tile, const cooperative_tensor<U, Layout>& other,
                               F f) {
-  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) tile.set(i, f(tile.get(i), other.get(i)));
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
+      tile.set(i, f(detail::operand(tile.get(i)), detail::operand(other.get(i))));
 }
 /// Each element x <- f(x, row, column).
 template <class T, class Layout, class F>
 FT_FUNCTION void map_indexed(cooperative_tensor<T, Layout>& tile, F f) {
   FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
-      tile.set(i, f(tile.get(i), Layout::row(i), Layout::column(i)));
+      tile.set(i, f(detail::operand(tile.get(i)), Layout::row(i), Layout::column(i)));
 }
 /// Each element x <- f(x, e) with its row's entry e.
 template <class T, class Layout, class U, class Entries, class F>
@@ -506,7 +538,7 @@ FT_FUNCTION void map_rows(cooperative_tensor<T, Layout>& tile, const cooperative
   static_assert(detail::holds_rows_of<Entries, Layout>,
                 "map_rows: the entries belong to a tile with other rows");
   FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
-      tile.set(i, f(tile.get(i), entries.get(Layout::row_slot(i))));
+      tile.set(i, f(detail::operand(tile.get(i)), detail::operand(entries.get(Layout::row_slot(i)))));
 }
 /// Each element x <- f(x, e) with its column's entry e.
 template <class T, class Layout, class U, class Entries, class F>
@@ -515,7 +547,7 @@ FT_FUNCTION void map_columns(cooperative_tensor<T, Layout>& tile, const cooperat
   static_assert(detail::holds_columns_of<Entries, Layout>,
                 "map_columns: the entries belong to a tile with other columns");
   FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
-      tile.set(i, f(tile.get(i), entries.get(Layout::column_slot(i))));
+      tile.set(i, f(detail::operand(tile.get(i)), detail::operand(entries.get(Layout::column_slot(i)))));
 }
 /// Calls f(entry, index) once for each entry of a rank-1 tile, in one thread each.
 template <class T, class Entries, class F>
@@ -564,8 +596,6 @@ FT_FUNCTION void reduce_rows(const cooperative_tensor<T, Layout>& tile, cooperat
     if (Layout::valid(i)) entries.set(r, detail::combine(operation, entries.get(r), tile.get(i)));
   }
   if constexpr (!std::is_same_v<Entries, detail::thread_entries<Layout::kRowCount>>) {
-    static_assert(Layout::kColumnGroups == 1,
-                  "reduce_rows: each row must lie in one simdgroup; use fewer simdgroups or more rows");
     FT_UNROLL for (int r = 0; r < Entries::kCapacity; ++r) {
       T value = entries.get(r);
       value = detail::combine(operation, value, __shfl_xor_sync(0xffffffffu, value, 1));
@@ -592,7 +622,7 @@ FT_FUNCTION void reduce_columns(const cooperative_tensor<T, Layout>& tile,
     if (Layout::valid(i)) entries.set(c, detail::combine(operation, entries.get(c), tile.get(i)));
   }
   if constexpr (!std::is_same_v<Entries, detail::thread_entries<Layout::kColumnCount>>) {
-    static_assert(Layout::rows::kRowGroups == 1, "reduce_columns: each column must lie in one simdgroup");
+    static_assert(Layout::rows::kSimdgroups == 1, "reduce_columns: the scope must be one simdgroup");
     FT_UNROLL for (int c = 0; c < Entries::kCapacity; ++c) {
       T value = entries.get(c);
       FT_UNROLL for (int distance = 4; distance < 32; distance *= 2) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "flashtile/dtype.h"
+#include "flashtile/primitives/cuda/execution.h"
 
 namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
@@ -243,6 +244,20 @@ FT_FUNCTION void multiply_fragments(Sum (&c)[4], const left_fragment<L>& a, cons
   }
 }
 
+/// The pair that this lane holds of the transposed 8x8 matrix.
+template <class T>
+FT_FUNCTION element_pair<T> transpose_matrix(element_pair<T> p) {
+  if constexpr (sizeof(T) == 2) {
+    element_pair<T> t;
+    asm("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(t.word) : "r"(p.word));
+    return t;
+  } else {
+    const int lane = thread_index_in_simdgroup(), row = lane / 4, from = lane % 4 * 8 + row / 2;
+    const T x0 = __shfl_sync(0xffffffffu, p.x, from), x1 = __shfl_sync(0xffffffffu, p.y, from);
+    const T y0 = __shfl_sync(0xffffffffu, p.x, from + 4), y1 = __shfl_sync(0xffffffffu, p.y, from + 4);
+    return row % 2 == 0 ? element_pair<T>{x0, y0} : element_pair<T>{x1, y1};
+  }
+}
 }  // namespace detail
 }  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile::primitives

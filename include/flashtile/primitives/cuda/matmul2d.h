@@ -183,7 +183,7 @@ class matmul2d {
       std::conditional_t<kThread, detail::thread_layout<kM, kDepth>, detail::left_layout<Rows, kDepth>>,
       kTransposeLeft>;
   using RightLayout = detail::turned_if<
-      std::conditional_t<kThread, detail::thread_layout<kDepth, kN>, detail::column_layout<kDepth, kN, Rows>>,
+      std::conditional_t<kThread, detail::thread_layout<kDepth, kN>, detail::column_layout<kDepth, kN>>,
       kTransposeRight>;
   using DestinationLayout =
       std::conditional_t<kThread, detail::thread_layout<kM, kN>, detail::result_layout<Rows, kN>>;
@@ -259,12 +259,23 @@ class matmul2d {
                   "matmul2d: these results lie in other threads than the right input needs; ask "
                   "is_compatible_as_right_input");
     auto right = get_right_input_cooperative_tensor<Left, Right, T>();
-    FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
-        right.set(i, detail::convert_element<Right>(source.get(i)));
+    if constexpr (kThread) {
+      FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
+          right.set(i, detail::convert_element<Right>(source.get(i)));
+    } else {
+      FT_UNROLL for (int block = 0; block < Layout::rows::kBlocks; ++block) {
+        FT_UNROLL for (int j = 0; j < Layout::kColumnBlocks; ++j) {
+          FT_UNROLL for (int h = 0; h < Layout::rows::kHalves; ++h) {
+            const auto pair = detail::convert_pair<Right>(source.slots.pair(Layout::slot(block, j, h)));
+            right.slots.set_pair(RightLayout::slot(block, j, h), detail::transpose_matrix(pair));
+          }
+        }
+      }
+    }
     return right;
   }
-  /// Can the overloads above be used? Results lie along rows and right inputs along columns, so that only a
-  /// single thread can reuse one as the other.
+  /// Can the overloads above be used? Results lie along rows and right inputs along columns, so that one
+  /// simdgroup can reuse one as the other by an exchange of its lanes, and several cannot.
   template <class Left, class Right, class T, class Source>
   static FT_FUNCTION constexpr bool is_compatible_as_left_input() {
     return fits_left<typename Source::layout>();
@@ -344,11 +355,15 @@ class matmul2d {
     else if constexpr (kThread)
       return std::is_same_v<Layout, LeftLayout>;
     else
-      return Rows::kColumnGroups == 1 && std::is_same_v<Layout, detail::result_layout<Rows, kK>>;
+      return std::is_same_v<Layout, detail::result_layout<Rows, kK>>;
   }
   template <class Layout>
   static constexpr bool fits_right() {
-    return kThread && std::is_same_v<Layout, RightLayout>;
+    if constexpr (kThread)
+      return std::is_same_v<Layout, RightLayout>;
+    else
+      return !kTransposeRight && Scope::simdgroups == 1 &&
+             std::is_same_v<Layout, detail::result_layout<detail::row_spread<kDepth, 1>, kN>>;
   }
 
   /// Contraction length of operands, from whichever knows.
@@ -374,22 +389,21 @@ class matmul2d {
     if constexpr (!Descriptor.accumulates()) {
       FT_UNROLL for (int i = 0; i < N; ++i) sums[i] = Sum(0);
     }
-    static_assert(!detail::is_tile<Right> || kColumnBlocks * D::kColumnGroups * 8 <= (kN + 15) / 16 * 16,
-                  "matmul2d: for a right tile n must divide evenly among the simdgroups");
     constexpr int kEnd = kK % 16 == 0 ? 0 : kK;  // where the last step of 16 passes a static k
-    const int first_column = D::first_column();
     const auto step = [&](int k) {
       detail::left_fragment<L> a[kBlocks];
       FT_UNROLL for (int b = 0; b < kBlocks; ++b) {
         constexpr int kLeftBlocks =
             detail::divide_up(kK, 16) * 2;  // matrices in a row of a cooperative operand
+        // A simdgroup past the tile's rows reads the first ones: its results are nobody's.
+        const int row = Rows::kFull || Rows::first_row(b) < kM ? Rows::first_row(b) : 0;
         a[b] = detail::left_fragment_of<kTransposeLeft, kEnd>(
-            left, (b * kLeftBlocks + k / 8) * Rows::kHalves * 2, Rows::first_row(b), k);
+            left, (b * kLeftBlocks + k / 8) * Rows::kHalves * 2, row, k);
       }
       FT_UNROLL for (int j = 0; j < kColumnBlocks; j += kPair) {
         detail::right_fragment<R> right_fragments[kPair];
-        detail::right_fragments_of<kTransposeRight, kEnd>(
-            right_fragments, right, (k / 16 * kColumnBlocks + j) * 4, k, first_column + j * 8);
+        detail::right_fragments_of<kTransposeRight, kEnd>(right_fragments, right,
+                                                          (k / 16 * kColumnBlocks + j) * 4, k, j * 8);
         FT_UNROLL for (int pair = 0; pair < kPair; ++pair) {
           FT_UNROLL for (int b = 0; b < kBlocks; ++b) {
             Sum c[4] = {Sum(0), Sum(0), Sum(0), Sum(0)};

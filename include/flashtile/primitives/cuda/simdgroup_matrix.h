@@ -22,28 +22,14 @@ struct matrix_origin {
 
 namespace detail {
 template <int R, int C>
-using block_layout = row_layout<row_spread<8 * R, 1>, 8 * C, 1, 1>;
+using block_layout = row_layout<row_spread<8 * R, 1>, 8 * C, 1>;
 template <int R, int C>
-using right_block_layout = column_layout<8 * R, 8 * C, row_spread<8, 1>>;
+using right_block_layout = column_layout<8 * R, 8 * C>;
 
 template <class T>
 inline constexpr bool is_matrix_element =
     std::is_same_v<T, half> || std::is_same_v<T, bfloat> || std::is_same_v<T, float>;
 
-/// The pair that this lane holds of the transposed 8x8 matrix.
-template <class T>
-FT_FUNCTION element_pair<T> transpose_matrix(element_pair<T> p) {
-  if constexpr (sizeof(T) == 2) {
-    element_pair<T> t;
-    asm("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(t.word) : "r"(p.word));
-    return t;
-  } else {
-    const int lane = thread_index_in_simdgroup(), row = lane / 4, from = lane % 4 * 8 + row / 2;
-    const T x0 = __shfl_sync(0xffffffffu, p.x, from), x1 = __shfl_sync(0xffffffffu, p.y, from);
-    const T y0 = __shfl_sync(0xffffffffu, p.x, from + 4), y1 = __shfl_sync(0xffffffffu, p.y, from + 4);
-    return row % 2 == 0 ? element_pair<T>{x0, y0} : element_pair<T>{x1, y1};
-  }
-}
 }  // namespace detail
 
 /// R x C matrices of 8x8 as one value: sums, results and left operands.
@@ -56,9 +42,9 @@ class simdgroup_matrix_block : public cooperative_tensor<T, detail::block_layout
 
  public:
   simdgroup_matrix_block() = default;
-  /// Every element is `value`.
-  FT_FUNCTION explicit simdgroup_matrix_block(T value) {
-    map_elements(*this, [=](T) { return value; });
+  /// As in Metal: `diagonal` on the diagonal, 0 elsewhere.
+  FT_FUNCTION explicit simdgroup_matrix_block(float diagonal) {
+    map_indexed(*this, [=](auto, int row, int column) { return row == column ? diagonal : 0.0f; });
   }
 };
 
@@ -81,9 +67,7 @@ class simdgroup_matrix : public simdgroup_matrix_block<T, 1, 1> {
 
  public:
   simdgroup_matrix() = default;
-  FT_FUNCTION explicit simdgroup_matrix(T diagonal) {
-    map_indexed(*this, [=](T, int row, int column) { return row == column ? diagonal : T(0.0f); });
-  }
+  FT_FUNCTION explicit simdgroup_matrix(float diagonal) : simdgroup_matrix_block<T, 1, 1>(diagonal) {}
   /// This lane's two elements: row L / 4, columns 2 (L % 4) and the next.
   FT_FUNCTION T (&thread_elements())[2] { return reinterpret_cast<T(&)[2]>(this->slots); }
 };
@@ -95,7 +79,7 @@ using simdgroup_float8x8 = simdgroup_matrix<float, 8, 8>;
 template <class T, int Columns = 8, int Rows = Columns>
 FT_FUNCTION simdgroup_matrix<T, Columns, Rows> make_filled_simdgroup_matrix(T value) {
   simdgroup_matrix<T, Columns, Rows> filled;
-  map_elements(filled, [=](T) { return value; });
+  map_elements(filled, [=](auto) { return detail::to_float(value); });
   return filled;
 }
 
@@ -103,7 +87,7 @@ FT_FUNCTION simdgroup_matrix<T, Columns, Rows> make_filled_simdgroup_matrix(T va
 /// places. Reads every element of the matrix; nothing is checked. Works for one matrix and for blocks.
 template <class T, class Layout>
 FT_FUNCTION void simdgroup_load(cooperative_tensor<T, Layout>& matrix, const T* source,
-                                std::int64_t elements_per_row = 8, matrix_origin origin = {},
+                                std::int64_t elements_per_row = Layout::kColumnCount, matrix_origin origin = {},
                                 bool transpose = false) {
   FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
     const int row = Layout::row(i), column = Layout::column(i);
@@ -159,8 +143,8 @@ FT_FUNCTION void simdgroup_load(simdgroup_matrix_block<T, R, C>& block,
 /// places.
 template <class T, class Layout>
 FT_FUNCTION void simdgroup_store(const cooperative_tensor<T, Layout>& matrix, T* target,
-                                 std::int64_t elements_per_row = 8, matrix_origin origin = {},
-                                 bool transpose = false) {
+                                 std::int64_t elements_per_row = Layout::kColumnCount,
+                                 matrix_origin origin = {}, bool transpose = false) {
   FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
     const int row = Layout::row(i), column = Layout::column(i);
     const std::int64_t x = origin.x + (transpose ? row : column), y = origin.y + (transpose ? column : row);
