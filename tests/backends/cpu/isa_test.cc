@@ -1,0 +1,100 @@
+// Environment variables are read once a process, so each of these tests looks at a child's.
+#include "src/backends/cpu/isa.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "flashtile/device.h"
+#include "flashtile/error.h"
+
+namespace flashtile {
+namespace {
+
+using backend::Isa;
+
+/// Runs `body` in a child whose environment has NAME=value; the child prints what body returns.
+#define EXPECT_IN_CHILD(name, value, body, expected)  \
+  EXPECT_EXIT(                                        \
+      {                                               \
+        setenv(name, value, 1);                       \
+        std::fprintf(stderr, "%s", (body)().c_str()); \
+        std::_Exit(0);                                \
+      },                                              \
+      ::testing::ExitedWithCode(0), expected)
+
+std::string message_of(void (*call)()) {
+  try {
+    call();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+class Environment : public ::testing::Test {
+ protected:
+  void SetUp() override { ::testing::FLAGS_gtest_death_test_style = "threadsafe"; }  // the child starts anew
+};
+
+TEST(Isa, NamesAreInAscendingOrder) {
+  EXPECT_EQ(backend::name(Isa::scalar), "scalar");
+  EXPECT_EQ(backend::name(Isa::amx), "amx");
+  EXPECT_LT(Isa::avx2, Isa::avx512);
+  EXPECT_LT(Isa::avx512, Isa::avx512_bf16);
+}
+
+TEST(Isa, KernelsUseWhatTheProcessorHas) {
+  EXPECT_LE(backend::best_isa(), backend::hardware_isa());
+  EXPECT_LE(backend::kernel_isa(), backend::best_isa());
+#if defined(__x86_64__)
+  EXPECT_EQ(backend::hardware_isa() >= Isa::avx2,
+            __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+  EXPECT_EQ(backend::hardware_isa() >= Isa::avx512,
+            __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"));
+#endif
+}
+
+using EnvironmentDeathTest = Environment;
+
+TEST_F(EnvironmentDeathTest, MaxIsaCaps) {
+  EXPECT_IN_CHILD(
+      "FLASHTILE_MAX_ISA", "scalar", [] { return std::string(backend::name(backend::best_isa())); },
+      "^scalar$");
+}
+
+TEST_F(EnvironmentDeathTest, MaxIsaAboveTheProcessorIsTheProcessors) {
+  EXPECT_IN_CHILD(
+      "FLASHTILE_MAX_ISA", "amx",
+      [] { return std::string(backend::best_isa() == backend::hardware_isa() ? "same" : "other"); }, "^same$");
+}
+
+TEST_F(EnvironmentDeathTest, AnUnknownMaxIsaIsAnErrorThatListsTheNames) {
+  EXPECT_IN_CHILD(
+      "FLASHTILE_MAX_ISA", "sse9", [] { return message_of([] { backend::best_isa(); }); },
+      "FLASHTILE_MAX_ISA is \"sse9\"; expected scalar, neon, avx2, avx512, avx512_bf16 or amx");
+  EXPECT_IN_CHILD(
+      "FLASHTILE_MAX_ISA", "sse9", [] { return backends()[0].unavailable_reason; },
+      "FLASHTILE_MAX_ISA is \"sse9\"");
+}
+
+TEST_F(EnvironmentDeathTest, ThreadsSetsTheDefault) {
+  EXPECT_IN_CHILD(
+      "FLASHTILE_THREADS", "3", [] { return std::to_string(Queue::cpu().threads()); }, "^3$");
+  EXPECT_IN_CHILD(
+      "FLASHTILE_THREADS", "3", [] { return std::to_string(Queue::cpu({.threads = 2}).threads()); }, "^2$");
+}
+
+TEST_F(EnvironmentDeathTest, WrongThreadsAreAnError) {
+  for (const char* wrong : {"0", "-1", "two", "2x", "99999999999"}) {
+    EXPECT_IN_CHILD(
+        "FLASHTILE_THREADS", wrong, [] { return message_of([] { Queue::cpu(); }); },
+        "FLASHTILE_THREADS is \".*\"; expected a whole number from 1 on");
+  }
+}
+
+}  // namespace
+}  // namespace flashtile
