@@ -155,12 +155,9 @@ class Graph {
     const Descriptor below = pointwise(CUDNN_POINTWISE_SUB, scores, top, temporary(scores_));
     const Descriptor exponentials = pointwise(CUDNN_POINTWISE_EXP, below, {}, temporary(scores_));
     const Descriptor sum = reduction(CUDNN_REDUCE_TENSOR_ADD, exponentials);
-    if (p.lse) {
-      const Dims& s = p.lse->strides;
-      const Descriptor logarithm = pointwise(CUDNN_POINTWISE_LOG, sum, {}, temporary(rows_));
-      pointwise(CUDNN_POINTWISE_ADD, top, logarithm,
-                bound(kLse, CUDNN_DATA_FLOAT, rows_, {s[0], s[1], s[2], 1}));
-    }
+    // cuDNN knows the chain only with lse in it, also where that reaches no memory.
+    const Descriptor logarithm = pointwise(CUDNN_POINTWISE_LOG, sum, {}, temporary(rows_));
+    pointwise(CUDNN_POINTWISE_ADD, top, logarithm, p.lse ? lse_of(*p.lse) : temporary(rows_));
     const Descriptor weights = pointwise(CUDNN_POINTWISE_DIV, exponentials, sum, temporary(scores_, type));
     product(weights, v, out);
   }
@@ -195,6 +192,10 @@ class Graph {
                                       temporary(scores_, CUDNN_DATA_BOOLEAN), CUDNN_DATA_BOOLEAN);
     return pointwise(CUDNN_POINTWISE_BINARY_SELECT, scores, scalar(kMasked, CUDNN_DATA_FLOAT),
                      temporary(scores_), CUDNN_DATA_FLOAT, {}, sees);
+  }
+
+  Descriptor lse_of(const TensorView& lse) {
+    return bound(kLse, CUDNN_DATA_FLOAT, rows_, {lse.strides[0], lse.strides[1], lse.strides[2], 1});
   }
 
   Descriptor bias_of(const MaskTensor& mask) {
