@@ -80,7 +80,8 @@ FLASHTILE_TILE_LOOP(amx_int8, "amx-tile,amx-int8", "tdpbssd")
 
 }  // namespace
 
-RegisterLoop best_register_loop([[maybe_unused]] DType dtype, [[maybe_unused]] const std::string& architecture) {
+RegisterLoop best_register_loop([[maybe_unused]] DType dtype,
+                                [[maybe_unused]] const std::string& architecture) {
 #if defined(__x86_64__)
   const auto at_least = [&](std::string_view isa) {
     constexpr std::string_view kAscending[] = {"scalar", "avx2", "avx512", "avx512_bf16", "amx"};

@@ -23,14 +23,14 @@ if(OneDNN_INCLUDE_DIR AND EXISTS ${OneDNN_INCLUDE_DIR}/oneapi/dnnl/dnnl_version.
   list(JOIN OneDNN_VERSION "." OneDNN_VERSION)
 endif()
 
-# Intel's packages name their own dependencies without a path: only an old-style RPATH is searched for those as well. They
-# bring a newer oneTBB than the system's, which CMake would warn of if it knew the library by its path.
+# As flags and not as a file: Intel's packages bring a newer oneTBB than the system's beside the library, and CMake would
+# warn of that.
 set(OneDNN_LINK_FLAGS)
 if(OneDNN_LIBRARY)
   get_filename_component(onednn_lib_dir ${OneDNN_LIBRARY} DIRECTORY)
   set(OneDNN_LINK_FLAGS -L${onednn_lib_dir} -ldnnl)
   if(NOT onednn_lib_dir IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)
-    list(APPEND OneDNN_LINK_FLAGS -Wl,-rpath,${onednn_lib_dir} -Wl,--disable-new-dtags)
+    list(APPEND OneDNN_LINK_FLAGS -Wl,-rpath,${onednn_lib_dir})
   endif()
 endif()
 if(OneDNN_INCLUDE_DIR AND OneDNN_LIBRARY AND NOT TARGET OneDNN::OneDNN)
