@@ -94,7 +94,7 @@ endfunction()
 function(flashtile_register_gtest name)
   cmake_parse_arguments(arg "" "PROGRAM;ISA;SHARDS" "ENVIRONMENT" ${ARGN})
   set(command ${CMAKE_CROSSCOMPILING_EMULATOR} ${arg_PROGRAM})
-  if(arg_ISA AND NOT arg_ISA MATCHES "^cpu_(scalar|neon)$")  # which every CPU of its kind has
+  if(arg_ISA AND NOT arg_ISA MATCHES "^cpu_(scalar|neon)")  # which every CPU of its kind has
     set(command $<TARGET_FILE:run_if_isa> ${arg_ISA} ${arg_PROGRAM})
   endif()
   set(shards 1)
