@@ -195,9 +195,9 @@ FT_FUNCTION void mma(std::int32_t (&d)[4], const left_fragment<T>& a, const righ
   }
 }
 
-/// c += a b through bfloats: the products of the parts, smallest first, are summed apart and then added to c,
-/// so that float32 inputs give float32 results. Relaxed keeps 16 bits of each mantissa and drops the product of
-/// the lower halves.
+/// c += a b through bfloats: the products of the lower parts are summed first, then that of the highest parts,
+/// and both are added to c with rounding, which the matrix unit's own sums lack. So float32 inputs give float32
+/// results. Relaxed keeps 16 bits of each mantissa and drops the product of the lower halves.
 template <bool Relaxed, class L, class R>
 FT_FUNCTION void multiply_parts(float (&c)[4], const left_fragment<L>& a, const right_fragment<R>& b) {
   constexpr int kLeft = Relaxed && bfloat_parts < L >> 2 ? 2 : bfloat_parts<L>;
@@ -215,13 +215,14 @@ FT_FUNCTION void multiply_parts(float (&c)[4], const left_fragment<L>& a, const 
     split<kRight>(b.p[i], parts);
     FT_UNROLL for (int part = 0; part < kRight; ++part) right[part].p[i] = parts[part];
   }
-  float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-  FT_UNROLL for (int order = kSmallest; order >= 0; --order) {
+  float low[4] = {0.0f, 0.0f, 0.0f, 0.0f}, high[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+  FT_UNROLL for (int order = kSmallest; order > 0; --order) {
     FT_UNROLL for (int i = 0; i < kLeft; ++i) {
-      if (order - i >= 0 && order - i < kRight) mma(sum, left[i], right[order - i], sum);
+      if (order - i >= 0 && order - i < kRight) mma(low, left[i], right[order - i], low);
     }
   }
-  FT_UNROLL for (int i = 0; i < 4; ++i) c[i] += sum[i];
+  mma(high, left[0], right[0], high);
+  FT_UNROLL for (int i = 0; i < 4; ++i) c[i] += high[i] + low[i];
 }
 
 /// c += a b for a 16x16 and a 16x8 fragment, accumulated in float32 or int32.

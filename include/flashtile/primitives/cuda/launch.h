@@ -65,18 +65,17 @@ void launch(const Queue& queue, Grid grid, const typename Kernel::Params& params
     throw Error(ErrorCode::unsupported,
                 "launch: this kernel was compiled for CUDA, the queue is on " + name(queue.device()));
   }
-  if (grid.x < 0 || grid.y < 0 || grid.z < 0) {
-    throw Error(ErrorCode::invalid_argument, "launch: grid is " + std::to_string(grid.x) + " x " +
-                                                 std::to_string(grid.y) + " x " + std::to_string(grid.z) +
-                                                 "; no size may be negative");
-  }
+  const auto refuse = [&](const char* why) {
+    throw Error(ErrorCode::invalid_argument, "launch: the grid is " + std::to_string(grid.x) + " x " +
+                                                 std::to_string(grid.y) + " x " + std::to_string(grid.z) + why);
+  };
+  if (grid.x < 0 || grid.y < 0 || grid.z < 0) refuse("; no size may be negative");
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
   constexpr std::int64_t kMost = 0x7fffffff;
   std::int64_t groups;
   if (grid.x > kMost || grid.y > kMost || __builtin_mul_overflow(grid.x, grid.y, &groups) ||
-      __builtin_mul_overflow(groups, grid.z, &groups)) {
-    throw Error(ErrorCode::invalid_argument, "launch: the grid is too large");
-  }
+      __builtin_mul_overflow(groups, grid.z, &groups))
+    refuse("; that is more than a GPU counts");
 
   const detail::CudaDeviceGuard guard(queue.device().index);
   const auto kernel = &detail::run_on_cuda<Kernel>;

@@ -1,0 +1,159 @@
+// The CUDA runtime under stress: memory that is not there, launches that cannot be, kernels that fail later,
+// results that must not change from run to run, and offsets past 2^31 elements.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "flashtile/attention.h"
+#include "flashtile/detail/cuda_calls.h"
+#include "flashtile/error.h"
+#include "flashtile/launch.h"
+
+namespace flashtile {
+namespace {
+
+std::vector<half> random_halves(std::size_t count, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<half> values(count);
+  for (half& v : values) v = half(normal(random));
+  return values;
+}
+Tensor on_gpu(const std::vector<half>& values, const Dims& shape) {
+  return copy_to(packed_view(values.data(), DType::f16, shape), Device::cuda());
+}
+std::vector<half> bits_of(const TensorView& view) {
+  const Tensor here = copy_to(view, Device::cpu());
+  return {here.as<half>(), here.as<half>() + here.size()};
+}
+bool same_bits(const std::vector<half>& a, const std::vector<half>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(half)) == 0;
+}
+
+void expect_attention_works() {
+  const Tensor q = on_gpu(random_halves(2 * 70 * 64, 1), {1, 2, 70, 64});
+  const Tensor out = attention(q, q, q);
+  for (const half x : bits_of(out)) ASSERT_EQ(static_cast<float>(x), static_cast<float>(x));
+}
+
+TEST(CudaMemory, RunningOutIsTypedAndLeavesTheLibraryUsable) {
+  try {
+    const Tensor huge(DType::u8, {std::int64_t{1} << 46}, Device::cuda());
+    FAIL() << "64 TiB were given";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::out_of_memory);
+    EXPECT_NE(std::string(e.what()).find("cudaMalloc"), std::string::npos) << e.what();
+  }
+  expect_attention_works();
+}
+
+struct TooMuchMemory {
+  struct Params {
+    float* out;
+  };
+  struct Threadgroup {
+    float memory[100000];
+  };
+  static constexpr int kSimdgroups = 1;
+  static FT_FUNCTION void run(const Params& p, Threadgroup& memory, GridPosition) {
+    p.out[0] = memory.memory[0];
+  }
+};
+TEST(CudaLaunch, ThatCannotBeIsRefusedAndLeavesTheLibraryUsable) {
+  try {
+    launch<TooMuchMemory>(Queue::cuda(), {1, 1, 1}, {nullptr});
+    FAIL() << "launched";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::unsupported);
+    EXPECT_NE(std::string(e.what()).find("threadgroup memory"), std::string::npos) << e.what();
+  }
+  expect_attention_works();
+}
+
+struct WritesNowhere {
+  struct Params {
+    float* out;
+  };
+  struct Threadgroup {};
+  static constexpr int kSimdgroups = 1;
+  static FT_FUNCTION void run(const Params& p, Threadgroup&, GridPosition) { p.out[0] = 1.0f; }
+};
+/// A failed kernel costs the process its CUDA context, so this runs in one of its own.
+TEST(CudaLaunchDeathTest, ThatFailsLaterIsReportedByTheNextSynchronise) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        const Queue queue = Queue::cuda();
+        launch<WritesNowhere>(queue, {1, 1, 1}, {reinterpret_cast<float*>(64)});
+        try {
+          queue.synchronize();
+        } catch (const Error& e) {
+          std::fprintf(stderr, "%s: %s\n", name(e.code()), e.what());
+          std::_Exit(7);
+        }
+        std::_Exit(0);
+      },
+      testing::ExitedWithCode(7), "device_failure: cudaStreamSynchronize, for work queued earlier: .*illegal");
+}
+
+TEST(CudaWays, GiveTheSameBitsEachTime) {
+  const Tensor q = on_gpu(random_halves(2 * 4 * 300 * 128, 1), {2, 4, 300, 128});
+  const Tensor k = on_gpu(random_halves(2 * 2 * 333 * 128, 2), {2, 2, 333, 128});
+  const Tensor v = on_gpu(random_halves(2 * 2 * 333 * 128, 3), {2, 2, 333, 128});
+  for (const char* way : {"tensor_ops", "simdgroup", "unfused", "vendor.cudnn"}) {
+    AttentionOptions options;
+    options.way = way;
+    options.mask.causal = CausalCorner::bottom_right;
+    std::vector<half> first;
+    for (int run = 0; run < 100; ++run) {
+      std::vector<half> now;
+      try {
+        now = bits_of(attention(q, k, v, options));
+      } catch (const Error& e) {
+        ASSERT_EQ(e.code(), ErrorCode::unsupported) << e.what();
+        break;
+      }
+      if (run == 0) first = now;
+      ASSERT_TRUE(same_bits(first, now)) << way << ", run " << run;
+    }
+  }
+}
+
+/// The second batch lies 2^31 + 64 elements behind the first; only the two ends of the memory are touched.
+TEST(CudaWays, ReachPastTwoToTheThirtyOneElements) {
+  constexpr std::int64_t kFar = (std::int64_t{1} << 31) + 64, kHead = 100 * 64;
+  const std::vector<half> values = random_halves(2 * kHead, 1);
+  const Tensor near = on_gpu(values, {2, 1, 100, 64});
+  const Tensor memory(DType::f16, {kFar + 2 * kHead}, Device::cuda());
+  const auto spread = [&](std::int64_t offset) {
+    TensorView view = near.view();
+    view.data = memory.as<half>() + offset;
+    view.strides[0] = kFar;
+    return view;
+  };
+  const TensorView in = spread(0), out = spread(kHead);
+  for (int batch = 0; batch < 2; ++batch) {
+    detail::check_cuda(cudaMemcpy(static_cast<half*>(in.data) + batch * kFar, values.data() + batch * kHead,
+                                  kHead * sizeof(half), cudaMemcpyHostToDevice),
+                       "cudaMemcpy");
+  }
+  for (const char* way : {"tensor_ops", "simdgroup", "unfused"}) {
+    AttentionOptions options;
+    options.way = way;
+    const std::vector<half> expected = bits_of(attention(near, near, near, options));
+    attention_into({.out = out}, in, in, in, options);
+    Queue::default_for(Device::cuda()).synchronize();
+    std::vector<half> found(2 * kHead);
+    for (int batch = 0; batch < 2; ++batch) {
+      detail::check_cuda(cudaMemcpy(found.data() + batch * kHead, static_cast<half*>(out.data) + batch * kFar,
+                                    kHead * sizeof(half), cudaMemcpyDeviceToHost),
+                         "cudaMemcpy");
+    }
+    EXPECT_TRUE(same_bits(expected, found)) << way;
+  }
+}
+
+}  // namespace
+}  // namespace flashtile
