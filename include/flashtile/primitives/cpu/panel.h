@@ -170,3 +170,5 @@ FT_FUNCTION void pack_rows(float* l, RowAddress row, int count, int steps, int v
 }  // namespace panel
 }  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile::primitives
+
+#include "flashtile/primitives/cpu/panel_amx.h"

@@ -21,7 +21,11 @@ struct Operand {
 #if defined(__AVX512BF16__)
 template <>
 struct Operand<bfloat> {
+#if defined(__AMX_BF16__)
+  using Step = AmxPairStep;
+#else
   using Step = BfloatPairStep;
+#endif
   static constexpr int kPerStep = 2;
   static constexpr bool kConverted = false;
 };

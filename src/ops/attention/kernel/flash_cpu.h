@@ -18,11 +18,13 @@ namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
-/// Panels of queries that share one reading of each block of keys: more where that reading converts.
+/// Panels of queries that share one reading of each block of keys: more where that reading converts, and more
+/// still where it turns V for tiles.
 template <class T>
-inline constexpr int kPanels = kWidth >= 64   ? (std::is_same_v<T, float> ? 1 : 2)
-                               : kWidth >= 24 ? 2
-                                              : 4;
+inline constexpr int kPanels = kTurnsValues<T> ? 4
+                               : kWidth >= 64  ? (std::is_same_v<T, float> ? 1 : 2)
+                               : kWidth >= 24  ? 2
+                                               : 4;
 
 /// The queries of a problem as blocks for one task each: of one head, or, when sequences are shorter than a
 /// block, of the heads of a group side by side, since they read the same keys. Few blocks are split further, by
@@ -75,8 +77,7 @@ class Prefill {
     }
     scores_ = take<float>(kKeys * kWidth);
     staged_keys_ = take<float>(panel::in_place<T>(p.head_dim) ? 0 : kKeys * staged_key_stride<T>(p.head_dim));
-    staged_values_ = take<float>(
-        std::is_same_v<T, float> ? 0 : kKeys / Element::kPerStep * staged_value_stride(p.value_dim));
+    staged_values_ = take<float>(staged_value_size<T>(p.value_dim));
   }
 
   /// The next `count` elements of scratch, from a cache line on.
@@ -88,6 +89,7 @@ class Prefill {
   }
 
   void attend(std::int64_t task) {
+    const panel::Session<typename Element::Step> session;
     const Tasks tasks(p_, kBlockRows);
     const int split = static_cast<int>(task % tasks.splits.count);
     const std::int64_t block =
@@ -170,14 +172,16 @@ class Prefill {
     }
     // Registers of lanes that see none of a few keys skip their products.
     const Diagonal diagonal(panel, p_.band.offset, column);
-    for (int c = 0; c < keys; c += kLanes) {
-      multiply_scores(panel, k, c, smaller(kLanes, keys - c), diagonal.first_vector(c, panel.vectors));
+    for (int c = 0; c < keys; c += kDiagonalKeys<T>) {
+      multiply_scores(panel, k, c, smaller(kDiagonalKeys<T>, keys - c),
+                      diagonal.first_vector(c, panel.vectors));
     }
     const float multiplier = scale_and_mask(panel, mask, column, keys);
     hide_future(panel, scores_, keys);
     softmax(panel, keys, multiplier);
-    for (int c = 0; c < keys; c += kLanes) {
-      multiply_values(panel, v, c, smaller(kLanes, keys - c), diagonal.first_vector(c, panel.vectors));
+    for (int c = 0; c < keys; c += kDiagonalKeys<T>) {
+      multiply_values(panel, v, c, smaller(kDiagonalKeys<T>, keys - c),
+                      diagonal.first_vector(c, panel.vectors));
     }
   }
 

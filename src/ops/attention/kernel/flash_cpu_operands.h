@@ -29,6 +29,35 @@ constexpr int staged_key_stride(int elements) {
   return rounded_up(steps_of<T>(elements), kLanes);
 }
 constexpr int staged_value_stride(int elements) { return rounded_up(elements, kLanes); }
+/// Are values staged with the steps of a column side by side, as tiles want them?
+template <class T>
+inline constexpr bool kTurnsValues = panel::kUsesTiles<typename Operand<T>::Step>;
+
+/// Keys on the diagonal that are multiplied at once: fewer leave out more of what nobody sees.
+template <class T>
+inline constexpr int kDiagonalKeys = kTurnsValues<T> ? 32 : kLanes;
+
+/// Floats that staged values of a block take.
+template <class T>
+constexpr int staged_value_size(int elements) {
+  if (std::is_same_v<T, float>) return 0;
+  return (kTurnsValues<T> ? 2 : 1) * kKeys / Operand<T>::kPerStep * staged_value_stride(elements);
+}
+
+/// Turns `steps` rows of steps around: to[column * to_stride + step].
+FT_FUNCTION void turn_steps(float* to, int to_stride, const float* from, int from_stride, int steps,
+                            int columns) {
+  for (int c = 0; c < columns; c += kLanes) {
+    for (int i = 0; i < steps; i += kLanes) {
+      floats square[kLanes];
+      for (int n = 0; n < kLanes; ++n) {
+        square[n] = i + n < steps ? floats::load(from + (i + n) * from_stride + c) : floats(0.0f);
+      }
+      primitives::detail::transpose(square);
+      for (int n = 0; n < kLanes; ++n) square[n].store(to + (c + n) * to_stride + i);
+    }
+  }
+}
 
 /// `count` rows of K as the right operand: n = key, a step = adjacent elements of a key.
 template <class T>
@@ -52,6 +81,12 @@ FT_FUNCTION RightRows values_operand(const T* values, std::int64_t row_stride, i
     for (int i = 0; i < count; i += kPer) {
       panel::stage_across(staged + i / kPer * stride, values + i * row_stride, row_stride,
                           smaller(kPer, count - i), elements);
+    }
+    if constexpr (kTurnsValues<T>) {
+      constexpr int kSteps = kKeys / kPer;
+      float* turned = staged + kSteps * stride;
+      turn_steps(turned, kSteps, staged, stride, (count + kPer - 1) / kPer, stride);
+      return {turned, 4 * kSteps, 4};
     }
     return {staged, 4, 4 * stride};
   }

@@ -73,6 +73,7 @@ class Product {
 
   /// Blocks of rows are the outer loop: tasks that follow each other read the same rows of A.
   void multiply(std::int64_t task) {
+    const panel::Session<typename Operand<T>::Step> session;
     const int width = call_.block_panels * kWidth;
     row_ = task / blocks(p_.n, width) * call_.block_rows;
     rows_ = static_cast<int>(smaller<std::int64_t>(call_.block_rows, p_.m - row_));
