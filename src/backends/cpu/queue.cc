@@ -64,7 +64,7 @@ void CpuQueue::for_each(std::int64_t count, const std::function<void(std::int64_
   if (executor_) return executor_(count, work);
   std::atomic<std::int64_t> order{0};
   order.store(1, std::memory_order_release);
-  arena_.execute([&] {
+  arena_.execute([&]() FLASHTILE_UNSEEN_BY_TSAN {  // on another thread when the arena is full
     tbb::parallel_for(
         std::int64_t{0}, count, [&](std::int64_t i) FLASHTILE_UNSEEN_BY_TSAN { ordered(order, work, i); },
         tbb::simple_partitioner());
