@@ -282,7 +282,10 @@ void run_on(Device device, Call& call, AttentionOptions options, const Stored& o
 class Parity : public ::testing::TestWithParam<std::tuple<Case, DType, std::string, Device>> {};
 
 TEST_P(Parity, AgreesWithTheOracle) {
-  const auto& [c, dtype, way, device] = GetParam();
+  const Case& c = std::get<Case>(GetParam());
+  const DType dtype = std::get<DType>(GetParam());
+  const std::string& way = std::get<std::string>(GetParam());
+  const Device device = std::get<Device>(GetParam());
   Call& call = call_of(c, dtype);
   AttentionOptions options = call.options();
   options.way = way;
