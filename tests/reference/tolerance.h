@@ -56,8 +56,8 @@ inline double weight_error(const AttentionCase& a, const AttentionRow& row, cons
 /// Below this a weight may be flushed to 0 or lose digits, relative to the largest weight of its row.
 inline double smallest_weight(const Format& type) { return std::fmax(type.tiny(), 0x1p-125); }
 
-/// What a sum of `products` bfloat products may lose besides: x86 processors' bfloat units take operands below 2^-126
-/// for 0, and sums as well, whatever the modes of the program.
+/// What a sum of `products` bfloat products may lose besides: x86 processors' bfloat units take operands below
+/// 2^-126 for 0, and sums as well, whatever the modes of the program.
 inline double flushed(std::int64_t products, const Format& type) {
   return type.digits == kBfloat16.digits ? static_cast<double>(products + 1) * 0x1p-126 : 0.0;
 }

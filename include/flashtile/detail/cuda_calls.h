@@ -1,5 +1,5 @@
-// Calls of the CUDA runtime: errors with the call's name, and the current device. Included by launch() in nvcc's
-// translation units and by the CUDA backend.
+// Calls of the CUDA runtime: errors with the call's name, and the current device. Included by launch() in
+// nvcc's translation units and by the CUDA backend.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -10,7 +10,8 @@
 
 namespace flashtile::detail {
 
-/// Throws for a CUDA call that failed: out_of_memory or device_failure, with the call's name and CUDA's own text.
+/// Throws for a CUDA call that failed: out_of_memory or device_failure, with the call's name and CUDA's own
+/// text.
 inline void check_cuda(cudaError_t status, const char* call) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // an error that the context survives must not come back from the next launch
@@ -23,8 +24,10 @@ class CudaDeviceGuard {
  public:
   explicit CudaDeviceGuard(int device) {
     check_cuda(cudaGetDevice(&before_), "cudaGetDevice");
-    if (device != before_) check_cuda(cudaSetDevice(device), "cudaSetDevice");
-    else before_ = -1;
+    if (device != before_)
+      check_cuda(cudaSetDevice(device), "cudaSetDevice");
+    else
+      before_ = -1;
   }
   CudaDeviceGuard(const CudaDeviceGuard&) = delete;
   CudaDeviceGuard& operator=(const CudaDeviceGuard&) = delete;

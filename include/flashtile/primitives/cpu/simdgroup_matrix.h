@@ -102,7 +102,8 @@ class simdgroup_matrix_block {
   mutable bool by_row_ = false;
 };
 
-/// A block that will be a right operand: elsewhere its lanes hold other elements, here it is a block like any other.
+/// A block that will be a right operand: elsewhere its lanes hold other elements, here it is a block like any
+/// other.
 template <class T, int R, int C>
 using simdgroup_right_block = simdgroup_matrix_block<T, R, C>;
 

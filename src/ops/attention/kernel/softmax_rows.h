@@ -1,5 +1,6 @@
-// The softmax pass of unfused attention on a GPU: masks the stored scores of one head and turns them into weights, in
-// place, in the element type of V. Called by the way `unfused`, which runs a matrix product before and after.
+// The softmax pass of unfused attention on a GPU: masks the stored scores of one head and turns them into
+// weights, in place, in the element type of V. Called by the way `unfused`, which runs a matrix product before
+// and after.
 //
 //   for each tile of scores: (maximum, sum) = online softmax step of the masked tile
 //   for each tile of scores: weights = exp(masked scores - maximum) / sum
@@ -29,8 +30,8 @@ struct AttentionSoftmaxRows {
     // A row of weights lies in the first bytes of its row of scores, never ahead of scores still to be read.
     const RowStrides weight_strides = {0, 0, p.scores_stride * static_cast<int>(sizeof(float) / sizeof(T))};
     const auto scores = rows_of(p.scores, strides, 0, 0, row, p.query_length, p.kv_length);
-    const auto weights = rows_of(reinterpret_cast<FT_DEVICE T*>(p.scores), weight_strides, 0, 0, row, p.query_length,
-                                 p.kv_length);
+    const auto weights = rows_of(reinterpret_cast<FT_DEVICE T*>(p.scores), weight_strides, 0, 0, row,
+                                 p.query_length, p.kv_length);
     Scores s, scratch;  // (kQ, kK)
     OnlineSoftmax<simdgroup_rows<kQ / 8>> softmax;
     softmax.start();
