@@ -1,0 +1,163 @@
+// Panel products against a float64 oracle: every number of rows and registers, both modes, strides, lengths
+// that do not fill a step or a tile, and what packs and stages their operands.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "flashtile/primitives.h"
+#include "flashtile/primitives/cpu/panel_operands.h"
+
+#if defined(__AMX_BF16__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace flashtile::test {
+namespace {
+
+using namespace primitives;
+using panel::kVectors;
+using panel::kWidth;
+using panel::Mode;
+using panel::Operand;
+using primitives::kLanes;
+
+/// Scratch aligned to cache lines, all NaN or, as integers, far from 0.
+std::shared_ptr<float[]> scratch(std::size_t count) {
+  auto* memory = static_cast<float*>(std::aligned_alloc(64, (count * 4 + 63) / 64 * 64));
+  for (std::size_t i = 0; i < count; ++i) memory[i] = __builtin_nanf("");
+  return {memory, [](float* p) { std::free(p); }};
+}
+
+template <class T>
+std::vector<T> random_values(std::size_t count, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::uniform_int_distribution<int> whole(-120, 120);
+  std::vector<T> values;
+  for (std::size_t i = 0; i < count; ++i) {
+    if constexpr (std::is_same_v<T, std::int8_t>)
+      values.push_back(static_cast<T>(whole(generator)));
+    else
+      values.push_back(T(static_cast<float>(whole(generator)) / 64.0f));  // exact in every type
+  }
+  return values;
+}
+
+/// R (rows, k) as one product meets it; staged where it cannot be read in place, or turned where `across`.
+template <class T>
+struct Right {
+  std::vector<T> values;
+  std::shared_ptr<float[]> staged;
+  panel::RightRows rows;
+
+  Right(int count, int k, bool across) : values(random_values<T>(static_cast<std::size_t>(count) * k, 1)) {
+    constexpr int kPer = Operand<T>::kPerStep;
+    const int stride = panel::rounded_up(across ? count : panel::steps_of<T>(k), kLanes);
+    staged = scratch(static_cast<std::size_t>(stride) * (across ? panel::steps_of<T>(k) : count));
+    if (across) {  // values are (k, rows)
+      for (int i = 0; i < k; i += kPer) {
+        panel::stage_across(staged.get() + i / kPer * stride, values.data() + i * count, count,
+                            panel::smaller(kPer, k - i), count);
+      }
+      rows = {staged.get(), 4, 4 * stride};
+    } else if (panel::in_place<T>(k)) {
+      rows = {values.data(), static_cast<std::ptrdiff_t>(k * sizeof(T)), 4};
+    } else {
+      for (int i = 0; i < count; ++i) panel::stage_line(staged.get() + i * stride, values.data() + i * k, k);
+      rows = {staged.get(), 4 * stride, 4};
+    }
+  }
+};
+
+template <class T>
+void check_product(int rows, int lanes, int k, bool across, Mode mode) {
+  SCOPED_TRACE(testing::Message() << rows << " rows, " << lanes << " lanes, k " << k
+                                  << (across ? ", across" : "")
+                                  << (mode == Mode::accumulate ? ", accumulate" : ""));
+  const int steps = panel::steps_of<T>(k), vectors = (lanes + kLanes - 1) / kLanes;
+  const Right<T> right(rows, k, across);
+  const std::vector<T> left = random_values<T>(static_cast<std::size_t>(lanes) * k, 2);  // (lanes, k)
+  const auto packed = scratch(static_cast<std::size_t>(steps) * kWidth);
+  const auto staged = scratch(static_cast<std::size_t>(kLanes) * panel::rounded_up(steps, kLanes));
+  panel::pack_lines<T>(
+      packed.get(), [&](int m) { return left.data() + m * k; }, lanes, vectors, k, staged.get());
+
+  using Step = typename Operand<T>::Step;
+  const panel::Session<Step> session;
+  const auto sums = scratch(static_cast<std::size_t>(rows + 1) * kWidth);
+  const auto integer = [](float& x) -> std::int32_t& { return reinterpret_cast<std::int32_t&>(x); };
+  constexpr bool kInteger = std::is_same_v<T, std::int8_t>;
+  if (mode == Mode::accumulate) {
+    for (int i = 0; i < rows * kWidth; ++i) {
+      if (kInteger)
+        integer(sums[i]) = 3;
+      else
+        sums[i] = 3.0f;
+    }
+    panel::multiply<Step, Mode::accumulate>(sums.get(), right.rows, packed.get(), rows, steps, vectors);
+  } else {
+    panel::multiply<Step, Mode::overwrite>(sums.get(), right.rows, packed.get(), rows, steps, vectors);
+  }
+  for (int n = 0; n < rows; ++n) {
+    for (int m = 0; m < lanes; ++m) {
+      double exact = mode == Mode::accumulate ? 3.0 : 0.0, size = exact, too_much = 0;
+      for (int d = 0; d < k; ++d) {
+        const double r =
+            static_cast<double>(right.values[static_cast<std::size_t>(across ? d * rows + n : n * k + d)]);
+        const double l = static_cast<double>(left[static_cast<std::size_t>(m * k + d)]);
+        exact += r * l;
+        size += std::fabs(r * l);
+        too_much += 128.0 * l;  // what Int8QuadStep documents
+      }
+      float& found = sums[n * kWidth + m];
+      if (kInteger)
+        ASSERT_EQ(integer(found), exact + too_much) << "row " << n << " lane " << m;
+      else
+        ASSERT_NEAR(found, exact, (k + 1) * 0x1p-24 * size) << "row " << n << " lane " << m;
+    }
+  }
+  for (int m = 0; m < kWidth; ++m)
+    ASSERT_TRUE(std::isnan(sums[rows * kWidth + m])) << "wrote past the last row";
+}
+
+template <class T>
+class PanelProduct : public testing::Test {
+ protected:
+  void SetUp() override {
+#if defined(__AMX_BF16__)
+    if (syscall(SYS_arch_prctl, 0x1023, 18) != 0) GTEST_SKIP() << "the operating system refuses tiles";
+#endif
+  }
+};
+#if defined(__AVX512VNNI__)
+using Types = testing::Types<float, half, bfloat, std::int8_t>;
+#else
+using Types = testing::Types<float, half, bfloat>;
+#endif
+TYPED_TEST_SUITE(PanelProduct, Types);
+
+TYPED_TEST(PanelProduct, AnyNumberOfRowsAndLanes) {
+  for (int rows = 1; rows <= 35; ++rows) {
+    for (int lanes : {1, kLanes, kWidth - 1, kWidth})
+      check_product<TypeParam>(rows, lanes, 64, false, Mode::overwrite);
+  }
+  for (int vectors = 1; vectors <= kVectors; ++vectors) {
+    check_product<TypeParam>(50, vectors * kLanes, 64, false, Mode::accumulate);
+  }
+}
+
+TYPED_TEST(PanelProduct, AnyDepth) {
+  for (int k : {1, 2, 3, 31, 32, 33, 34, 63, 65, 80, 128, 130}) {
+    for (const Mode mode : {Mode::overwrite, Mode::accumulate}) {
+      check_product<TypeParam>(17, kWidth, k, false, mode);
+      check_product<TypeParam>(33, 5, k, true, mode);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace flashtile::test
