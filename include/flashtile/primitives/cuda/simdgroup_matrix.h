@@ -102,21 +102,26 @@ template <class T, int R, int C, class Order, int Rows, int Columns>
 FT_FUNCTION void simdgroup_load(simdgroup_right_block<T, R, C>& block,
                                 threadgroup_tile<T, Order, Rows, Columns> source, std::int64_t elements_per_row,
                                 matrix_origin origin, bool transpose) {
-  if (sizeof(T) != 2 || origin.x % 8 != 0) {
-    return simdgroup_load(block, reinterpret_cast<const T*>(source.bytes), elements_per_row, origin, transpose);
-  }
-  static_assert(R % 2 == 0, "simdgroup_load: a right block has an even number of matrices along its depth");
-  constexpr int kPair = C % 2 == 0 ? 2 : 1;
-  FT_UNROLL for (int k = 0; k < R / 2; ++k) {
-    FT_UNROLL for (int j = 0; j < C; j += kPair) {
-      detail::right_fragment<T> b[kPair];
-      const int x = static_cast<int>(origin.x), y = static_cast<int>(origin.y);
-      if (transpose)
-        detail::right_fragments_of<true>(b, source, 0, x + k * 16, y + j * 8);
-      else
-        detail::right_fragments_of<false>(b, source, 0, y + k * 16, x + j * 8);
-      FT_UNROLL for (int i = 0; i < 2 * kPair; ++i) {
-        block.slots.set_pair(detail::right_block_layout<R, C>::slot(k, j + i / 2, i % 2), b[i / 2].p[i % 2]);
+  const auto element_by_element = [&] {
+    simdgroup_load(block, reinterpret_cast<const T*>(source.bytes), elements_per_row, origin, transpose);
+  };
+  if constexpr (sizeof(T) != 2) {
+    element_by_element();
+  } else {
+    static_assert(R % 2 == 0, "simdgroup_load: a right block has an even number of matrices along its depth");
+    if (origin.x % 8 != 0) return element_by_element();
+    constexpr int kPair = C % 2 == 0 ? 2 : 1;
+    const int x = static_cast<int>(origin.x), y = static_cast<int>(origin.y);
+    FT_UNROLL for (int k = 0; k < R / 2; ++k) {
+      FT_UNROLL for (int j = 0; j < C; j += kPair) {
+        detail::right_fragment<T> b[kPair];
+        if (transpose)
+          detail::right_fragments_of<true>(b, source, 0, x + k * 16, y + j * 8);
+        else
+          detail::right_fragments_of<false>(b, source, 0, y + k * 16, x + j * 8);
+        FT_UNROLL for (int i = 0; i < 2 * kPair; ++i) {
+          block.slots.set_pair(detail::right_block_layout<R, C>::slot(k, j + i / 2, i % 2), b[i / 2].p[i % 2]);
+        }
       }
     }
   }
@@ -125,16 +130,22 @@ template <class T, int R, int C, class Order, int Rows, int Columns>
 FT_FUNCTION void simdgroup_load(simdgroup_matrix_block<T, R, C>& block,
                                 threadgroup_tile<T, Order, Rows, Columns> source, std::int64_t elements_per_row,
                                 matrix_origin origin, bool transpose) {
-  if (sizeof(T) != 2 || origin.x % 8 != 0 || R % 2 != 0 || C % 2 != 0) {
-    return simdgroup_load(block, reinterpret_cast<const T*>(source.bytes), elements_per_row, origin, transpose);
-  }
-  using Layout = detail::block_layout<R, C>;
-  FT_UNROLL for (int b = 0; b < R / 2; ++b) {
-    FT_UNROLL for (int k = 0; k < C / 2; ++k) {
-      const int x = static_cast<int>(origin.x), y = static_cast<int>(origin.y);
-      const auto a = transpose ? detail::left_fragment_of<true>(source, 0, x + b * 16, y + k * 16)
-                               : detail::left_fragment_of<false>(source, 0, y + b * 16, x + k * 16);
-      FT_UNROLL for (int i = 0; i < 4; ++i) block.slots.set_pair(Layout::slot(b, 2 * k + i / 2, i % 2), a.p[i]);
+  const auto element_by_element = [&] {
+    simdgroup_load(block, reinterpret_cast<const T*>(source.bytes), elements_per_row, origin, transpose);
+  };
+  if constexpr (sizeof(T) != 2 || R % 2 != 0 || C % 2 != 0) {
+    element_by_element();
+  } else {
+    if (origin.x % 8 != 0) return element_by_element();
+    using Layout = detail::block_layout<R, C>;
+    const int x = static_cast<int>(origin.x), y = static_cast<int>(origin.y);
+    FT_UNROLL for (int b = 0; b < R / 2; ++b) {
+      FT_UNROLL for (int k = 0; k < C / 2; ++k) {
+        const auto a = transpose ? detail::left_fragment_of<true>(source, 0, x + b * 16, y + k * 16)
+                                 : detail::left_fragment_of<false>(source, 0, y + b * 16, x + k * 16);
+        FT_UNROLL for (int i = 0; i < 4; ++i)
+            block.slots.set_pair(Layout::slot(b, 2 * k + i / 2, i % 2), a.p[i]);
+      }
     }
   }
 }
