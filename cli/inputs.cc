@@ -61,7 +61,7 @@ std::vector<Tensor> read_inputs(const Options& options, const std::vector<std::s
 Tensor random_tensor(DType dtype, const Dims& shape, std::uint64_t seed, std::uint64_t stream) {
   const std::uint64_t base = stream_seed(seed, stream);
   if (dtype == DType::i8 || dtype == DType::u8) {
-    const Tensor tensor(dtype, shape);
+    Tensor tensor(dtype, shape);
     for (std::int64_t i = 0; i < tensor.size(); ++i) {
       tensor.as<std::uint8_t>()[i] =
           static_cast<std::uint8_t>(random_bits(base, static_cast<std::uint64_t>(i)));

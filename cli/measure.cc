@@ -58,6 +58,7 @@ std::vector<Timing> measure(const std::vector<std::function<void()>>& functions,
     progress(fmt::format("measuring: round {}, {:.0f} of {:.0f} s", round + 1, since(start), total));
   }
   std::vector<Timing> timings;
+  timings.reserve(samples.size());
   for (auto& own : samples) timings.push_back(summarize(std::move(own)));
   return timings;
 }

@@ -57,7 +57,8 @@ double share(const bench::Work& work, const Timing& timing, const bench::Peaks& 
 
 Report::Report(const Options& options)
     : options_(options), data_(options.out == "-" || options.lse == "-" ? stderr : stdout) {
-  const bool plain = std::getenv("NO_COLOR") != nullptr && *std::getenv("NO_COLOR") != '\0';
+  const char* no_color = std::getenv("NO_COLOR");
+  const bool plain = no_color != nullptr && *no_color != '\0';
   color_ = options.color == Color::always ||
            (options.color == Color::automatic && !plain && isatty(fileno(data_)) != 0);
   progress_ = !options.quiet && !options.json && isatty(STDERR_FILENO) != 0;

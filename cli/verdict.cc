@@ -60,6 +60,7 @@ Verdict judge_rows(const std::vector<std::int64_t>& rows, std::int64_t total,
   std::atomic<std::size_t> next{0};
   {
     std::vector<std::jthread> threads;
+    threads.reserve(workers);
     for (Verdict& part : parts) {
       threads.emplace_back([&] {
         for (std::size_t i; (i = next++) < rows.size();) judge(rows[i], part);
