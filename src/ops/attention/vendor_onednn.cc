@@ -129,7 +129,7 @@ class Partitions {
     std::shared_ptr<const Partition>& found = kept_[key_of(problem, out_strides)];
     if (!found) {
       found = std::make_shared<const Partition>(problem, out_strides, engine_);
-      const std::shared_ptr<const Partition> result = found;
+      std::shared_ptr<const Partition> result = found;
       if (kept_.size() > kMost) kept_.clear();
       return result;
     }

@@ -13,11 +13,13 @@
 
 #include <mutex>
 
-// OpenBLAS has these; another CBLAS leaves them null.
+// OpenBLAS has these, and declares them in its own header only; another CBLAS leaves them null.
 #pragma weak openblas_get_num_threads
 #pragma weak openblas_set_num_threads
+// NOLINTBEGIN(readability-redundant-declaration)
 extern "C" int openblas_get_num_threads(void);
 extern "C" void openblas_set_num_threads(int);
+// NOLINTEND(readability-redundant-declaration)
 #endif
 
 namespace flashtile::ops {
