@@ -85,11 +85,16 @@ inline Work attention_work(const AttentionSizes& s, const Mask& mask, DType dtyp
   return {2 * attended_pairs(s, mask) * dims, elements * bits(dtype) / 8 + mask_bytes};
 }
 
-/// C = A B with A (M, K) and B (K, N) of one type.
-inline Work gemm_work(std::int64_t m, std::int64_t n, std::int64_t k, DType input, DType output) {
+struct GemmTypes {
+  DType a, b, c;
+};
+
+/// C = A B with A (M, K) and B (K, N).
+inline Work gemm_work(std::int64_t m, std::int64_t n, std::int64_t k, const GemmTypes& types) {
   const auto rows = static_cast<double>(m), columns = static_cast<double>(n), depth = static_cast<double>(k);
-  return {2 * rows * columns * depth,
-          (rows + columns) * depth * bits(input) / 8 + rows * columns * bits(output) / 8};
+  return {
+      2 * rows * columns * depth,
+      (rows * depth * bits(types.a) + depth * columns * bits(types.b) + rows * columns * bits(types.c)) / 8};
 }
 
 }  // namespace flashtile::bench

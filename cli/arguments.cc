@@ -17,6 +17,11 @@ namespace {
 const std::map<std::string, Op> kOps{{"attention", Op::attention}, {"gemm", Op::gemm}};
 const std::map<std::string, DType> kDTypes{
     {"f32", DType::f32}, {"f16", DType::f16}, {"bf16", DType::bf16}, {"i8", DType::i8}, {"u8", DType::u8}};
+const std::map<std::string, DType> kBDTypes = [] {
+  std::map<std::string, DType> words = kDTypes;
+  words.insert({{"int4", DType::int4}, {"uint4", DType::uint4}});  // only b of a product may be packed in pairs
+  return words;
+}();
 const std::map<std::string, Layout> kLayouts{{"bhsd", Layout::bhsd}, {"bshd", Layout::bshd}};
 const std::map<std::string, CausalCorner> kCorners{{"top_left", CausalCorner::top_left},
                                                    {"bottom_right", CausalCorner::bottom_right}};
@@ -59,8 +64,8 @@ T parse_word(const std::string& option, const std::string& word, const std::map<
 
 /// The options whose text needs a second look once all are known.
 struct Texts {
-  std::string op = "attention", dtype, layout = "bhsd", causal, device = "cpu", way, rows, color = "auto",
-              cache = "warm";
+  std::string op = "attention", dtype, b_dtype, layout = "bhsd", causal, device = "cpu", way, rows,
+              color = "auto", cache = "warm";
   std::vector<std::string> shapes;
   std::optional<float> scale;
 };
@@ -88,6 +93,11 @@ void add_problem_options(CLI::App& command, Options& options, Texts& texts) {
   command
       .add_option("--dtype", texts.dtype,
                   "f32, f16, bf16 (gemm also i8, u8): convert inputs; two-byte .npy data is bf16")
+      ->type_name("TYPE");
+  command
+      .add_option(
+          "--b-dtype", texts.b_dtype,
+          "gemm: of b, where it differs from a's; also int4 (a: i8, f16, bf16) and uint4 (a: u8, f16, bf16)")
       ->type_name("TYPE");
   command.add_option("--layout", texts.layout, "of q, k, v and out: bhsd (default) or bshd");
   command.add_option("--causal", texts.causal, "top_left or bottom_right")->type_name("CORNER");
@@ -142,6 +152,7 @@ void check_inputs(const Options& options) {
   }
   if (attention && options.dtype && bits(*options.dtype) < 16)
     fail("--dtype: attention takes f32, f16 and bf16");
+  if (attention && options.b_dtype) fail("--b-dtype is an option of --op gemm");
   const bool writes = !options.out.empty() || !options.lse.empty();
   if (writes && (options.shapes.size() > 1 || options.ways.size() > 1 || options.ways[0] == "all")) {
     fail("--out and --lse take the result of one shape by one way");
@@ -155,6 +166,7 @@ void finish(Options& options, const Texts& texts) {
   options.cache = parse_word("--cache", texts.cache, kCaches);
   options.layout = parse_word("--layout", texts.layout, kLayouts);
   if (!texts.dtype.empty()) options.dtype = parse_word("--dtype", texts.dtype, kDTypes);
+  if (!texts.b_dtype.empty()) options.b_dtype = parse_word("--b-dtype", texts.b_dtype, kBDTypes);
   if (!texts.causal.empty()) options.causal = parse_word("--causal", texts.causal, kCorners);
   options.scale = texts.scale;
   options.device = parse_device(texts.device);
@@ -219,6 +231,7 @@ std::string command_line(const Options& options, const std::vector<std::int64_t>
     add("--seed", std::to_string(options.seed));
   }
   if (options.dtype) add("--dtype", name(*options.dtype));
+  if (options.b_dtype) add("--b-dtype", name(*options.b_dtype));
   if (options.layout != Layout::bhsd) add("--layout", spelling(kLayouts, options.layout));
   if (options.causal) add("--causal", spelling(kCorners, *options.causal));
   add("--mask", options.mask);

@@ -33,6 +33,7 @@ struct Options {
   std::uint64_t seed = 0;
 
   std::optional<DType> dtype;
+  std::optional<DType> b_dtype;  ///< gemm: of b, where it differs from a's
   Layout layout = Layout::bhsd;
   std::optional<CausalCorner> causal;
   std::string mask;  ///< a file, or "boolean" or "additive" for a random one

@@ -29,14 +29,14 @@ class GemmJob final : public Job {
   Verdict verify(std::int64_t rows) override;
   void write_results() override { io::write_tensor_file(options_.out, std::vector<io::NamedView>{{"c", c_}}); }
   bench::Work work() const override {
-    return bench::gemm_work(shape_[0], shape_[1], shape_[2], dtype(), out_dtype());
+    return bench::gemm_work(shape_[0], shape_[1], shape_[2], {dtype(), b_.view.dtype, out_dtype()});
   }
   DType dtype() const override { return a_.view.dtype; }
   Json describe() const override;
   const std::vector<std::int64_t>& shape() const override { return shape_; }
 
  private:
-  DType out_dtype() const { return bits(dtype()) < 16 ? DType::i32 : DType::f32; }
+  DType out_dtype() const { return bits(dtype()) < 16 && bits(b_.view.dtype) < 16 ? DType::i32 : DType::f32; }
   TensorView c() const { return packed_view(c_.data(), out_dtype(), {shape_[0], shape_[1]}, options_.device); }
   GemmOptions with_way(const std::string& way) const {
     return {.alpha = 1, .beta = 0, .way = way, .queue = queue()};
@@ -55,12 +55,13 @@ GemmJob::GemmJob(const Options& options, const std::vector<std::int64_t>& shape,
     const std::vector<Tensor> tensors = read_inputs(options, {"a", "b"}, {options.a, options.b});
     for (std::size_t i = 0; i < 2; ++i) *inputs[i] = on_device(tensors[i], options.device);
   } else {
-    const DType input = options.dtype.value_or(DType::f32);
+    const DType a_dtype = options.dtype.value_or(DType::f32);
+    const DType dtypes[] = {a_dtype, options.b_dtype.value_or(a_dtype)};
     const Dims shapes[] = {{shape[0], shape[2]}, {shape[2], shape[1]}};
     for (std::size_t i = 0; i < 2; ++i) {
       *inputs[i] = values == Values::unused
-                       ? without_memory(input, shapes[i], options.device)
-                       : on_device(random_tensor(input, shapes[i], options.seed, i), options.device);
+                       ? without_memory(dtypes[i], shapes[i], options.device)
+                       : on_device(random_tensor(dtypes[i], shapes[i], options.seed, i), options.device);
     }
   }
   for (const Input* input : inputs) {
@@ -112,6 +113,7 @@ Json GemmJob::describe() const {
   json["op"] = "gemm";
   json["device"] = name(options_.device);
   json["dtype"] = name(dtype());
+  json["b_dtype"] = name(b_.view.dtype);
   json["m"] = shape_[0];
   json["n"] = shape_[1];
   json["k"] = shape_[2];

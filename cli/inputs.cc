@@ -12,10 +12,13 @@
 namespace flashtile::cli {
 namespace {
 
-bool wants_bf16(const Options& options) { return options.dtype == DType::bf16; }
+/// What the options ask for an input to be; nothing where it stays as its file has it.
+std::optional<DType> dtype_of(const std::string& name, const Options& options) {
+  return name == "b" && options.b_dtype ? options.b_dtype : options.dtype;
+}
 
-Tensor converted(const Tensor& tensor, const Options& options) {
-  return options.dtype && tensor.dtype() != *options.dtype ? convert(tensor, *options.dtype) : tensor;
+Tensor converted(const Tensor& tensor, std::optional<DType> dtype) {
+  return dtype && tensor.dtype() != *dtype ? convert(tensor, *dtype) : tensor;
 }
 
 /// The stream's own seed, so that streams do not overlap.
@@ -48,11 +51,13 @@ std::vector<Tensor> read_inputs(const Options& options, const std::vector<std::s
   std::vector<Tensor> tensors;
   if (!options.file.empty()) {
     const auto file =
-        io::open_tensor_file(io::open_file(options.file), {.two_bytes_are_bf16 = wants_bf16(options)});
-    for (const std::string& name : names) tensors.push_back(converted(file->read(name), options));
+        io::open_tensor_file(io::open_file(options.file), {.two_bytes_are_bf16 = options.dtype == DType::bf16});
+    for (const std::string& name : names)
+      tensors.push_back(converted(file->read(name), dtype_of(name, options)));
   } else {
     for (std::size_t i = 0; i < names.size(); ++i) {
-      tensors.push_back(converted(read_tensor(files[i], names[i], wants_bf16(options)), options));
+      const std::optional<DType> dtype = dtype_of(names[i], options);
+      tensors.push_back(converted(read_tensor(files[i], names[i], dtype == DType::bf16), dtype));
     }
   }
   return tensors;
@@ -60,12 +65,10 @@ std::vector<Tensor> read_inputs(const Options& options, const std::vector<std::s
 
 Tensor random_tensor(DType dtype, const Dims& shape, std::uint64_t seed, std::uint64_t stream) {
   const std::uint64_t base = stream_seed(seed, stream);
-  if (dtype == DType::i8 || dtype == DType::u8) {
+  if (bits(dtype) <= 8) {  // integers: any value, two to a byte where they are packed
     Tensor tensor(dtype, shape);
-    for (std::int64_t i = 0; i < tensor.size(); ++i) {
-      tensor.as<std::uint8_t>()[i] =
-          static_cast<std::uint8_t>(random_bits(base, static_cast<std::uint64_t>(i)));
-    }
+    for (std::size_t i = 0; i < tensor.size_bytes(); ++i)
+      tensor.as<std::uint8_t>()[i] = static_cast<std::uint8_t>(random_bits(base, i));
     return tensor;
   }
   const Tensor tensor(DType::f32, shape);

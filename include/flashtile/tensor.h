@@ -74,7 +74,8 @@ TensorView packed_view(const void* data, DType dtype, const Dims& shape, Device 
 /// A dense row-major tensor that owns its memory, aligned to 64 bytes. Movable; new memory is not initialised.
 class Tensor {
  public:
-  Tensor() = default;
+  /// No memory and no elements: shape (0,).
+  Tensor() : view_{nullptr, DType::f32, {0}, {1}, {}} {}
   /// Errors: invalid_argument for bad sizes; out_of_memory; unsupported when the device is not there.
   Tensor(DType dtype, const Dims& shape, Device device = {});
 

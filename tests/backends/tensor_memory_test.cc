@@ -36,6 +36,15 @@ TEST(Tensor, IsAlignedTo64BytesAndKnowsItsSize) {
   }
 }
 
+TEST(Tensor, WithoutArgumentsHasNoElements) {
+  const Tensor t;
+  EXPECT_EQ(t.data(), nullptr);
+  EXPECT_EQ(t.shape(), (Dims{0}));
+  EXPECT_EQ(t.size(), 0);
+  EXPECT_EQ(t.size_bytes(), 0u);
+  EXPECT_EQ(copy_to(t, Device::cpu()).size(), 0);
+}
+
 TEST(Tensor, EmptyOnesAreLegal) {
   const Tensor t(DType::f32, {0, 5});
   EXPECT_EQ(t.size(), 0);

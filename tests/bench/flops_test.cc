@@ -96,10 +96,10 @@ TEST(Flops, EmptyProblemsNeedNothing) {
 }
 
 TEST(Flops, Gemm) {
-  const Work work = gemm_work(3, 5, 7, DType::f16, DType::f32);
+  const Work work = gemm_work(3, 5, 7, {DType::f16, DType::f16, DType::f32});
   EXPECT_EQ(work.flops, 2.0 * 3 * 5 * 7);
   EXPECT_EQ(work.bytes, 2.0 * (3 * 7 + 7 * 5) + 4.0 * 3 * 5);
-  EXPECT_EQ(gemm_work(2, 2, 4, DType::int4, DType::i32).bytes, 8.0 + 16.0);
+  EXPECT_EQ(gemm_work(2, 6, 4, {DType::i8, DType::int4, DType::i32}).bytes, 8.0 + 12.0 + 48.0);
 }
 
 }  // namespace

@@ -79,9 +79,11 @@ TEST(Arguments, EveryOptionOfAttention) {
 TEST(Arguments, FilesOneByOne) {
   const Options options = parsed("run --q a.npy --k b.npy --v c.npy --out o.npy --lse l.npy");
   EXPECT_EQ(options.q + options.k + options.v + options.out + options.lse, "a.npyb.npyc.npyo.npyl.npy");
-  const Options gemm = parsed("run --op gemm --a a.npy --b b.npy --dtype i8");
+  const Options gemm = parsed("run --op gemm --a a.npy --b b.npy --dtype i8 --b-dtype int4");
   EXPECT_EQ(gemm.op, Op::gemm);
   EXPECT_EQ(gemm.a + gemm.b, "a.npyb.npy");
+  EXPECT_EQ(gemm.dtype, DType::i8);
+  EXPECT_EQ(gemm.b_dtype, DType::int4);
   EXPECT_THAT(parsed("run --op gemm --shape 3,0,5").shapes, ElementsAre(ElementsAre(3, 0, 5)));
 }
 
@@ -145,6 +147,8 @@ TEST(ArgumentErrors, OptionsThatDoNotGoTogether) {
     EXPECT_EQ(mistake("run x.npz --op gemm " + std::string(option)),
               "--causal, --mask, --scale, --layout and --lse are options of --op attention\n");
   }
+  EXPECT_EQ(mistake("run x.npz --b-dtype f16"), "--b-dtype is an option of --op gemm\n");
+  EXPECT_EQ(mistake("run x.npz --op gemm --dtype int4"), "--dtype: 'int4' is none of bf16, f16, f32, i8, u8\n");
   EXPECT_EQ(mistake("run x.npz --dtype i8"), "--dtype: attention takes f32, f16 and bf16\n");
   for (const char* rest : {"--way all", "--way unfused,simdgroup", "--shape 1,1,1,1,1,1 --shape 1,1,1,1,1,1"}) {
     const std::string input = std::string(rest).starts_with("--shape") ? "" : "x.npz ";
@@ -185,7 +189,8 @@ TEST(CommandLine, RepeatsTheCase) {
         "--scale 0.25 --device cuda:0 "
         "--threads 3 --way unfused",
         "check x.npz --way simdgroup", "check --q a.npy --k b.npy --v c.npy --way simdgroup",
-        "check --op gemm --shape 1,2,3 --seed 0 --way a.b"}) {
+        "check --op gemm --shape 1,2,3 --seed 0 --way a.b",
+        "check --op gemm --shape 1,2,3 --seed 0 --dtype u8 --b-dtype uint4 --way tensor_ops"}) {
     const Options options = parsed(line);
     EXPECT_EQ(command_line(options, options.shapes.empty() ? std::vector<std::int64_t>{} : options.shapes[0],
                            options.ways[0]),

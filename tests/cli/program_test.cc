@@ -115,14 +115,15 @@ TEST_F(ProgramTest, ChecksEveryTypeMaskAndLayout) {
 }
 
 TEST_F(ProgramTest, MatrixProducts) {
-  for (const char* dtype : {"f32", "f16", "bf16", "i8", "u8"}) {
-    const std::vector<Json> lines = json_of("check --op gemm --shape 33,17,65 --dtype " + std::string(dtype));
+  for (const char* dtype : {"f32", "f16", "bf16", "i8", "u8", "bf16 --b-dtype f32", "u8 --b-dtype f16",
+                            "i8 --b-dtype int4", "u8 --b-dtype uint4", "f16 --b-dtype uint4"}) {
+    const std::vector<Json> lines = json_of("check --op gemm --shape 33,18,65 --dtype " + std::string(dtype));
     int right = 0;
     for (const Json& line : lines) {
       EXPECT_NE(line["verdict"], "wrong") << line;
       right += line["verdict"] == "ok" ? 1 : 0;
       EXPECT_EQ(line["m"], 33);
-      EXPECT_EQ(line["n"], 17);
+      EXPECT_EQ(line["n"], 18);
       EXPECT_EQ(line["k"], 65);
     }
     EXPECT_GT(right, 0) << dtype;
