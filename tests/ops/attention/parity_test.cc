@@ -204,6 +204,36 @@ std::vector<Case> cases() {
   add_masked("PoisonAndMaskedRows", boolean({1, 1, 0, 0}, MaskFill::rows),
              [](Case& c) { c.poison = Poison::nan; });
 
+  for (const DType dtype : {DType::f16, DType::bf16}) {
+    add_masked(std::string("PaddingPoisonAdditive_") + name(dtype),
+               additive(dtype, {1, 1, 1, 0}, MaskFill::padding), [](Case& c) { c.poison = Poison::nan; });
+  }
+
+  // Few queries and many keys, which a way may split and merge; with a causal mask some parts see no key.
+  const Case long_keys{.name = "",
+                       .query_heads = 2,
+                       .kv_heads = 1,
+                       .query_length = 40,
+                       .kv_length = 1100,
+                       .head_dim = 40,
+                       .value_dim = 24};
+  const auto add_long = [&](const std::string& name, auto change) {
+    Case c = long_keys;
+    c.name = "ManyKeys" + name;
+    change(c);
+    all.push_back(c);
+  };
+  add_long("", nothing);
+  add_long("WithoutLse", [](Case& c) { c.lse = false; });
+  add_long("CausalTopLeft", [](Case& c) { c.causal = kTopLeft; });
+  add_long("CausalBottomRight", [](Case& c) { c.causal = kBottomRight; });
+  add_long("Mask", [](Case& c) { c.mask = boolean({1, 1, 0, 0}, MaskFill::rows); });
+  add_long("Padding", [](Case& c) {
+    c.mask = additive(DType::f16, {1, 1, 1, 0}, MaskFill::padding);
+    c.poison = Poison::nan;
+    c.layout = Layout::padded;
+  });
+
   all.push_back(
       {.name = "NoKeys", .query_heads = 2, .kv_heads = 1, .query_length = 5, .kv_length = 0, .head_dim = 16});
   all.push_back(

@@ -141,6 +141,30 @@ TEST(GemmPlan, NamesTheWayAndItsReasons) {
   EXPECT_THAT(plan_gemm(c, a, a, {.way = "tensor_ops"}).kernel, HasSubstr("tensor_ops f16 x f16 "));
 }
 
+TEST(GemmPlan, CblasRefusesWhatItsArgumentsCannotSay) {
+  for (const WayInfo& way : gemm_ways()) {
+    if (way.name == "vendor.cblas" && !way.built)
+      GTEST_SKIP() << "way vendor.cblas cannot run this call: this build of flashtile has no CBLAS";
+  }
+  const auto refusal = [](const Dims& strides) {
+    TensorView a = packed_view(nullptr, DType::f32, {4, 4});
+    const TensorView c = a;
+    a.strides = strides;
+    try {
+      plan_gemm(c, a, c, {.way = "vendor.cblas"});
+      return std::string("no error");
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::unsupported);
+      return std::string(e.what());
+    }
+  };
+  EXPECT_EQ(refusal({4, 1}), "no error");
+  for (const Dims& strides : {Dims{3, 1}, Dims{0, 1}, Dims{-4, 1}}) {
+    EXPECT_THAT(refusal(strides), HasSubstr("CBLAS needs lines that do not overlap, in ascending order"));
+  }
+  EXPECT_THAT(refusal({std::int64_t{1} << 31, 1}), HasSubstr("CBLAS counts strides in 32 bits"));
+}
+
 TEST(GemmPlan, OneWhoseDeviceIsNotThereSaysSo) {
   for (const BackendInfo& kind : backends()) {
     if (kind.type != DeviceType::metal) continue;
