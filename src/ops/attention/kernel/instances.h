@@ -1,0 +1,49 @@
+// What one line of instances.def stands for on every backend: the kernels of each text, how one is launched,
+// and its row of the table. Included by instances_table.h and instances_cuda.h.
+#pragma once
+
+#include "src/ops/attention/kernel/exact_rows.h"
+#include "src/ops/attention/kernel/simdgroup.h"
+#include "src/ops/attention/kernel/tensor_ops.h"
+#include "src/ops/attention/kernels.h"
+#ifdef __CUDACC__
+#include "src/ops/attention/kernel/softmax_rows.h"
+#else
+#include "src/ops/attention/kernel/softmax_rows_cpu.h"
+#endif
+
+namespace flashtile::kernels {
+inline namespace FLASHTILE_BACKEND {
+
+template <class T, int HeadDim>
+using TensorOpsKernel = AttentionTensorOps<T, TensorOpsTile<T, HeadDim>>;
+template <class T, int HeadDim>
+using SimdgroupKernel = AttentionSimdgroup<T, SimdgroupTile<T, HeadDim>>;
+
+template <class Kernel>
+void launch_rows(const Queue& queue, const AttentionParams& params) {
+  launch<Kernel>(queue,
+                 Grid{(params.query_length + Kernel::kQ - 1) / Kernel::kQ, params.query_heads, params.batch},
+                 params);
+}
+
+/// A text compiled for head sizes up to Kernel::kD.
+template <class Kernel>
+constexpr AttentionKernel tiled(const char* text, DType dtype) {
+  return {text,
+          dtype,
+          Kernel::kD,
+          Kernel::kQ,
+          Kernel::kK,
+          sizeof(typename Kernel::Threadgroup),
+          launch_rows<Kernel>};
+}
+
+/// A text that takes any head size.
+template <class Kernel>
+constexpr AttentionKernel rows(const char* text, DType dtype) {
+  return {text, dtype, 0, 0, 0, sizeof(typename Kernel::Threadgroup), launch_rows<Kernel>};
+}
+
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::kernels

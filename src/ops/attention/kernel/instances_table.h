@@ -1,0 +1,28 @@
+// The table of attention's kernel texts on one backend. Included once for each, by instances_cpu.cc and
+// instances_cuda.cu.
+#pragma once
+
+#include "src/ops/attention/kernel/instances.h"
+
+namespace flashtile::kernels {
+inline namespace FLASHTILE_BACKEND {
+namespace {
+
+constexpr AttentionKernel kKernels[] = {
+#define FT_TILED(T, HeadDim)                                     \
+  tiled<TensorOpsKernel<T, HeadDim>>("tensor_ops", dtype_of<T>), \
+      tiled<SimdgroupKernel<T, HeadDim>>("simdgroup", dtype_of<T>),
+#define FT_ROWS(T)                                        \
+  rows<AttentionExactRows<T>>("exact_rows", dtype_of<T>), \
+      rows<AttentionSoftmaxRows<T>>("softmax_rows", dtype_of<T>),
+#include "src/ops/attention/kernel/instances.def"
+#undef FT_TILED
+#undef FT_ROWS
+};
+
+}  // namespace
+
+std::span<const AttentionKernel> attention_kernels() { return kKernels; }
+
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::kernels
