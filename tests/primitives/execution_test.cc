@@ -83,9 +83,9 @@ TEST(Simdgroups, MeetAtBarriers) {
 /// Indices shared among a scope's simdgroups are each met once; those of a single simdgroup by each of them.
 struct Indices {
   struct Params {
-    std::int32_t* shared;   // 50
-    std::int32_t* own;      // 3 x 50
-    std::int32_t* answers;  // 3 x 2
+    std::int32_t* shared;    // 50
+    std::int32_t* own;       // 3 x 50
+    std::uint32_t* answers;  // 3 x 2
   };
   struct Threadgroup {};
   static constexpr int kSimdgroups = 3;
@@ -93,21 +93,24 @@ struct Indices {
     const int me = simdgroup_index_in_threadgroup();
     for_each_index(execution_simdgroups<3>(), 50, [&](int i) { p.shared[i] += 1; });
     for_each_index(execution_simdgroup(), 50, [&](int i) { p.own[me * 50 + i] += i; });
-    const bool all = simd_all_indices(50, [](int i) { return i < 50; });
-    const bool not_all = simd_all_indices(50, [](int i) { return i != 37; });
+    const auto none = simd_rows_with_any<3>(50, [](int, int i) { return i >= 50; });
+    const auto some = simd_rows_with_any<32>(
+        50, [](int r, int i) { return (r % 5 == 2 && i == r + 18) || (r == 31 && i == 49); });
     simd_for_each_index(1, [&](int) {
-      p.answers[me * 2] = all ? 1 : 0;
-      p.answers[me * 2 + 1] = not_all ? 1 : 0;
+      p.answers[me * 2] = none;
+      p.answers[me * 2 + 1] = some;
     });
   }
 };
 TEST(Simdgroups, ShareIndices) {
-  const Array<std::int32_t> shared(50, 0), own(150, 0), answers(6, -1);
+  const Array<std::int32_t> shared(50, 0), own(150, 0);
+  const Array<std::uint32_t> answers(6, 1);
   run<Indices>({shared.data(), own.data(), answers.data()});
   EXPECT_EQ(shared.read(), std::vector<std::int32_t>(50, 1));
   const auto found = own.read();
   for (int i = 0; i < 150; ++i) EXPECT_EQ(found[static_cast<std::size_t>(i)], i % 50);
-  EXPECT_EQ(answers.read(), (std::vector<std::int32_t>{1, 0, 1, 0, 1, 0}));
+  const std::uint32_t rows = 1u << 2 | 1u << 7 | 1u << 12 | 1u << 17 | 1u << 22 | 1u << 27 | 1u << 31;
+  EXPECT_EQ(answers.read(), (std::vector<std::uint32_t>{0, rows, 0, rows, 0, rows}));
 }
 
 #if !defined(__CUDACC__)

@@ -6,6 +6,8 @@
 // the functions below.
 #pragma once
 
+#include <cstdint>
+
 #include "flashtile/detail/threadgroup_on_cpu.h"
 
 namespace flashtile::primitives {
@@ -36,13 +38,17 @@ inline void simd_for_each_index(int count, F f) {
   for (int i = 0; i < count; ++i) f(i);
 }
 
-/// Is f(i) true for every i in [0, count)? The whole simdgroup gets the answer.
-template <class F>
-inline bool simd_all_indices(int count, F f) {
-  for (int i = 0; i < count; ++i) {
-    if (!f(i)) return false;
+/// Bit r, 0 <= r < Rows: does f(r, i) hold for some i in [0, count)? The whole simdgroup gets the answer.
+template <int Rows, class F>
+inline std::uint32_t simd_rows_with_any(int count, F f) {
+  static_assert(Rows <= 32, "simd_rows_with_any: one bit a row");
+  std::uint32_t rows = 0;
+  for (int r = 0; r < Rows; ++r) {
+    bool any = false;
+    for (int i = 0; i < count; ++i) any |= f(r, i);
+    rows |= std::uint32_t{any} << r;
   }
-  return true;
+  return rows;
 }
 
 }  // namespace FLASHTILE_BACKEND

@@ -51,12 +51,16 @@ FT_FUNCTION void simd_for_each_index(int count, F f) {
   for_each_index(execution_simdgroup{}, count, f);
 }
 
-/// Does f(i) hold for each i in [0, count)? The same answer in every lane.
-template <class F>
-FT_FUNCTION bool simd_all_indices(int count, F f) {
-  bool all = true;
-  for (int i = thread_index_in_simdgroup(); i < count; i += kSimdWidth) all = f(i) && all;
-  return __all_sync(0xffffffffu, all) != 0;
+/// Bit r, 0 <= r < Rows: does f(r, i) hold for some i in [0, count)? The same answer in every lane. One lane
+/// asks for all rows of its indices before any answer is needed, so that their loads overlap.
+template <int Rows, class F>
+FT_FUNCTION std::uint32_t simd_rows_with_any(int count, F f) {
+  static_assert(Rows <= 32, "simd_rows_with_any: one bit a row");
+  std::uint32_t rows = 0;
+  for (int i = thread_index_in_simdgroup(); i < count; i += kSimdWidth) {
+    FT_UNROLL for (int r = 0; r < Rows; ++r) rows |= static_cast<std::uint32_t>(f(r, i)) << r;
+  }
+  return __reduce_or_sync(0xffffffffu, rows);
 }
 
 // Lane-level functions, as in the Metal Shading Language. T is any 32-bit (or smaller) integer or float type.

@@ -28,23 +28,20 @@ struct AttentionExactRows {
   static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                               GridPosition at) {
     const Head<T> head(p, at.z, at.y);
-    for (int i = 0; i < kQ; ++i) {
-      const int64_t row = at.x * kQ + i;
-      if (row >= p.query_length) return;
-      const KeyRange keys = p.band.keys(row, row, p.kv_length);
-      if (keys.end == keys.begin || !is_finite(head.out(row), p.value_dim))
-        compute_row(p, memory, head, keys, row);
+    const int64_t first = at.x * kQ;
+    const auto out = head.out(first);
+    const int rows = out.get_extent(1) < kQ ? out.get_extent(1) : kQ;
+    const uint32_t broken = simd_rows_with_any<kQ>(p.value_dim, [&](int i, int d) {
+      const float value = i < rows ? static_cast<float>(out(d, i)) : 0.0f;
+      return value - value != 0.0f;
+    });
+    for (int i = 0; i < rows; ++i) {
+      const KeyRange keys = p.band.keys(first + i, first + i, p.kv_length);
+      if (keys.end == keys.begin || (broken >> i & 1) != 0) compute_row(p, memory, head, keys, first + i);
     }
   }
 
  private:
-  static FT_FUNCTION bool is_finite(Matrix<T> out, int columns) {
-    return simd_all_indices(columns, [&](int d) {
-      const float value = static_cast<float>(out(d, 0));
-      return value - value == 0.0f;
-    });
-  }
-
   /// softmax over the visible keys in two passes: the maximum; then weights, their sum, and the values' sums.
   static FT_FUNCTION void compute_row(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                                       FT_THREAD const Head<T>& head, FT_THREAD const KeyRange& keys,
