@@ -245,10 +245,29 @@ TEST_F(ProgramTest, WhatThisMachineLacksIsExitCode3) {
     const Result result = flashtile("run --way " + way.name + " " + kSmall);
     EXPECT_EQ(result.code, 3) << result.error;
   }
-  // 4 TB of queries; AddressSanitizer stops the program at such a request unless it is told not to.
+  // 400 TB of queries, more than any process can address; AddressSanitizer stops the program at such a request
+  // unless it is told not to.
   const Result huge =
-      flashtile("run --shape 1,1,1,1000000000000,1,1 --rows 1", "ASAN_OPTIONS=allocator_may_return_null=1");
+      flashtile("run --shape 1,1,1,100000000000000,1,1 --rows 1", "ASAN_OPTIONS=allocator_may_return_null=1");
   EXPECT_EQ(huge.code, 3) << huge.error;
+}
+
+TEST_F(ProgramTest, RunsOnAGpu) {
+  const Json info = json_of("info")[0];
+  if (info["devices"].back()["device"] == "cpu") GTEST_SKIP() << "this machine has no CUDA device";
+  const Result run = flashtile(std::string("run ") + kLayer + " --device cuda:0 --way all --seconds 0");
+  EXPECT_EQ(run.code, 0) << run.error;
+  for (const char* way : {"tensor_ops", "simdgroup", "unfused"}) {
+    EXPECT_THAT(run.out, testing::ContainsRegex(std::string("\n") + way + " [^\n]*  ok\n")) << way;
+  }
+  EXPECT_THAT(run.out, Not(HasSubstr("wrong")));
+  const Json line =
+      json_of(std::string("check --device cuda:0 --way tensor_ops --causal top_left ") + kSmall)[0];
+  EXPECT_EQ(line["device"], "cuda:0");
+  EXPECT_EQ(line["verdict"], "ok");
+  const std::string out = path("gpu.npy");
+  EXPECT_EQ(flashtile("run --device cuda --out " + out + " " + kSmall).code, 0);
+  EXPECT_EQ(open(out)->read("").shape(), (Dims{1, 4, 33, 24}));
 }
 
 TEST_F(ProgramTest, ExplainsWithoutComputing) {

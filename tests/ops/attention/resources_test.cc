@@ -1,5 +1,6 @@
 // Memory and threads of a call: what it allocates, how much it takes, and that threads change no bit.
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
 
 #include <algorithm>
 #include <atomic>
@@ -223,6 +224,7 @@ TEST(AttentionMemory, FusedWaysNeverHoldTheScores) {
   const Tensor q = random_tensor({1, 1, 8192, 64}, DType::bf16, 1), out(DType::bf16, {1, 1, 8192, 64});
   const Tensor k = copy_to(q, Device::cpu()), v = copy_to(q, Device::cpu());
   std::memset(out.data(), 0, out.size_bytes());
+  prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);  // or the system may round a few tiles up to pages of 2 MB
   const Queue queue =
       Queue::cpu({.threads = 1});  // each further thread adds its stack and tiles, whatever the lengths
   const double inputs_and_output = 4.0 * static_cast<double>(q.size_bytes());
@@ -234,6 +236,7 @@ TEST(AttentionMemory, FusedWaysNeverHoldTheScores) {
     ASSERT_GT(before, 0u);
     EXPECT_LT(static_cast<double>(peak) - static_cast<double>(before), 0.2 * inputs_and_output) << way;
   }
+  prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
 }
 
 TEST(GemmResources, AWarmProductAllocatesNothing) {
