@@ -1,5 +1,6 @@
-// Every way to multiply matrices against the oracle: every row of the type table, transposes, ragged and empty
-// sizes, alpha and beta. A way that declines must be expected to, below, and is skipped with its own reason.
+// Every way to multiply matrices on every device against the oracle: every row of the type table, transposes,
+// ragged and empty sizes, alpha and beta. A way that declines must be expected to, below, and is skipped with
+// its own reason.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -205,22 +206,35 @@ struct Reason {
   bool holds;  ///< for this product
 };
 
-/// The reasons that a way may give for one product on a CPU. Ways that are not here run everything.
-std::vector<Reason> reasons_of(const std::string& way, const GemmCase& c) {
+/// The reasons that a way may give for one product. Ways that are not here run everything.
+std::vector<Reason> reasons_of(const std::string& way, const GemmCase& c, Device device) {
   const auto [a, b, out] = c.types;
   const bool bytes = a == DType::i8 || a == DType::u8;
+  const bool empty = c.size.k == 0 || c.alpha == 0;
   if (way == "panels") {  // of bytes it has i8 alone, where the processor multiplies them
     const bool runs =
         a == b && (!bytes || (a == DType::i8 && backend::best_isa() >= backend::Isa::avx512_bf16));
-    return {{"no kernel is compiled for these element types and this instruction set", !runs}};
+    return {{"it is for CPUs", device.type != DeviceType::cpu},
+            {"no kernel is compiled for these element types and this instruction set", !runs}};
   }
   if (way == "simdgroup")
     return {{"no kernel is compiled for this device, these element types", a != b || bytes}};
   if (way == "vendor.cblas") {
-    return {{"CBLAS multiplies f32 with f32 only", !(a == DType::f32 && b == a && out == a)},
-            {"CBLAS may read C where K = 0", c.size.k == 0 || c.alpha == 0}};
+    return {{"CBLAS runs on the CPU only", device.type != DeviceType::cpu},
+            {"CBLAS multiplies f32 with f32 only", !(a == DType::f32 && b == a && out == a)},
+            {"CBLAS may read C where K = 0", empty}};
   }
-  if (way == "vendor.cublas") return {{"cuBLAS runs on NVIDIA GPUs only", true}};
+  if (way == "vendor.cublas") {
+    const auto in_words = [&](std::int64_t line) { return (line + c.padding) % 4 == 0; };
+    const bool aligned =
+        in_words(c.transpose_a ? c.size.m : c.size.k) && in_words(c.transpose_b ? c.size.k : c.size.n);
+    return {{"cuBLAS runs on NVIDIA GPUs only", device.type != DeviceType::cuda},
+            {"cuBLAS multiplies operands of one type", a != b},
+            {"cuBLAS needs i8 lines aligned to 4 bytes", a == DType::i8 && !aligned},
+            {"cuBLAS multiplies f32, f16, bf16 and i8", a == DType::u8},
+            {"cuBLAS takes no empty products", empty},
+            {"libcublas", device.type == DeviceType::cuda}};  // which may not be installed
+  }
   return {};
 }
 
@@ -239,10 +253,35 @@ std::vector<std::string> built_ways() {
   return names;
 }
 
-class GemmParity : public ::testing::TestWithParam<std::tuple<GemmCase, std::string>> {};
+std::vector<Device> devices() {
+  std::vector<Device> all;
+  for (const BackendInfo& kind : backends()) {
+    if (!kind.devices.empty()) all.push_back(kind.devices.front().device);
+  }
+  return all;
+}
+
+/// Computes a product on a device; on another than the CPU, on copies of all the matrices' memory.
+void run_on(Device device, const Matrix& out, const Matrix& a, const Matrix& b, const GemmOptions& options) {
+  if (device == Device::cpu()) return gemm(out.view, a.view, b.view, options);
+  const auto there = [&](const Matrix& matrix) { return copy_to(matrix.memory, device); };
+  const auto view_of = [&](const Matrix& matrix, const Tensor& memory) {
+    TensorView view = matrix.view;
+    view.data = memory.data();
+    view.device = device;
+    return view;
+  };
+  const Tensor device_out = there(out), device_a = there(a), device_b = there(b);
+  gemm(view_of(out, device_out), view_of(a, device_a), view_of(b, device_b), options);
+  Queue::default_for(device).synchronize();
+  const Tensor back = copy_to(device_out, Device::cpu());
+  std::memcpy(out.memory.data(), back.data(), back.size_bytes());
+}
+
+class GemmParity : public ::testing::TestWithParam<std::tuple<GemmCase, std::string, Device>> {};
 
 TEST_P(GemmParity, AgreesWithTheOracle) {
-  const auto& [c, way] = GetParam();
+  const auto& [c, way, device] = GetParam();
   Random random;
   const Matrix a = matrix(c.types.a, c.size.m, c.size.k, c.transpose_a, c.padding, random);
   const Matrix b = matrix(c.types.b, c.size.k, c.size.n, c.transpose_b, c.padding, random);
@@ -262,10 +301,10 @@ TEST_P(GemmParity, AgreesWithTheOracle) {
     }
   }
   try {
-    gemm(out.view, a.view, b.view, {.alpha = c.alpha, .beta = c.beta, .way = way});
+    run_on(device, out, a, b, {.alpha = c.alpha, .beta = c.beta, .way = way});
   } catch (const Error& e) {
     ASSERT_EQ(e.code(), ErrorCode::unsupported) << e.what();
-    ASSERT_TRUE(may_decline(e.what(), reasons_of(way, c))) << "unexpected refusal: " << e.what();
+    ASSERT_TRUE(may_decline(e.what(), reasons_of(way, c, device))) << "unexpected refusal: " << e.what();
     GTEST_SKIP() << e.what();
   }
   const Tensor found = convert(out.view, DType::f64);
@@ -296,7 +335,8 @@ TEST_P(GemmParity, AgreesWithTheOracle) {
 }
 
 std::string test_name(const ::testing::TestParamInfo<GemmParity::ParamType>& info) {
-  std::string text = std::get<0>(info.param).name + "_" + std::get<1>(info.param);
+  const auto& [c, way, device] = info.param;
+  std::string text = c.name + "_" + way + "_" + name(device);
   for (char& letter : text) {
     if (!std::isalnum(static_cast<unsigned char>(letter))) letter = '_';
   }
@@ -304,24 +344,27 @@ std::string test_name(const ::testing::TestParamInfo<GemmParity::ParamType>& inf
 }
 INSTANTIATE_TEST_SUITE_P(Gemm, GemmParity,
                          ::testing::Combine(::testing::ValuesIn(gemm_cases()),
-                                            ::testing::ValuesIn(built_ways())),
+                                            ::testing::ValuesIn(built_ways()), ::testing::ValuesIn(devices())),
                          test_name);
 
 /// f16 in, f32 out: products are exact in float32, so only the order of sums counts.
-TEST(Gemm, HalfProductsIntoFloatAreWithin3e7OfTheLargestElement) {
+class GemmOnDevice : public ::testing::TestWithParam<Device> {};
+
+TEST_P(GemmOnDevice, HalfProductsIntoFloatAreWithin3e7OfTheLargestElement) {
   for (const Sizes& s : std::vector<Sizes>{
            {64, 64, 64}, {64, 128, 64}, {128, 64, 64}, {128, 128, 64}, {64, 64, 128}, {256, 192, 128}}) {
-    for (const std::string& way : {std::string("tensor_ops"), std::string("simdgroup")}) {
+    for (const char* way : {"tensor_ops", "simdgroup"}) {
       Random random;
       const Matrix a = matrix(DType::f16, s.m, s.k, false, 0, random),
-                   b = matrix(DType::f16, s.k, s.n, false, 0, random);
-      const Tensor c(DType::f32, {s.m, s.n});
-      gemm(c, a.view, b.view, {.way = way});
+                   b = matrix(DType::f16, s.k, s.n, false, 0, random),
+                   c = matrix(DType::f32, s.m, s.n, false, 0, random);
+      run_on(GetParam(), c, a, b, {.way = way});
       double error = 0, largest = 0;
       for (std::int64_t i = 0; i < s.m; ++i) {
         for (std::int64_t j = 0; j < s.n; ++j) {
           const double exact = reference::gemm_element(a.array(), b.array(), {}, s.k, 1.0, 0.0, i, j).value;
-          error = std::fmax(error, std::fabs(static_cast<double>(c.as<float>()[i * s.n + j]) - exact));
+          const double found = static_cast<double>(c.memory.as<float>()[i * s.n + j]);
+          error = std::fmax(error, std::fabs(found - exact));
           largest = std::fmax(largest, std::fabs(exact));
         }
       }
@@ -330,16 +373,24 @@ TEST(Gemm, HalfProductsIntoFloatAreWithin3e7OfTheLargestElement) {
   }
 }
 
-TEST(Gemm, IntegersWrapAt32Bits) {
+TEST_P(GemmOnDevice, IntegersWrapAt32Bits) {
   // 255 * 255 * 40000 passes 2^31.
   const std::int64_t k = 40000;
-  const Tensor a(DType::u8, {1, k}), b(DType::u8, {k, 1}), c(DType::i32, {1, 1});
-  std::fill_n(a.as<std::uint8_t>(), k, std::uint8_t{255});
-  std::fill_n(b.as<std::uint8_t>(), k, std::uint8_t{255});
-  gemm(c, a, b);
-  EXPECT_EQ(c.as<std::int32_t>()[0], reference::wrapped(255.0 * 255.0 * 40000.0));
-  EXPECT_LT(c.as<std::int32_t>()[0], 0);
+  Random random;
+  const Matrix a = matrix(DType::u8, 1, k, false, 0, random), b = matrix(DType::u8, k, 1, false, 0, random),
+               c = matrix(DType::i32, 1, 1, false, 0, random);
+  std::fill_n(a.memory.as<std::uint8_t>(), k, std::uint8_t{255});
+  std::fill_n(b.memory.as<std::uint8_t>(), k, std::uint8_t{255});
+  run_on(GetParam(), c, a, b, {});
+  EXPECT_EQ(c.memory.as<std::int32_t>()[0], reference::wrapped(255.0 * 255.0 * 40000.0));
+  EXPECT_LT(c.memory.as<std::int32_t>()[0], 0);
 }
+
+INSTANTIATE_TEST_SUITE_P(Gemm, GemmOnDevice, ::testing::ValuesIn(devices()), [](const auto& tested) {
+  std::string text = name(tested.param);
+  std::replace(text.begin(), text.end(), ':', '_');
+  return text;
+});
 
 }  // namespace
 }  // namespace flashtile::test
