@@ -54,21 +54,13 @@ double cpu_flops(const RegisterLoop& loop, int threads) {
 }
 
 /// Bytes a second that all threads read together, each its own part of a buffer past the size of the caches.
-double cpu_read_bytes(int threads) {
-  constexpr std::int64_t kBytes = std::int64_t{1} << 28;
-  using Words = std::uint64_t __attribute__((vector_size(64)));
+double cpu_read_bytes(ReadLoop read_lines, int threads) {
+  constexpr std::int64_t kBytes = std::int64_t{1} << 28, kLine = 64;
   const Tensor buffer(DType::u8, {kBytes});
-  const std::int64_t part = kBytes / static_cast<std::int64_t>(sizeof(Words)) / threads;
-  const auto read = [&](int thread) {
-    const Words* words = buffer.as<Words>() + thread * part;
-    Words sums[4] = {};
-    for (std::int64_t i = 0; i + 4 <= part; i += 4) {
-      for (int lane = 0; lane < 4; ++lane) sums[lane] += words[i + lane];
-    }
-    __asm__ volatile("" : : "m"(sums));
-  };
+  const std::int64_t part = kBytes / kLine / threads;
+  const auto read = [&](int thread) { read_lines(buffer.as<char>() + thread * part * kLine, part); };
   std::memset(buffer.data(), 1, kBytes);
-  return static_cast<double>(kBytes) / best_seconds(threads, 6, read);
+  return static_cast<double>(kBytes) / best_seconds(threads, 10, read);
 }
 
 /// Random bits that are small numbers in every type: what a product's power, and so its clock, depends on.
@@ -115,9 +107,11 @@ Peaks measure_peaks(const Queue& queue, DType dtype) {
             gpu_copy_bytes(queue)};
   }
   const int threads = queue.threads();
-  const RegisterLoop loop = best_register_loop(dtype, architecture_of(queue.device()));
+  const std::string architecture = architecture_of(queue.device());
+  const RegisterLoop loop = best_register_loop(dtype, architecture);
   const std::string on = ", " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
-  return {cpu_flops(loop, threads), loop.arithmetic + on, cpu_read_bytes(threads)};
+  return {cpu_flops(loop, threads), loop.arithmetic + on,
+          cpu_read_bytes(best_read_loop(architecture), threads)};
 }
 
 }  // namespace flashtile::bench

@@ -20,7 +20,40 @@ void portable(std::int64_t iterations) {
   __asm__ volatile("" : : "m"(sums));
 }
 
+using Line = std::uint64_t __attribute__((vector_size(64)));
+
+/// Adds lines up, and asks for those a page ahead.
+__attribute__((always_inline)) inline void add_lines(const void* data, std::int64_t lines) {
+  constexpr std::int64_t kAhead = 64;
+  const Line* line = static_cast<const Line*>(data);
+  Line even = {}, odd = {};
+  for (std::int64_t i = 0; i + 2 <= lines; i += 2) {
+    __builtin_prefetch(line + i + kAhead);
+    __builtin_prefetch(line + i + kAhead + 1);
+    even += line[i];
+    odd += line[i + 1];
+  }
+  __asm__ volatile("" : : "m"(even), "m"(odd));
+}
+void read_portable(const void* data, std::int64_t lines) { add_lines(data, lines); }
+
 #if defined(__x86_64__)
+
+__attribute__((target("avx2"))) void read_avx2(const void* data, std::int64_t lines) { add_lines(data, lines); }
+__attribute__((target("avx512f"))) void read_avx512(const void* data, std::int64_t lines) {
+  add_lines(data, lines);
+}
+
+/// Does `architecture` have what `isa` has?
+bool at_least(const std::string& architecture, std::string_view isa) {
+  constexpr std::string_view kAscending[] = {"scalar", "avx2", "avx512", "avx512_bf16", "amx"};
+  int rank = 0, wanted = 0;
+  for (int i = 0; i < 5; ++i) {
+    if (kAscending[i] == architecture) rank = i;
+    if (kAscending[i] == isa) wanted = i;
+  }
+  return rank >= wanted;
+}
 
 // Assembler, so that no compiler moves the sums to memory: 12 of them where there are 16 registers, 24 where
 // there are 32. They and the operands hold zeros; the rate of a CPU's units does not depend on values.
@@ -83,32 +116,32 @@ FLASHTILE_TILE_LOOP(amx_int8, "amx-tile,amx-int8", "tdpbssd")
 RegisterLoop best_register_loop([[maybe_unused]] DType dtype,
                                 [[maybe_unused]] const std::string& architecture) {
 #if defined(__x86_64__)
-  const auto at_least = [&](std::string_view isa) {
-    constexpr std::string_view kAscending[] = {"scalar", "avx2", "avx512", "avx512_bf16", "amx"};
-    int rank = 0, wanted = 0;
-    for (int i = 0; i < 5; ++i) {
-      if (kAscending[i] == architecture) rank = i;
-      if (kAscending[i] == isa) wanted = i;
-    }
-    return rank >= wanted;
-  };
   constexpr double kTileProducts = 4.0 * 16 * 16 * 16;  // four sums of 16 x 16, 16 lanes of 32 bits deep
   const bool integers =
       dtype == DType::i8 || dtype == DType::u8 || dtype == DType::int4 || dtype == DType::uint4;
   if (integers) {
-    if (at_least("amx")) return {amx_int8, 2 * 4 * kTileProducts, "AMX int8"};
-    if (at_least("avx512") && __builtin_cpu_supports("avx512vnni") != 0)
+    if (at_least(architecture, "amx")) return {amx_int8, 2 * 4 * kTileProducts, "AMX int8"};
+    if (at_least(architecture, "avx512") && __builtin_cpu_supports("avx512vnni") != 0)
       return {avx512_vnni, 2.0 * 64 * 24, "AVX-512 VNNI int8"};
-    if (at_least("avx2")) return {avx2_madd, 2.0 * 16 * 12, "AVX2 multiply-add of 16-bit integers"};
+    if (at_least(architecture, "avx2"))
+      return {avx2_madd, 2.0 * 16 * 12, "AVX2 multiply-add of 16-bit integers"};
   }
   if (dtype == DType::bf16) {
-    if (at_least("amx")) return {amx_bf16, 2 * 2 * kTileProducts, "AMX bf16"};
-    if (at_least("avx512_bf16")) return {avx512_bf16, 2.0 * 32 * 24, "AVX-512 bf16 dot"};
+    if (at_least(architecture, "amx")) return {amx_bf16, 2 * 2 * kTileProducts, "AMX bf16"};
+    if (at_least(architecture, "avx512_bf16")) return {avx512_bf16, 2.0 * 32 * 24, "AVX-512 bf16 dot"};
   }
-  if (at_least("avx512")) return {avx512_fma, 2.0 * 16 * 24, "AVX-512 FMA, float32"};
-  if (at_least("avx2")) return {avx2_fma, 2.0 * 8 * 12, "AVX2 FMA, float32"};
+  if (at_least(architecture, "avx512")) return {avx512_fma, 2.0 * 16 * 24, "AVX-512 FMA, float32"};
+  if (at_least(architecture, "avx2")) return {avx2_fma, 2.0 * 8 * 12, "AVX2 FMA, float32"};
 #endif
   return {portable, 2.0 * 4 * 12, "128-bit multiply and add, float32"};
+}
+
+ReadLoop best_read_loop([[maybe_unused]] const std::string& architecture) {
+#if defined(__x86_64__)
+  if (at_least(architecture, "avx512")) return read_avx512;
+  if (at_least(architecture, "avx2")) return read_avx2;
+#endif
+  return read_portable;
 }
 
 }  // namespace flashtile::bench

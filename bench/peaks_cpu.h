@@ -19,4 +19,9 @@ struct RegisterLoop {
 /// set that DeviceInfo::architecture names.
 RegisterLoop best_register_loop(DType dtype, const std::string& architecture);
 
+/// Reads 64-byte lines from first to last, with the widest loads of `architecture`: narrower ones keep fewer
+/// lines on their way.
+using ReadLoop = void (*)(const void* data, std::int64_t lines);
+ReadLoop best_read_loop(const std::string& architecture);
+
 }  // namespace flashtile::bench
