@@ -1,4 +1,6 @@
 // Who runs a kernel: grids, simdgroups, barriers, shared indices; tiles staged in threadgroup memory.
+#include <limits>
+
 #include "tests/primitives/harness.h"
 
 namespace flashtile::test {
@@ -86,6 +88,7 @@ struct Indices {
     std::int32_t* shared;    // 50
     std::int32_t* own;       // 3 x 50
     std::uint32_t* answers;  // 3 x 2
+    const float* values;     // 32 x 51
   };
   struct Threadgroup {};
   static constexpr int kSimdgroups = 3;
@@ -93,9 +96,8 @@ struct Indices {
     const int me = simdgroup_index_in_threadgroup();
     for_each_index(execution_simdgroups<3>(), 50, [&](int i) { p.shared[i] += 1; });
     for_each_index(execution_simdgroup(), 50, [&](int i) { p.own[me * 50 + i] += i; });
-    const auto none = simd_rows_with_any<3>(50, [](int, int i) { return i >= 50; });
-    const auto some = simd_rows_with_any<32>(
-        50, [](int r, int i) { return (r % 5 == 2 && i == r + 18) || (r == 31 && i == 49); });
+    const auto none = simd_rows_not_finite<3>(p.values, 51, 2, 50);
+    const auto some = simd_rows_not_finite<32>(p.values, 51, 32, 50);
     simd_for_each_index(1, [&](int) {
       p.answers[me * 2] = none;
       p.answers[me * 2 + 1] = some;
@@ -105,7 +107,15 @@ struct Indices {
 TEST(Simdgroups, ShareIndices) {
   const Array<std::int32_t> shared(50, 0), own(150, 0);
   const Array<std::uint32_t> answers(6, 1);
-  run<Indices>({shared.data(), own.data(), answers.data()});
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  std::vector<float> values(32 * 51, 3.0e38f);
+  for (std::size_t r = 0; r < 32; ++r) {
+    values[r * 51 + 50] = kInfinity;  // behind the columns
+    if (r % 5 == 2) values[r * 51 + r + 18] = r % 2 == 0 ? -kInfinity : std::numeric_limits<float>::quiet_NaN();
+  }
+  values[31 * 51 + 49] = kInfinity;
+  const Array<float> in(values);
+  run<Indices>({shared.data(), own.data(), answers.data(), in.data()});
   EXPECT_EQ(shared.read(), std::vector<std::int32_t>(50, 1));
   const auto found = own.read();
   for (int i = 0; i < 150; ++i) EXPECT_EQ(found[static_cast<std::size_t>(i)], i % 50);

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "flashtile/detail/threadgroup_on_cpu.h"
+#include "flashtile/primitives/cpu/simd.h"
 
 namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
@@ -38,17 +39,22 @@ inline void simd_for_each_index(int count, F f) {
   for (int i = 0; i < count; ++i) f(i);
 }
 
-/// Bit r, 0 <= r < Rows: does f(r, i) hold for some i in [0, count)? The whole simdgroup gets the answer.
-template <int Rows, class F>
-inline std::uint32_t simd_rows_with_any(int count, F f) {
-  static_assert(Rows <= 32, "simd_rows_with_any: one bit a row");
-  std::uint32_t rows = 0;
-  for (int r = 0; r < Rows; ++r) {
-    bool any = false;
-    for (int i = 0; i < count; ++i) any |= f(r, i);
-    rows |= std::uint32_t{any} << r;
+/// Bit r, 0 <= r < Rows: is one of values[r * row_stride + 0 ... count) infinite or NaN? The whole simdgroup
+/// gets the answer. Rows from `rows` on are not looked at.
+template <int Rows, class T>
+inline std::uint32_t simd_rows_not_finite(const T* values, std::int64_t row_stride, int rows, int count) {
+  static_assert(Rows <= 32, "simd_rows_not_finite: one bit a row");
+  std::uint32_t found = 0;
+  for (int r = 0; r < rows && r < Rows; ++r, values += row_stride) {
+    bools finite = true;
+    for (int i = 0; i < count; i += kLanes) {
+      const floats x = count - i >= kLanes ? detail::load_lanes<float>(values + i)
+                                           : detail::load_lanes<float>(values + i, count - i);
+      finite = finite & (x - x == floats(0.0f));
+    }
+    found |= std::uint32_t{any(!finite)} << r;
   }
-  return rows;
+  return found;
 }
 
 }  // namespace FLASHTILE_BACKEND

@@ -151,15 +151,23 @@ FT_FUNCTION void multiply(float* d, RightRows r, const float* l, int rows, int s
 /// to `vectors` registers that have no row become 0. row(m) is the address of row m.
 template <class RowAddress>
 FT_FUNCTION void pack_rows(float* l, RowAddress row, int count, int steps, int vectors) {
+  const auto at = [&](int m) { return reinterpret_cast<const float*>(row(m)); };
+  const auto fetch = [&](int first) {  // rows that lie far apart are nothing a hardware prefetcher follows
+    for (int m = first; m < first + kLanes && m < count; ++m) {
+      for (int k = 0; k < steps; k += 16) __builtin_prefetch(at(m) + k);
+    }
+  };
+  fetch(0);
   for (int first = 0; first < vectors * kLanes; first += kLanes) {
+    fetch(first + kLanes);
     for (int k = 0; k < steps; k += kLanes) {
       const int width = steps - k < kLanes ? steps - k : kLanes;
       floats square[kLanes];
       for (int i = 0; i < kLanes; ++i) {
         square[i] = 0.0f;
         if (first + i >= count) continue;
-        const char* from = reinterpret_cast<const char*>(row(first + i)) + 4 * k;
-        std::memcpy(&square[i], from, width == kLanes ? sizeof(floats) : 4 * static_cast<std::size_t>(width));
+        square[i] = width == kLanes ? primitives::detail::load_lanes<float>(at(first + i) + k)
+                                    : primitives::detail::load_lanes<float>(at(first + i) + k, width);
       }
       primitives::detail::transpose(square);
       for (int i = 0; i < width; ++i) square[i].store(l + (k + i) * kWidth + first);

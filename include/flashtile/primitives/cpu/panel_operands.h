@@ -90,6 +90,28 @@ FT_FUNCTION void stage_line(float* to, const T* from, int elements) {
   }
 }
 
+/// Two registers of columns of two lines as pairs, of which `lines` are there; the first `left` columns are,
+/// all others are 0. For types that are multiplied in pairs.
+template <class T>
+void load_across(floats& first, floats& second, const T* from, std::int64_t line_stride, int lines,
+                 int left) = delete;
+#if defined(__AVX512BF16__)
+template <>
+FT_FUNCTION void load_across(floats& first, floats& second, const bfloat* from, std::int64_t line_stride,
+                             int lines, int left) {
+  alignas(64) static constexpr std::uint16_t kInterleave[] = {0,  32, 1,  33, 2,  34, 3,  35, 4,  36, 5,
+                                                              37, 6,  38, 7,  39, 8,  40, 9,  41, 10, 42,
+                                                              11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
+  const __m512i low = _mm512_load_si512(kInterleave);
+  const __m512i high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
+  const __mmask32 there = left >= 32 ? ~0u : left <= 0 ? 0u : (1u << left) - 1;
+  const __m512i even = _mm512_maskz_loadu_epi16(there, from);
+  const __m512i odd = lines > 1 ? _mm512_maskz_loadu_epi16(there, from + line_stride) : _mm512_setzero_si512();
+  first = (floats::native)_mm512_permutex2var_epi16(even, low, odd);
+  second = (floats::native)_mm512_permutex2var_epi16(even, high, odd);
+}
+#endif
+
 /// Lines that are neighbours in k as one row of steps: to[i] = element i of kPerStep lines, of which `lines`
 /// are there and the others 0. Writes whole registers.
 template <class T>
@@ -100,20 +122,11 @@ FT_FUNCTION void stage_across(float* to, const T* from, [[maybe_unused]] std::in
   }
 #if defined(__AVX512BF16__)
   if constexpr (std::is_same_v<T, bfloat>) {
-    alignas(64) static constexpr std::uint16_t kInterleave[] = {0,  32, 1,  33, 2,  34, 3,  35, 4,  36, 5,
-                                                                37, 6,  38, 7,  39, 8,  40, 9,  41, 10, 42,
-                                                                11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
-    const __m512i first = _mm512_load_si512(kInterleave);
-    const __m512i second = _mm512_add_epi16(first, _mm512_set1_epi16(16));
-    const auto load = [](const bfloat* line, int left) {
-      return left >= 32 ? _mm512_loadu_si512(line) : _mm512_maskz_loadu_epi16((1u << left) - 1, line);
-    };
     for (int i = 0; i < elements; i += 32) {
-      const __m512i even = load(from + i, elements - i);
-      const __m512i odd = lines > 1 ? load(from + line_stride + i, elements - i) : _mm512_setzero_si512();
-      _mm512_storeu_si512(to + i, _mm512_permutex2var_epi16(even, first, odd));
-      if (i + kLanes < elements)
-        _mm512_storeu_si512(to + i + kLanes, _mm512_permutex2var_epi16(even, second, odd));
+      floats first, second;
+      load_across(first, second, from + i, line_stride, lines, elements - i);
+      first.store(to + i);
+      if (i + kLanes < elements) second.store(to + i + kLanes);
     }
   }
 #endif

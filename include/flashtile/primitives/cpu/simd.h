@@ -92,6 +92,19 @@ struct bools {
 #endif
 };
 
+/// Is any lane true?
+inline bool any(bools b) {
+#if defined(FT_AVX512)
+  return b.v != 0;
+#elif defined(FT_AVX2)
+  return _mm256_movemask_ps((__m256)b.v) != 0;
+#else
+  std::int32_t lanes = 0;
+  for (int i = 0; i < kLanes; ++i) lanes |= b.v[i];
+  return lanes != 0;
+#endif
+}
+
 /// A 32-bit integer a lane; arithmetic wraps.
 struct ints {
   using element = std::int32_t;

@@ -51,16 +51,20 @@ FT_FUNCTION void simd_for_each_index(int count, F f) {
   for_each_index(execution_simdgroup{}, count, f);
 }
 
-/// Bit r, 0 <= r < Rows: does f(r, i) hold for some i in [0, count)? The same answer in every lane. One lane
-/// asks for all rows of its indices before any answer is needed, so that their loads overlap.
-template <int Rows, class F>
-FT_FUNCTION std::uint32_t simd_rows_with_any(int count, F f) {
-  static_assert(Rows <= 32, "simd_rows_with_any: one bit a row");
-  std::uint32_t rows = 0;
+/// Bit r, 0 <= r < Rows: is one of values[r * row_stride + 0 ... count) infinite or NaN? The same answer in
+/// every lane. Rows from `rows` on are not looked at. One lane asks for all rows of its columns before any
+/// answer is needed, so that their loads overlap.
+template <int Rows, class T>
+FT_FUNCTION std::uint32_t simd_rows_not_finite(const T* values, std::int64_t row_stride, int rows, int count) {
+  static_assert(Rows <= 32, "simd_rows_not_finite: one bit a row");
+  std::uint32_t found = 0;
   for (int i = thread_index_in_simdgroup(); i < count; i += kSimdWidth) {
-    FT_UNROLL for (int r = 0; r < Rows; ++r) rows |= static_cast<std::uint32_t>(f(r, i)) << r;
+    FT_UNROLL for (int r = 0; r < Rows; ++r) {
+      const float x = r < rows ? static_cast<float>(values[r * row_stride + i]) : 0.0f;
+      found |= static_cast<std::uint32_t>(x - x != 0.0f) << r;
+    }
   }
-  return __reduce_or_sync(0xffffffffu, rows);
+  return __reduce_or_sync(0xffffffffu, found);
 }
 
 // Lane-level functions, as in the Metal Shading Language. T is any 32-bit (or smaller) integer or float type.

@@ -31,10 +31,7 @@ struct AttentionExactRows {
     const int64_t first = at.x * kQ;
     const auto out = head.out(first);
     const int rows = out.get_extent(1) < kQ ? out.get_extent(1) : kQ;
-    const uint32_t broken = simd_rows_with_any<kQ>(p.value_dim, [&](int i, int d) {
-      const float value = i < rows ? static_cast<float>(out(d, i)) : 0.0f;
-      return value - value != 0.0f;
-    });
+    const uint32_t broken = simd_rows_not_finite<kQ>(&out(0, 0), p.out_strides.row, rows, p.value_dim);
     for (int i = 0; i < rows; ++i) {
       const KeyRange keys = p.band.keys(first + i, first + i, p.kv_length);
       if (keys.end == keys.begin || (broken >> i & 1) != 0) compute_row(p, memory, head, keys, first + i);

@@ -22,28 +22,32 @@ namespace flash_cpu {
 /// still where it turns V for tiles.
 template <class T>
 inline constexpr int kPanels = kTurnsValues<T> ? 4
-                               : kWidth >= 64  ? (std::is_same_v<T, float> ? 1 : 2)
+                               : kWidth >= 64  ? (std::is_same_v<T, float> ? 1 : 4)
                                : kWidth >= 24  ? 2
                                                : 4;
 
 /// The queries of a problem as blocks for one task each: of one head, or, when sequences are shorter than a
-/// block, of the heads of a group side by side, since they read the same keys. Few blocks are split further, by
-/// keys.
+/// block, of the heads of a group side by side, since they read the same keys. Few blocks are made of fewer
+/// panels, and then split further, by keys.
 struct Tasks {
-  int group;  ///< query heads of a KV head
+  int group;   ///< query heads of a KV head
+  int panels;  ///< of a block
   bool side_by_side;
   std::int64_t rows;    ///< queries of one unit: a head, or a group side by side
   std::int64_t blocks;  ///< of one unit
   std::int64_t units;   ///< in a batch entry
   KeySplits splits;
 
-  Tasks(const AttentionParams& p, int block_rows)
+  Tasks(const AttentionParams& p, int most_panels)
       : group(p.query_heads / p.kv_heads),
-        side_by_side(group > 1 && p.query_length < block_rows),
+        panels(most_panels),
+        side_by_side(group > 1 && p.query_length < panels * kWidth),
         rows(std::int64_t{p.query_length} * (side_by_side ? group : 1)),
-        blocks((rows + block_rows - 1) / block_rows),
+        blocks((rows + panels * kWidth - 1) / (panels * kWidth)),
         units(side_by_side ? p.kv_heads : p.query_heads),
-        splits(p, p.batch * units * blocks) {}
+        splits(p, p.batch * units * blocks) {
+    if (panels > 1 && splits.count > 1) *this = Tasks(p, panels / 2);
+  }
 
   std::int64_t count(const AttentionParams& p) const { return p.batch * units * blocks * splits.count; }
 };
@@ -52,8 +56,8 @@ struct Tasks {
 template <class T>
 class Prefill {
  public:
-  static KeySplits splits(const AttentionParams& p) { return Tasks(p, kBlockRows).splits; }
-  static std::int64_t tasks(const AttentionParams& p) { return Tasks(p, kBlockRows).count(p); }
+  static KeySplits splits(const AttentionParams& p) { return Tasks(p, kPanels<T>).splits; }
+  static std::int64_t tasks(const AttentionParams& p) { return Tasks(p, kPanels<T>).count(p); }
   static std::size_t scratch_bytes(const AttentionParams& p) { return Prefill(p, nullptr, nullptr).used_; }
   static void run(const AttentionParams& p, void* workspace, std::int64_t task, void* scratch) {
     Prefill(p, workspace, scratch).attend(task);
@@ -61,7 +65,6 @@ class Prefill {
 
  private:
   using Element = Operand<T>;
-  static constexpr int kBlockRows = kPanels<T> * kWidth;
 
   Prefill(const AttentionParams& p, void* workspace, void* scratch)
       : p_(p),
@@ -90,7 +93,7 @@ class Prefill {
 
   void attend(std::int64_t task) {
     const panel::Session<typename Element::Step> session;
-    const Tasks tasks(p_, kBlockRows);
+    const Tasks tasks(p_, kPanels<T>);
     const int split = static_cast<int>(task % tasks.splits.count);
     const std::int64_t block =
         tasks.blocks - 1 - task / tasks.splits.count % tasks.blocks;  // causal: the longest first
@@ -98,8 +101,8 @@ class Prefill {
     batch_ = task / tasks.splits.count / tasks.blocks / tasks.units;
     kv_head_ = tasks.side_by_side ? unit : unit / tasks.group;
     int used = 0, end = 0;
-    for (; used < kPanels<T>; ++used) {
-      const std::int64_t first = block * kBlockRows + used * kWidth;
+    for (; used < tasks.panels; ++used) {
+      const std::int64_t first = (block * tasks.panels + used) * kWidth;
       if (first >= tasks.rows) break;
       start(panels_[used], tasks, unit, first);
       end = larger(end, keys_of(panels_[used]).end);

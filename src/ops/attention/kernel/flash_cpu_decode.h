@@ -1,7 +1,7 @@
 // Attention for a handful of queries, where reading K and V is all the time there is: lanes run along the rows
 // of K and V, each row is read once for all query heads of its group, and the next rows are fetched meanwhile.
 //
-//   for each block of kKeys keys:
+//   for each block of a few KiB of K and of V:
 //     S = sums over lanes of K row * Q row   (keys, Rows), float32
 //     scale and mask S where needed;  P = exp2(S - maximum)
 //     O = O + P V                            (Rows, output columns), float32
@@ -15,6 +15,8 @@ inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
 inline constexpr int kDecodeRows = 8;  ///< more queries of a group than this are panels
+/// Keys of a block: K and V of one and of the next, which is fetched meanwhile, leave room in a 48 KiB L1.
+inline constexpr int kDecodeBytes = 8192, kMostDecodeKeys = 64;
 
 /// Dot products of rows: kLanes steps of R times L, added to d.
 template <class T>
@@ -84,10 +86,13 @@ class Decode {
         workspace_(workspace),
         memory_(static_cast<char*>(scratch)),
         query_stride_(staged_key_stride<T>(p.head_dim)),
-        output_stride_(rounded_up(p.value_dim, kLanes)) {
+        output_stride_(rounded_up(p.value_dim, 8 * kLanes)),
+        block_(smaller(
+            kMostDecodeKeys,
+            rounded_up(kDecodeBytes / static_cast<int>(sizeof(T)) / larger(p.head_dim, p.value_dim), kLanes))) {
     queries_ = take(kDecodeRows * query_stride_);
     output_ = take(kDecodeRows * output_stride_);
-    scores_ = take(kKeys * kDecodeRows);
+    scores_ = take(kMostDecodeKeys * kDecodeRows);
     maximum_ = take(larger(kLanes, kDecodeRows));
     sum_ = take(larger(kLanes, kDecodeRows));
   }
@@ -104,16 +109,21 @@ class Decode {
     kv_head_ = task / splits.count % p_.kv_heads;
     batch_ = task / splits.count / p_.kv_heads;
     count_ = static_cast<int>(rows_of(p_));
-    start<Rows>();
     const int last = p_.query_length - 1;
     const KeyRange range = p_.band.keys(0, last, p_.kv_length);
-    const int begin = split * splits.keys, end = smaller(range.end, begin + splits.keys);
-    for (int column = begin; column < end; column += kKeys) {
-      const int keys = smaller(kKeys, end - column);
+    const int begin = split * splits.keys;
+    end_ = smaller(range.end, begin + splits.keys);
+    for (int c = begin; c < smaller(begin + block_, end_); ++c) {
+      fetch(key(c), p_.head_dim);
+      fetch(value(c), p_.value_dim);
+    }
+    start<Rows>();
+    for (int column = begin; column < end_; column += block_) {
+      const int keys = smaller(block_, end_ - column);
       multiply_scores<Rows>(column, keys);
       scale_and_mask<Rows>(column, keys, column + keys > range.whole_end);
       softmax<Rows>(keys);
-      multiply_values<Rows>(column, keys, end);
+      multiply_values<Rows>(column, keys);
     }
     finish<Rows>(splits.count, split);
   }
@@ -148,36 +158,41 @@ class Decode {
     return static_cast<const T*>(p_.v) + batch_ * p_.v_strides.batch + kv_head_ * p_.v_strides.head +
            column * p_.v_strides.row;
   }
-  static void prefetch(const T* row, int elements) {
+  static void fetch(const T* row, int elements) {
     for (int i = 0; i < elements; i += 64 / static_cast<int>(sizeof(T))) __builtin_prefetch(row + i);
   }
 
-  /// scores_[c * Rows + r] for the keys of a block; the values of the same keys are fetched meanwhile.
+  /// scores_[c * Rows + r] for the keys of a block; those of the next block are fetched meanwhile.
   template <int Rows>
   void multiply_scores(int column, int keys) {
     constexpr int kRows = kTogether<Rows>, kAtOnce = kLanes / kRows;
+    constexpr int kAbreast =
+        kRows > 1 && kAtOnce > 1 ? 2 : 1;  // keys read at a time: memory likes one after another
     for (int c = 0; c < keys; c += kAtOnce) {
-      for (int i = c; i < c + kAtOnce && i < keys; ++i) prefetch(value(column + i), p_.value_dim);
-      const T* k[kAtOnce];
-      FT_UNROLL for (int i = 0; i < kAtOnce; ++i) k[i] = key(column + smaller(c + i, keys - 1));
       for (int group = 0; group < Rows; group += kRows) {
         floats sum[kLanes];
-        FT_UNROLL for (int i = 0; i < kLanes; ++i) sum[i] = 0.0f;
         const float* q = queries_ + group * query_stride_;
-        const auto multiply = [&](int d, auto whole) {
-          floats left[kRows];
-          FT_UNROLL for (int r = 0; r < kRows; ++r) left[r] =
-              floats::load(q + r * query_stride_ + d / Operand<T>::kPerStep);
-          FT_UNROLL for (int i = 0; i < kAtOnce; ++i) {
-            const floats right = Dot::load(k[i] + d, decltype(whole)::value ? Dot::kElements : p_.head_dim - d);
-            FT_UNROLL for (int r = 0; r < kRows; ++r) {
-              sum[i * kRows + r] = Operand<T>::Step::multiply_add(right, left[r], sum[i * kRows + r]);
+        FT_UNROLL for (int i = 0; i < kAtOnce; i += kAbreast) {
+          const T* k[kAbreast];
+          FT_UNROLL for (int n = 0; n < kAbreast; ++n) {
+            const int next = column + block_ + c + i + n;
+            if (group == 0 && next < end_) fetch(key(next), p_.head_dim);
+            k[n] = key(column + smaller(c + i + n, keys - 1));
+            FT_UNROLL for (int r = 0; r < kRows; ++r) sum[(i + n) * kRows + r] = 0.0f;
+          }
+          for (int d = 0; d < p_.head_dim; d += Dot::kElements) {
+            floats left[kRows];
+            FT_UNROLL for (int r = 0; r < kRows; ++r) left[r] =
+                floats::load(q + r * query_stride_ + d / Operand<T>::kPerStep);
+            FT_UNROLL for (int n = 0; n < kAbreast; ++n) {
+              const floats right = Dot::load(k[n] + d, p_.head_dim - d);
+              FT_UNROLL for (int r = 0; r < kRows; ++r) {
+                floats& to = sum[(i + n) * kRows + r];
+                to = Operand<T>::Step::multiply_add(right, left[r], to);
+              }
             }
           }
-        };
-        int d = 0;
-        for (; d + Dot::kElements <= p_.head_dim; d += Dot::kElements) multiply(d, std::true_type());
-        if (d < p_.head_dim) multiply(d, std::false_type());
+        }
         sum_lanes(sum);
         if constexpr (kRows == Rows) {
           sum[0].store(scores_ + c * Rows);
@@ -223,7 +238,7 @@ class Decode {
     bool grew = false;
     FT_UNROLL for (int j = 0; j < kRegisters; ++j) {
       fold<Rows>(top[j], [](floats a, floats b) { return max(a, b); });
-      grew |= any_greater(top[j], before[j]);
+      grew |= any(top[j] > before[j]);
       factor[j] = exp2_weight(before[j] - top[j]);
       top[j].store(maximum_ + j * kLanes);
     }
@@ -264,31 +279,81 @@ class Decode {
     }
   }
 
-  /// output_ += P V; the keys of the next block are fetched meanwhile.
+  /// output_ += P V; the values of the next block are fetched meanwhile.
   template <int Rows>
-  void multiply_values(int column, int keys, int end) {
+  void multiply_values(int column, int keys) {
     constexpr int kColumns = (Rows == 1 ? 8 : 16 / Rows) * kLanes /
                              (kLanes < 16 && Rows > 1 ? 2 : 1);  // sums fill half of the registers
+    if constexpr (kPairs<Rows>) pair_weights<Rows>(keys);
     for (int d = 0; d < p_.value_dim; d += kColumns) {
-      const bool first = d == 0;
-      if (d + kColumns <= p_.value_dim) {
-        add_values<Rows, kColumns / kLanes>(d, column, keys, first ? end : 0);
+      if constexpr (kPairs<Rows>) {
+        add_value_pairs<Rows, kColumns / kLanes>(d, column, keys);
+      } else if (d + kColumns <= p_.value_dim) {
+        add_values<Rows, kColumns / kLanes>(d, column, keys);
       } else {
-        for (int one = d; one < p_.value_dim; one += kLanes)
-          add_values<Rows, 1>(one, column, keys, first && one == d ? end : 0);
+        for (int one = d; one < p_.value_dim; one += kLanes) add_values<Rows, 1>(one, column, keys);
       }
     }
   }
+  /// Are weights and values multiplied in pairs of keys? One row alone waits for memory, and stays exact.
+  template <int Rows>
+  static constexpr bool kPairs = Operand<T>::kPerStep == 2 && Rows > 1;
+
+  /// Lane p * Rows + r of the keys that are even (Odd = 0) or odd in a pair, from lanes 2 * p * Rows + r on.
+  template <int Rows, int Odd, int... L>
+  static floats of_pairs(floats a, floats b, std::integer_sequence<int, L...>) {
+    return __builtin_shufflevector(a.v, b.v, ((2 * (L / Rows) + Odd) * Rows + L % Rows)...);
+  }
+  /// scores_[p * Rows + r] <- weights of keys 2 p and 2 p + 1 as bfloats.
+  template <int Rows>
+  void pair_weights(int keys) {
+    constexpr auto kAll = std::make_integer_sequence<int, kLanes>();
+    for (int i = 0; i < keys * Rows; i += 2 * kLanes) {
+      const floats a = floats::load(scores_ + i), b = floats::load(scores_ + i + kLanes);
+      bfloat_pairs(of_pairs<Rows, 0>(a, b, kAll), of_pairs<Rows, 1>(a, b, kAll)).store(scores_ + i / 2);
+    }
+  }
+
   template <int Rows, int Vectors>
-  void add_values(int d, int column, int keys, int end) {
+  void add_value_pairs(int d, int column, int keys) {
+    floats sum[Rows][Vectors];
+    FT_UNROLL for (int r = 0; r < Rows; ++r) {
+      FT_UNROLL for (int j = 0; j < Vectors; ++j) sum[r][j] =
+          floats::load(output_ + r * output_stride_ + d + j * kLanes);
+    }
+    for (int c = 0; c < keys; c += 2) {
+      const T* row = value(column + c) + d;
+      for (int next = column + block_ + c; next < smaller(column + block_ + c + 2, end_); ++next)
+        fetch(value(next) + d, smaller(Vectors * kLanes, p_.value_dim - d));
+      floats right[Vectors];
+      FT_UNROLL for (int j = 0; j < Vectors; j += 2)
+          panel::load_across(right[j], right[j + 1], row + j * kLanes, p_.v_strides.row, smaller(2, keys - c),
+                             p_.value_dim - d - j * kLanes);
+      FT_UNROLL for (int r = 0; r < Rows; ++r) {
+        const floats weights = scores_[c / 2 * Rows + r];
+        FT_UNROLL for (int j = 0; j < Vectors; ++j) sum[r][j] =
+            Operand<T>::Step::multiply_add(weights, right[j], sum[r][j]);
+      }
+    }
+    FT_UNROLL for (int r = 0; r < Rows; ++r) {
+      FT_UNROLL for (int j = 0; j < Vectors; ++j) sum[r][j].store(output_ + r * output_stride_ + d +
+                                                                  j * kLanes);
+    }
+  }
+
+  template <int Rows, int Vectors>
+  void add_values(int d, int column, int keys) {
     floats sum[Rows][Vectors];
     FT_UNROLL for (int r = 0; r < Rows; ++r) {
       FT_UNROLL for (int j = 0; j < Vectors; ++j) sum[r][j] =
           floats::load(output_ + r * output_stride_ + d + j * kLanes);
     }
     for (int c = 0; c < keys; ++c) {
-      if (column + kKeys + c < end) prefetch(key(column + kKeys + c), p_.head_dim);
       const T* row = value(column + c) + d;
+      if (column + block_ + c < end_) {
+        const T* next = value(column + block_ + c) + d;
+        fetch(next, smaller(Vectors * kLanes, p_.value_dim - d));
+      }
       floats right[Vectors];
       FT_UNROLL for (int j = 0; j < Vectors; ++j) {
         right[j] = Vectors > 1 ? primitives::detail::load_lanes<float>(row + j * kLanes)
@@ -336,11 +401,12 @@ class Decode {
   char* memory_;
   std::size_t used_ = 0;
   int query_stride_, output_stride_;  ///< floats
+  int block_, end_ = 0;               ///< keys of a block; the key behind the last one of this task
   std::int64_t batch_ = 0, kv_head_ = 0;
   int count_ = 0;
   float* queries_;  ///< (rows, steps of D)
   float* output_;   ///< (rows, Dv)
-  float* scores_;   ///< (kKeys, rows)
+  float* scores_;   ///< (block, rows)
   float *maximum_, *sum_;
 };
 

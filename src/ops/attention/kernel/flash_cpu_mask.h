@@ -29,16 +29,6 @@ FT_FUNCTION floats bias_of(const E* from, int left) {
   }
 }
 
-FT_FUNCTION bool any(bools b) {
-#if defined(FT_AVX512)
-  return b.v != 0;
-#else
-  std::int32_t word = 0;
-  for (int i = 0; i < kLanes; ++i) word |= b.v[i];
-  return word != 0;
-#endif
-}
-
 /// A mask tensor as one panel of queries sees it, keys `column` ... `column + keys - 1`.
 template <class E>
 class PanelMask {

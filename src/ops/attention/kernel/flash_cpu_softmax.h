@@ -97,19 +97,6 @@ FT_FUNCTION floats bfloat_pairs(floats even, floats odd) {
 #endif
 }
 
-FT_FUNCTION bool any_greater(floats a, floats b) {
-#if defined(FT_AVX512)
-  return (a > b).v != 0;
-#elif defined(FT_AVX2)
-  return _mm256_movemask_ps((__m256)(a > b).v) != 0;
-#else
-  const bools greater = a > b;
-  std::int32_t any = 0;
-  for (int i = 0; i < kLanes; ++i) any |= greater.v[i];
-  return any != 0;
-#endif
-}
-
 /// The largest score of each lane; NaN is passed over, since it shows itself in the weights.
 template <int Vectors>
 FT_FUNCTION void block_maximum(const float* scores, int keys, floats (&top)[Vectors]) {
@@ -197,7 +184,7 @@ template <class T, int Vectors>
   bool grew = false;
   FT_UNROLL for (int j = 0; j < Vectors; ++j) {
     top[j] = top[j] * floats(multiplier);
-    grew |= any_greater(top[j], floats::load(p.maximum + j * kLanes) + floats(kSlackBits));
+    grew |= any(top[j] > floats::load(p.maximum + j * kLanes) + floats(kSlackBits));
   }
   if (grew) rescale(p, top, value_dim);
   exponentials<T, Vectors>(p, scores, keys, multiplier);
