@@ -29,6 +29,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(FLASHTILE_MATRIX_ISAS
       "cpu_avx512_bf16:-march=cooperlake -mprefer-vector-width=512"
       "cpu_amx:-march=sapphirerapids -mprefer-vector-width=512")
+  if(FLASHTILE_EMULATE_AMX)  # AMX kernels on a machine without it: see include/flashtile/primitives/cpu/amx.h
+    list(TRANSFORM FLASHTILE_MATRIX_ISAS REPLACE "^cpu_amx:.*" "cpu_amx:-march=cooperlake -mprefer-vector-width=512 -DFLASHTILE_EMULATE_AMX")
+  endif()
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   set(FLASHTILE_ISAS "cpu_neon:-march=armv8-a")
 else()
@@ -94,6 +97,9 @@ endfunction()
 function(flashtile_register_gtest name)
   cmake_parse_arguments(arg "" "PROGRAM;ISA;SHARDS" "ENVIRONMENT" ${ARGN})
   set(command ${CMAKE_CROSSCOMPILING_EMULATOR} ${arg_PROGRAM})
+  if(FLASHTILE_EMULATE_AMX AND arg_ISA STREQUAL "cpu_amx")
+    set(arg_ISA cpu_avx512_bf16)
+  endif()
   if(arg_ISA AND NOT arg_ISA MATCHES "^cpu_(scalar|neon)")  # which every CPU of its kind has
     set(command $<TARGET_FILE:run_if_isa> ${arg_ISA} ${arg_PROGRAM})
   endif()

@@ -11,7 +11,7 @@
 #include "flashtile/primitives.h"
 #include "flashtile/primitives/cpu/panel_operands.h"
 
-#if defined(__AMX_BF16__)
+#if defined(FT_AMX) && !defined(FLASHTILE_EMULATE_AMX)
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -128,7 +128,7 @@ template <class T>
 class PanelProduct : public testing::Test {
  protected:
   void SetUp() override {
-#if defined(__AMX_BF16__)
+#if defined(FT_AMX) && !defined(FLASHTILE_EMULATE_AMX)
     if (syscall(SYS_arch_prctl, 0x1023, 18) != 0) GTEST_SKIP() << "the operating system refuses tiles";
 #endif
   }

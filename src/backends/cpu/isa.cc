@@ -85,6 +85,9 @@ Isa capped() {
   const char* text = std::getenv("FLASHTILE_MAX_ISA");
   if (text == nullptr || *text == '\0') return hardware_isa();
   for (const Isa isa : kAll) {
+#if defined(FLASHTILE_EMULATE_AMX)
+    if (isa == Isa::amx && name(isa) == text && hardware_isa() == Isa::avx512_bf16) return isa;
+#endif
     if (name(isa) == text) return std::min(isa, hardware_isa());
   }
   throw Error(ErrorCode::invalid_argument, std::string("FLASHTILE_MAX_ISA is \"") + text +

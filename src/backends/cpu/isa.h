@@ -33,7 +33,8 @@ std::string_view name(Isa isa) noexcept;
 Isa hardware_isa() noexcept;
 
 /// The best instruction set that kernels may use: hardware_isa(), capped by FLASHTILE_MAX_ISA, which is read
-/// once. Errors: invalid_argument when the variable is set to something else than a name.
+/// once. A build with FLASHTILE_EMULATE_AMX takes "amx" for an order where avx512_bf16 is there. Errors:
+/// invalid_argument when the variable is set to something else than a name.
 Isa best_isa();
 
 /// The best instruction set that the shared kernels are compiled for and may use.

@@ -4,7 +4,7 @@
 // are the other, since a panel of pairs is just what the unit wants; sixteen rows of D are the sums.
 #pragma once
 
-#include <cstdint>
+#include "flashtile/primitives/cpu/amx.h"
 
 namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
@@ -24,7 +24,7 @@ struct Session {
 }  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile::primitives
 
-#if defined(__AMX_BF16__)
+#if defined(FT_AMX)
 
 namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
@@ -36,33 +36,7 @@ inline constexpr bool kUsesTiles<AmxPairStep> = true;
 
 namespace detail {
 
-inline constexpr int kTile = 16;  ///< rows of a tile, and 4-byte steps in each
-
-/// Eight tiles of 16 rows of 64 bytes. The library asked for permission to use them when it found the
-/// instruction set.
-struct alignas(64) TileConfig {
-  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-
-// Own assembler: g++ 12's intrinsics take no template parameter for a register, and do not say what they read.
-template <int T>
-FT_FUNCTION void tile_load(const void* from, std::ptrdiff_t row_bytes) {
-  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(from), "r"(row_bytes), "i"(T) : "memory");
-}
-template <int T>
-FT_FUNCTION void tile_store(void* to, std::ptrdiff_t row_bytes) {
-  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(to), "r"(row_bytes), "i"(T) : "memory");
-}
-template <int T>
-FT_FUNCTION void tile_zero() {
-  asm volatile("tilezero %%tmm%c0" : : "i"(T));
-}
-template <int Sum, int A, int B>
-FT_FUNCTION void tile_multiply_add() {
-  asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(Sum), "i"(A), "i"(B));
-}
+inline constexpr int kTile = amx::kRows;  ///< rows of a tile, and 4-byte steps in each
 
 /// Rows x Columns tiles of D, at most 2 x 2: sums in tiles 0 ... 3, rows of R in 4 and 5, lanes of L in 6
 /// and 7.
@@ -77,26 +51,26 @@ FT_FUNCTION void tile_block(float* d, RightRows r, const float* l, int steps) {
   };
   each_sum([](auto sum, float* at) {
     if constexpr (M == Mode::accumulate)
-      tile_load<decltype(sum)::value>(at, kRowBytes);
+      amx::load<decltype(sum)::value>(at, kRowBytes);
     else
-      tile_zero<decltype(sum)::value>();
+      amx::zero<decltype(sum)::value>();
   });
   for (int k = 0; k < steps; k += kTile) {
     const RightRows at = r.from(0, k);
-    tile_load<4>(at.data, r.row_stride);
-    tile_load<6>(l + k * kWidth, kRowBytes);
-    tile_multiply_add<0, 4, 6>();
+    amx::load<4>(at.data, r.row_stride);
+    amx::load<6>(l + k * kWidth, kRowBytes);
+    amx::multiply_add_bf16<0, 4, 6>();
     if constexpr (Columns > 1) {
-      tile_load<7>(l + k * kWidth + kTile, kRowBytes);
-      tile_multiply_add<1, 4, 7>();
+      amx::load<7>(l + k * kWidth + kTile, kRowBytes);
+      amx::multiply_add_bf16<1, 4, 7>();
     }
     if constexpr (Rows > 1) {
-      tile_load<5>(at.from(kTile, 0).data, r.row_stride);
-      tile_multiply_add<2, 5, 6>();
-      if constexpr (Columns > 1) tile_multiply_add<3, 5, 7>();
+      amx::load<5>(at.from(kTile, 0).data, r.row_stride);
+      amx::multiply_add_bf16<2, 5, 6>();
+      if constexpr (Columns > 1) amx::multiply_add_bf16<3, 5, 7>();
     }
   }
-  each_sum([](auto sum, float* at) { tile_store<decltype(sum)::value>(at, kRowBytes); });
+  each_sum([](auto sum, float* at) { amx::store<decltype(sum)::value>(at, kRowBytes); });
 }
 
 template <int Rows, Mode M>
@@ -109,15 +83,7 @@ FT_FUNCTION void tile_row(float* d, RightRows r, const float* l, int steps, int 
 }  // namespace detail
 
 template <>
-struct Session<AmxPairStep> {
-  Session() {
-    const detail::TileConfig config;
-    asm volatile("ldtilecfg %0" : : "m"(config));
-  }
-  ~Session() { asm volatile("tilerelease"); }
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
-};
+struct Session<AmxPairStep> : amx::Session {};
 
 /// What fills whole tiles goes to them, the rest to vectors.
 template <class Step, Mode M>

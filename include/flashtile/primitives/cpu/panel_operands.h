@@ -21,7 +21,7 @@ struct Operand {
 #if defined(__AVX512BF16__)
 template <>
 struct Operand<bfloat> {
-#if defined(__AMX_BF16__)
+#if defined(FT_AMX)
   using Step = AmxPairStep;
 #else
   using Step = BfloatPairStep;

@@ -1,0 +1,134 @@
+// The words of AMX: eight tile registers of 16 rows of 64 bytes. Called by panel_amx.h.
+//
+// A register's number is a template parameter. With FLASHTILE_EMULATE_AMX, for tests on machines without AMX,
+// the registers are memory of the thread and AVX-512 does the arithmetic, which rounds the same.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "flashtile/primitives/cpu/simd.h"
+
+#if defined(FLASHTILE_EMULATE_AMX) || (defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AMX_INT8__))
+#define FT_AMX 1
+
+namespace flashtile::primitives {
+inline namespace FLASHTILE_BACKEND {
+namespace amx {
+
+inline constexpr int kRows = 16;       ///< of a tile
+inline constexpr int kRowBytes = 64;   ///< of a tile
+inline constexpr int kRowFloats = 16;  ///< 4-byte steps in a row
+
+#if !defined(FLASHTILE_EMULATE_AMX)
+
+/// Configures the thread's tiles for its own lifetime. The library asked for permission to use them when it
+/// found the instruction set.
+class Session {
+ public:
+  Session() {
+    struct alignas(64) {
+      std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+      std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+      std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+    } const config;
+    asm volatile("ldtilecfg %0" : : "m"(config));
+  }
+  ~Session() { asm volatile("tilerelease"); }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+};
+
+// Own assembler: g++ 12's intrinsics take no template parameter for a register, and do not say what they read.
+template <int T>
+FT_FUNCTION void load(const void* from, std::ptrdiff_t row_stride) {
+  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(from), "r"(row_stride), "i"(T) : "memory");
+}
+/// For what is read once and soon replaced in the first-level cache.
+template <int T>
+FT_FUNCTION void load_passing(const void* from, std::ptrdiff_t row_stride) {
+  asm volatile("tileloaddt1 (%0,%1,1), %%tmm%c2" : : "r"(from), "r"(row_stride), "i"(T) : "memory");
+}
+template <int T>
+FT_FUNCTION void store(void* to, std::ptrdiff_t row_stride) {
+  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(to), "r"(row_stride), "i"(T) : "memory");
+}
+template <int T>
+FT_FUNCTION void zero() {
+  asm volatile("tilezero %%tmm%c0" : : "i"(T));
+}
+/// D[m][n] += sum over pairs k of A[m][k] * B[k][n]: bfloats, float32 sums.
+template <int D, int A, int B>
+FT_FUNCTION void multiply_add_bf16() {
+  asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(D), "i"(A), "i"(B));
+}
+/// The same over quadruples of signed bytes, int32 sums.
+template <int D, int A, int B>
+FT_FUNCTION void multiply_add_i8() {
+  asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(D), "i"(A), "i"(B));
+}
+
+#else
+
+struct Session {
+  Session() {}
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+};
+
+struct Tile {
+  __m512i row[kRows];
+};
+template <int T>
+inline thread_local Tile tile;
+
+template <int T>
+inline void load(const void* from, std::ptrdiff_t row_stride) {
+  for (int i = 0; i < kRows; ++i)
+    tile<T>.row[i] = _mm512_loadu_si512(static_cast<const char*>(from) + i * row_stride);
+}
+template <int T>
+inline void load_passing(const void* from, std::ptrdiff_t row_stride) {
+  load<T>(from, row_stride);
+}
+template <int T>
+inline void store(void* to, std::ptrdiff_t row_stride) {
+  for (int i = 0; i < kRows; ++i) _mm512_storeu_si512(static_cast<char*>(to) + i * row_stride, tile<T>.row[i]);
+}
+template <int T>
+inline void zero() {
+  tile<T> = {};
+}
+/// multiply_add(sum, a, b) for each row of D and each step k: a is the step of A, in every lane.
+template <int D, int A, int B, class F>
+inline void each_step(F multiply_add) {
+  for (int m = 0; m < kRows; ++m) {
+    alignas(64) std::int32_t steps[kRowFloats];
+    _mm512_store_si512(steps, tile<A>.row[m]);
+    for (int k = 0; k < kRowFloats; ++k)
+      tile<D>.row[m] = multiply_add(tile<D>.row[m], _mm512_set1_epi32(steps[k]), tile<B>.row[k]);
+  }
+}
+template <int D, int A, int B>
+inline void multiply_add_bf16() {
+  each_step<D, A, B>([](__m512i sum, __m512i a, __m512i b) {
+    return (__m512i)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+  });
+}
+template <int D, int A, int B>
+inline void multiply_add_i8() {
+  each_step<D, A, B>([](__m512i sum, __m512i a, __m512i b) {  // even bytes, then odd ones, as 16 bits
+    const auto even = [](__m512i x) { return _mm512_srai_epi16(_mm512_slli_epi16(x, 8), 8); };
+    const auto odd = [](__m512i x) { return _mm512_srai_epi16(x, 8); };
+    return _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(sum, even(a), even(b)), odd(a), odd(b));
+  });
+}
+
+#endif
+
+}  // namespace amx
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::primitives
+
+#endif
