@@ -74,9 +74,13 @@ struct Call {
   const FlashCpuKernels& kernels;
   AttentionParams params;
   void* workspace;
-  std::int64_t tasks, queries;
+  std::int64_t prepare_tasks, tasks, merge_tasks;
 };
 
+void prepare_task(const void* context, std::int64_t i, void* scratch) {
+  const Call& call = *static_cast<const Call*>(context);
+  call.kernels.prepare(call.params, call.workspace, i, scratch);
+}
 void run_task(const void* context, std::int64_t i, void* scratch) {
   const Call& call = *static_cast<const Call*>(context);
   call.kernels.run(call.params, call.workspace, i, scratch);
@@ -88,8 +92,9 @@ void merge_query(const void* context, std::int64_t i, void*) {
 /// The whole call on one thread, the caller's.
 void run_all(const void* context, std::int64_t, void* scratch) {
   const Call& call = *static_cast<const Call*>(context);
+  for (std::int64_t i = 0; i < call.prepare_tasks; ++i) prepare_task(context, i, scratch);
   for (std::int64_t i = 0; i < call.tasks; ++i) run_task(context, i, scratch);
-  for (std::int64_t i = 0; i < call.queries; ++i) merge_query(context, i, scratch);
+  for (std::int64_t i = 0; i < call.merge_tasks; ++i) merge_query(context, i, scratch);
 }
 
 void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::span<std::byte> workspace,
@@ -98,15 +103,20 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
   const AttentionParams params = params_of(problem, buffers);
   const double queries = static_cast<double>(problem.batch) * static_cast<double>(problem.query_heads) *
                          static_cast<double>(problem.query_length);
-  const Call call{kernels, params, workspace.data(), kernels.tasks(params),
-                  workspace.empty() ? 0 : problem.batch * problem.query_heads * problem.query_length};
+  const Call call{kernels,
+                  params,
+                  workspace.data(),
+                  kernels.prepare_tasks(params),
+                  kernels.tasks(params),
+                  kernels.merge_tasks(params)};
   const std::size_t scratch = kernels.scratch_bytes(params);
   const double multiply_adds = queries * static_cast<double>(problem.kv_length) *
                                static_cast<double>(problem.head_dim + problem.value_dim);
   if (multiply_adds < kWorthThreads || queue.threads() == 1)
     return detail::run_on_cpu(queue, 1, scratch, 1, run_all, &call);
+  detail::run_on_cpu(queue, call.prepare_tasks, scratch, 1, prepare_task, &call);
   detail::run_on_cpu(queue, call.tasks, scratch, 1, run_task, &call);
-  detail::run_on_cpu(queue, call.queries, 0, 1, merge_query, &call);
+  detail::run_on_cpu(queue, call.merge_tasks, 0, 1, merge_query, &call);
 }
 
 }  // namespace

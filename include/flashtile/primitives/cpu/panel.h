@@ -147,9 +147,10 @@ FT_FUNCTION void multiply(float* d, RightRows r, const float* l, int rows, int s
   with_vectors(vectors, [&](auto v) { detail::product<Step, decltype(v)::value, M>(d, r, l, rows, steps); });
 }
 
-/// Packs `count` <= kWidth rows of `steps` 4-byte steps each into a panel: L[k][m] = step k of row m; lanes up
-/// to `vectors` registers that have no row become 0. row(m) is the address of row m.
-template <class RowAddress>
+/// Packs `count` <= Width rows of `steps` 4-byte steps each into a panel: L[k][m] = step k of row m; lanes up
+/// to `vectors` registers that have no row become 0. row(m) is the address of row m. Rows of L are Width floats
+/// long.
+template <int Width = kWidth, class RowAddress>
 FT_FUNCTION void pack_rows(float* l, RowAddress row, int count, int steps, int vectors) {
   const auto at = [&](int m) { return reinterpret_cast<const float*>(row(m)); };
   const auto fetch = [&](int first) {  // rows that lie far apart are nothing a hardware prefetcher follows
@@ -170,7 +171,7 @@ FT_FUNCTION void pack_rows(float* l, RowAddress row, int count, int steps, int v
                                     : primitives::detail::load_lanes<float>(at(first + i) + k, width);
       }
       primitives::detail::transpose(square);
-      for (int i = 0; i < width; ++i) square[i].store(l + (k + i) * kWidth + first);
+      for (int i = 0; i < width; ++i) square[i].store(l + (k + i) * Width + first);
     }
   }
 }

@@ -38,52 +38,115 @@ namespace detail {
 
 inline constexpr int kTile = amx::kRows;  ///< rows of a tile, and 4-byte steps in each
 
+template <int Sum, Mode M>
+FT_FUNCTION void start_sum(const float* at, std::ptrdiff_t row_bytes) {
+  if constexpr (M == Mode::accumulate)
+    amx::load<Sum>(at, row_bytes);
+  else
+    amx::zero<Sum>();
+}
+
 /// Rows x Columns tiles of D, at most 2 x 2: sums in tiles 0 ... 3, rows of R in 4 and 5, lanes of L in 6
-/// and 7.
-template <int Rows, int Columns, Mode M>
-FT_FUNCTION void tile_block(float* d, RightRows r, const float* l, int steps) {
-  constexpr std::ptrdiff_t kRowBytes = kWidth * 4;
+/// and 7. beside() is called after each product.
+template <int Rows, int Columns, Mode M, int Width, class Beside>
+[[gnu::always_inline]] FT_FUNCTION void tile_block(float* d, RightRows r, const float* l, int steps,
+                                                   Beside beside) {
+  constexpr std::ptrdiff_t kRowBytes = Width * 4;
   const auto each_sum = [&](auto f) {
     f(std::integral_constant<int, 0>(), d);
     if constexpr (Columns > 1) f(std::integral_constant<int, 1>(), d + kTile);
-    if constexpr (Rows > 1) f(std::integral_constant<int, 2>(), d + kTile * kWidth);
-    if constexpr (Rows > 1 && Columns > 1) f(std::integral_constant<int, 3>(), d + kTile * kWidth + kTile);
+    if constexpr (Rows > 1) f(std::integral_constant<int, 2>(), d + kTile * Width);
+    if constexpr (Rows > 1 && Columns > 1) f(std::integral_constant<int, 3>(), d + kTile * Width + kTile);
   };
-  each_sum([](auto sum, float* at) {
-    if constexpr (M == Mode::accumulate)
-      amx::load<decltype(sum)::value>(at, kRowBytes);
-    else
-      amx::zero<decltype(sum)::value>();
-  });
+  each_sum([](auto sum, float* at) { start_sum<decltype(sum)::value, M>(at, kRowBytes); });
   for (int k = 0; k < steps; k += kTile) {
     const RightRows at = r.from(0, k);
-    amx::load<4>(at.data, r.row_stride);
-    amx::load<6>(l + k * kWidth, kRowBytes);
+    amx::load_passing<4>(at.data, r.row_stride);
+    amx::load<6>(l + k * Width, kRowBytes);
     amx::multiply_add_bf16<0, 4, 6>();
+    beside();
     if constexpr (Columns > 1) {
-      amx::load<7>(l + k * kWidth + kTile, kRowBytes);
+      amx::load<7>(l + k * Width + kTile, kRowBytes);
       amx::multiply_add_bf16<1, 4, 7>();
+      beside();
     }
     if constexpr (Rows > 1) {
-      amx::load<5>(at.from(kTile, 0).data, r.row_stride);
+      amx::load_passing<5>(at.from(kTile, 0).data, r.row_stride);
       amx::multiply_add_bf16<2, 5, 6>();
-      if constexpr (Columns > 1) amx::multiply_add_bf16<3, 5, 7>();
+      beside();
+      if constexpr (Columns > 1) {
+        amx::multiply_add_bf16<3, 5, 7>();
+        beside();
+      }
     }
   }
   each_sum([](auto sum, float* at) { amx::store<decltype(sum)::value>(at, kRowBytes); });
 }
 
+/// RowTiles x 2 tiles of D over at most two tiles of steps: all of L stays in tiles 4 ... 7, two sums take
+/// turns, and each is stored behind the other's products, since a tile is not free before its store is done.
+template <int Depth, Mode M, int Width, class Beside>
+[[gnu::always_inline]] FT_FUNCTION void tile_strip(float* d, RightRows r, const float* l, int row_tiles,
+                                                   Beside beside) {
+  constexpr std::ptrdiff_t kRowBytes = Width * 4;
+  amx::load<4>(l, kRowBytes);
+  amx::load<5>(l + kTile, kRowBytes);
+  if constexpr (Depth > 1) {
+    amx::load<6>(l + kTile * Width, kRowBytes);
+    amx::load<7>(l + kTile * Width + kTile, kRowBytes);
+  }
+  for (int i = 0; i < row_tiles; ++i) {
+    const RightRows at = r.from(i * kTile, 0);
+    float* sums = d + i * kTile * Width;
+    amx::load_passing<2>(at.data, r.row_stride);
+    if constexpr (Depth > 1) amx::load_passing<3>(at.from(0, kTile).data, r.row_stride);
+    start_sum<0, M>(sums, kRowBytes);
+    amx::multiply_add_bf16<0, 2, 4>();
+    beside();
+    if constexpr (Depth > 1) {
+      amx::multiply_add_bf16<0, 3, 6>();
+      beside();
+    }
+    if (i > 0) amx::store<1>(sums - kTile * Width + kTile, kRowBytes);
+    start_sum<1, M>(sums + kTile, kRowBytes);
+    amx::multiply_add_bf16<1, 2, 5>();
+    beside();
+    if constexpr (Depth > 1) {
+      amx::multiply_add_bf16<1, 3, 7>();
+      beside();
+    }
+    amx::store<0>(sums, kRowBytes);
+  }
+  amx::store<1>(d + (row_tiles - 1) * kTile * Width + kTile, kRowBytes);
+}
+
 template <int Rows, Mode M>
 FT_FUNCTION void tile_row(float* d, RightRows r, const float* l, int steps, int vectors) {
   int j = 0;
-  for (; j + 2 <= vectors; j += 2) tile_block<Rows, 2, M>(d + j * kTile, r, l + j * kTile, steps);
-  if (j < vectors) tile_block<Rows, 1, M>(d + j * kTile, r, l + j * kTile, steps);
+  for (; j + 2 <= vectors; j += 2)
+    tile_block<Rows, 2, M, kWidth>(d + j * kTile, r, l + j * kTile, steps, [] {});
+  if (j < vectors) tile_block<Rows, 1, M, kWidth>(d + j * kTile, r, l + j * kTile, steps, [] {});
 }
 
 }  // namespace detail
 
 template <>
 struct Session<AmxPairStep> : amx::Session {};
+
+inline constexpr int kTileLanes = 32;  ///< lanes of the panels of multiply_tiles
+
+/// D (+)= R L for whole tiles only: kTileLanes lanes in rows of Width floats, rows a multiple of 32 (16 where
+/// steps <= 32), steps a multiple of 16. beside() is called after each of the rows * steps / 128 products: it
+/// may do a little vector work that touches none of the operands, and runs while the tile unit multiplies.
+template <Mode M, int Width, class Beside>
+[[gnu::always_inline]] FT_FUNCTION void multiply_tiles(float* d, RightRows r, const float* l, int rows,
+                                                       int steps, Beside beside) {
+  using detail::kTile;
+  if (steps == kTile) return detail::tile_strip<1, M, Width>(d, r, l, rows / kTile, beside);
+  if (steps == 2 * kTile) return detail::tile_strip<2, M, Width>(d, r, l, rows / kTile, beside);
+  for (int i = 0; i < rows; i += 2 * kTile)
+    detail::tile_block<2, 2, M, Width>(d + i * Width, r.from(i, 0), l, steps, beside);
+}
 
 /// What fills whole tiles goes to them, the rest to vectors.
 template <class Step, Mode M>

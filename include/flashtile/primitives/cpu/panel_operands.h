@@ -149,18 +149,18 @@ FT_FUNCTION void stage_across(float* to, const T* from, [[maybe_unused]] std::in
 #endif
 }
 
-/// A panel from `count` <= kWidth lines of `elements` neighbours in k; line(m) is the address of the one of
+/// A panel from `count` <= Width lines of `elements` neighbours in k; line(m) is the address of the one of
 /// lane m. `staged` has room for kLanes lines.
-template <class T, class LineAddress>
+template <class T, int Width = kWidth, class LineAddress>
 FT_FUNCTION void pack_lines(float* packed, LineAddress line, int count, int vectors, int elements,
                             float* staged) {
   const int steps = steps_of<T>(elements);
-  if (in_place<T>(elements)) return pack_rows(packed, line, count, steps, vectors);
+  if (in_place<T>(elements)) return pack_rows<Width>(packed, line, count, steps, vectors);
   const int stride = rounded_up(steps, kLanes);
   for (int first = 0; first < vectors * kLanes; first += kLanes) {
     const int here = smaller(count - first, kLanes);
     for (int i = 0; i < here; ++i) stage_line(staged + i * stride, line(first + i), elements);
-    pack_rows(
+    pack_rows<Width>(
         packed + first, [=](int m) { return staged + m * stride; }, here, steps, 1);
   }
 }

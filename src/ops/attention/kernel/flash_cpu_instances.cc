@@ -2,33 +2,72 @@
 #include "src/ops/attention/kernel/flash_cpu.h"
 #include "src/ops/attention/kernel/flash_cpu_decode.h"
 #include "src/ops/attention/kernel/flash_cpu_table.h"
+#include "src/ops/attention/kernel/flash_cpu_tiles.h"
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 extern const FlashCpuKernels kFlashCpuF32, kFlashCpuF16, kFlashCpuBf16;
 namespace flash_cpu {
 
-/// A few queries take the way of Decode, more that of Prefill.
+template <class S>
+struct Schedule {
+  using type = S;
+};
+
+/// A few queries take the way of Decode; more that of Prefill or, where there are tiles for them, TilePrefill.
 template <class T>
 struct Kernels {
+  /// f(the schedule of this problem).
+  template <class F>
+  static auto with_schedule(const AttentionParams& p, F f) {
+    if (Decode<T>::suits(p)) return f(Schedule<Decode<T>>());
+#if defined(FT_AMX)
+    if constexpr (std::is_same_v<T, bfloat>) {
+      if (TilePrefill::suits(p)) return f(Schedule<TilePrefill>());
+    }
+#endif
+    return f(Schedule<Prefill<T>>());
+  }
+
   static const char* name(const AttentionParams& p) { return Decode<T>::suits(p) ? "decode" : "prefill"; }
   static KeySplits splits(const AttentionParams& p) {
-    return Decode<T>::suits(p) ? Decode<T>::splits(p) : Prefill<T>::splits(p);
+    return with_schedule(p, [&](auto s) { return decltype(s)::type::splits(p); });
   }
   static std::size_t workspace_bytes(const AttentionParams& p) {
-    return Partials(p, nullptr, splits(p).count).bytes();
+    return with_schedule(p, [&](auto s) -> std::size_t {
+      using Chosen = typename decltype(s)::type;
+      if constexpr (requires { Chosen::prepare_tasks(p); })
+        return Chosen::workspace_bytes(p);
+      else
+        return Partials(p, nullptr, Chosen::splits(p).count).bytes();
+    });
   }
   static std::size_t scratch_bytes(const AttentionParams& p) {
-    return Decode<T>::suits(p) ? Decode<T>::scratch_bytes(p) : Prefill<T>::scratch_bytes(p);
+    return with_schedule(p, [&](auto s) { return decltype(s)::type::scratch_bytes(p); });
+  }
+  static std::int64_t prepare_tasks(const AttentionParams& p) {
+    return with_schedule(p, [&](auto s) -> std::int64_t {
+      using Chosen = typename decltype(s)::type;
+      if constexpr (requires { Chosen::prepare_tasks(p); })
+        return Chosen::prepare_tasks(p);
+      else
+        return 0;
+    });
   }
   static std::int64_t tasks(const AttentionParams& p) {
-    return Decode<T>::suits(p) ? Decode<T>::tasks(p) : Prefill<T>::tasks(p);
+    return with_schedule(p, [&](auto s) { return decltype(s)::type::tasks(p); });
+  }
+  static std::int64_t merge_tasks(const AttentionParams& p) {
+    return splits(p).count == 1 ? 0 : std::int64_t{p.batch} * p.query_heads * p.query_length;
+  }
+  static void prepare([[maybe_unused]] const AttentionParams& p, [[maybe_unused]] void* workspace,
+                      [[maybe_unused]] std::int64_t task, [[maybe_unused]] void* scratch) {
+#if defined(FT_AMX)
+    TilePrefill::prepare(p, workspace, task, scratch);
+#endif
   }
   static void run(const AttentionParams& p, void* workspace, std::int64_t task, void* scratch) {
-    if (Decode<T>::suits(p))
-      Decode<T>::run(p, workspace, task, scratch);
-    else
-      Prefill<T>::run(p, workspace, task, scratch);
+    with_schedule(p, [&](auto s) { decltype(s)::type::run(p, workspace, task, scratch); });
   }
   static void merge(const AttentionParams& p, void* workspace, std::int64_t query) {
     const int parts = splits(p).count;
@@ -36,7 +75,8 @@ struct Kernels {
                  query / p.query_length % p.query_heads, query % p.query_length);
   }
   static constexpr FlashCpuKernels table() {
-    return {&name, &workspace_bytes, &scratch_bytes, &tasks, &run, &merge};
+    return {&name,        &workspace_bytes, &scratch_bytes, &prepare_tasks, &tasks,
+            &merge_tasks, &prepare,         &run,           &merge};
   }
 };
 

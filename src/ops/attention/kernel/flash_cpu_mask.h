@@ -53,6 +53,7 @@ class PanelMask {
   }
 
   /// scores <- scores * scale + bias. A hidden NaN stays: its row shows itself at the end.
+  template <int Width>
   void apply(float* scores, float scale) const {
     for (int first = 0; first < panel_.vectors * kLanes; first += kLanes) {
       for (int c = 0; c < keys_; c += kLanes) {
@@ -65,7 +66,7 @@ class PanelMask {
         }
         primitives::detail::transpose(bias);
         for (int i = 0; i < kLanes && i < left; ++i) {
-          float* at = scores + (c + i) * kWidth + first;
+          float* at = scores + (c + i) * Width + first;
           fma(floats::load(at), scale, bias[i]).store(at);
         }
       }

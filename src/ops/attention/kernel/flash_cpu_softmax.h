@@ -24,6 +24,7 @@ struct Panel {
   std::int32_t* position;  ///< (kWidth) of each lane's query in its sequence
   std::int32_t* head;      ///< (kWidth) query head of each lane
   std::int32_t* reach;  ///< (kWidth) the last key of the block that each lane sees, -1 for none; see Diagonal
+  int output_rows;      ///< Dv, or more
   int count, vectors;   ///< lanes in use, and the registers that hold them
   int first_position, last_position;
 };
@@ -51,11 +52,12 @@ struct Diagonal {
 };
 
 /// scores <- -inf where a key lies in its query's future.
-inline void hide_future(const Panel& p, float* scores, int keys) {
+template <int Width = kWidth>
+void hide_future(const Panel& p, float* scores, int keys) {
   for (int j = 0; j < p.vectors; ++j) {
     const ints reach = ints::load(p.reach + j * kLanes);
     for (int c = 0; c < keys; ++c) {
-      float* at = scores + c * kWidth + j * kLanes;
+      float* at = scores + c * Width + j * kLanes;
       select(floats(kMinusInfinity), floats::load(at), reach >= ints(c)).store(at);
     }
   }
@@ -98,26 +100,26 @@ FT_FUNCTION floats bfloat_pairs(floats even, floats odd) {
 }
 
 /// The largest score of each lane; NaN is passed over, since it shows itself in the weights.
-template <int Vectors>
+template <int Vectors, int Width = kWidth>
 FT_FUNCTION void block_maximum(const float* scores, int keys, floats (&top)[Vectors]) {
   floats other[Vectors];  // a second chain: the maximum has latency
   FT_UNROLL for (int j = 0; j < Vectors; ++j) top[j] = other[j] = kMinusInfinity;
   int c = 0;
   for (; c + 2 <= keys; c += 2) {
-    const float* at = scores + c * kWidth;
+    const float* at = scores + c * Width;
     FT_UNROLL for (int j = 0; j < Vectors; ++j) {
       top[j] = max(floats::load(at + j * kLanes), top[j]);
-      other[j] = max(floats::load(at + kWidth + j * kLanes), other[j]);
+      other[j] = max(floats::load(at + Width + j * kLanes), other[j]);
     }
   }
   FT_UNROLL for (int j = 0; j < Vectors; ++j) {
-    if (c < keys) top[j] = max(floats::load(scores + c * kWidth + j * kLanes), top[j]);
+    if (c < keys) top[j] = max(floats::load(scores + c * Width + j * kLanes), top[j]);
     top[j] = max(other[j], top[j]);
   }
 }
 
 /// Raises each lane's maximum to what the block brought, and brings sums and output to the new one.
-template <int Vectors>
+template <int Vectors, int Width = kWidth>
 FT_FUNCTION void rescale(const Panel& p, const floats (&top)[Vectors], int value_dim) {
   floats factor[Vectors];
   FT_UNROLL for (int j = 0; j < Vectors; ++j) {
@@ -129,7 +131,7 @@ FT_FUNCTION void rescale(const Panel& p, const floats (&top)[Vectors], int value
   }
   for (int d = 0; d < value_dim; ++d) {
     FT_UNROLL for (int j = 0; j < Vectors; ++j) {
-      float* at = p.output + d * kWidth + j * kLanes;
+      float* at = p.output + d * Width + j * kLanes;
       (floats::load(at) * factor[j]).store(at);
     }
   }

@@ -1,0 +1,170 @@
+// What every schedule of flash.cpu for many queries shares: how queries become tasks, and the life of a panel
+// of them between its first block of keys and its last. Called by flash_cpu.h and flash_cpu_tiles.h.
+#pragma once
+
+#include "src/ops/attention/kernel/flash_cpu_mask.h"
+#include "src/ops/attention/kernel/flash_cpu_split.h"
+
+namespace flashtile::kernels {
+inline namespace FLASHTILE_BACKEND {
+namespace flash_cpu {
+
+/// The queries of a problem as blocks for one task each: of one head, or, when sequences are shorter than a
+/// block, of the heads of a group side by side, since they read the same keys. Few blocks are made of fewer
+/// panels, and then split further, by keys.
+struct Tasks {
+  int group;   ///< query heads of a KV head
+  int panels;  ///< of a block
+  bool side_by_side;
+  std::int64_t rows;    ///< queries of one unit: a head, or a group side by side
+  std::int64_t blocks;  ///< of one unit
+  std::int64_t units;   ///< in a batch entry
+  KeySplits splits;
+
+  /// Panels of `width` lanes.
+  Tasks(const AttentionParams& p, int most_panels, int width)
+      : group(p.query_heads / p.kv_heads),
+        panels(most_panels),
+        side_by_side(group > 1 && p.query_length < panels * width),
+        rows(std::int64_t{p.query_length} * (side_by_side ? group : 1)),
+        blocks((rows + panels * width - 1) / (panels * width)),
+        units(side_by_side ? p.kv_heads : p.query_heads),
+        splits(p, p.batch * units * blocks) {
+    if (panels > 1 && splits.count > 1) *this = Tasks(p, panels / 2, width);
+  }
+
+  std::int64_t count(const AttentionParams& p) const { return p.batch * units * blocks * splits.count; }
+
+  /// What a task is about. Blocks run backwards: under a causal mask the longest come first.
+  struct Place {
+    int split;
+    std::int64_t block, unit, batch, kv_head;
+  };
+  Place place(std::int64_t task) const {
+    const std::int64_t unit = task / splits.count / blocks % units;
+    return {static_cast<int>(task % splits.count), blocks - 1 - task / splits.count % blocks, unit,
+            task / splits.count / blocks / units, side_by_side ? unit : unit / group};
+  }
+};
+
+/// A call's memory and the steps at both ends of a panel, whose rows are Width floats long.
+template <class T, int Width>
+class PanelTask {
+ protected:
+  PanelTask(const AttentionParams& p, void* workspace, void* scratch)
+      : p_(p), workspace_(workspace), memory_(static_cast<char*>(scratch)) {}
+
+  /// The next `count` elements of scratch, from a cache line on.
+  template <class E>
+  E* take(int count) {
+    E* here = reinterpret_cast<E*>(memory_ + used_);
+    used_ += (static_cast<std::size_t>(count) * sizeof(E) + 63) / 64 * 64;
+    return here;
+  }
+
+  /// Memory of a panel: rows of packed queries, rows of output.
+  void allot(Panel& panel, int query_rows, int output_rows) {
+    panel.queries = take<float>(query_rows * Width);
+    panel.output = take<float>(output_rows * Width);
+    panel.output_rows = output_rows;
+    for (float** lanes : {&panel.maximum, &panel.sum}) *lanes = take<float>(Width);
+    for (std::int32_t** lanes : {&panel.position, &panel.head, &panel.reach})
+      *lanes = take<std::int32_t>(Width);
+  }
+
+  const T* keys_at(int column) const {
+    return static_cast<const T*>(p_.k) + batch_ * p_.k_strides.batch + kv_head_ * p_.k_strides.head +
+           column * p_.k_strides.row;
+  }
+  const T* values_at(int column) const {
+    return static_cast<const T*>(p_.v) + batch_ * p_.v_strides.batch + kv_head_ * p_.v_strides.head +
+           column * p_.v_strides.row;
+  }
+  KeyRange keys_of(const Panel& panel) const {
+    return p_.band.keys(panel.first_position, panel.last_position, p_.kv_length);
+  }
+
+  /// Queries first ... of the unit into the lanes of a panel. `staged` has room for kLanes lines of them.
+  void start(Panel& panel, const Tasks& tasks, std::int64_t unit, std::int64_t first, float* staged,
+             int fewest_vectors = 1) {
+    panel.count = static_cast<int>(smaller<std::int64_t>(Width, tasks.rows - first));
+    panel.vectors = larger(fewest_vectors, (panel.count + kLanes - 1) / kLanes);
+    panel.first_position = p_.query_length;
+    panel.last_position = 0;
+    for (int i = 0; i < panel.vectors * kLanes; ++i) {
+      const std::int64_t row = first + smaller(i, panel.count - 1);  // unused lanes repeat the last one
+      panel.position[i] = static_cast<std::int32_t>(tasks.side_by_side ? row % p_.query_length : row);
+      panel.head[i] =
+          static_cast<std::int32_t>(tasks.side_by_side ? unit * tasks.group + row / p_.query_length : unit);
+      panel.first_position = smaller(panel.first_position, panel.position[i]);
+      panel.last_position = larger(panel.last_position, panel.position[i]);
+      panel.maximum[i] = -3.402823466e38f;  // finite, so that a masked block leaves 0 and never NaN
+      panel.sum[i] = 0.0f;
+    }
+    const auto row = [&](int lane) {
+      return static_cast<const T*>(p_.q) + batch_ * p_.q_strides.batch + panel.head[lane] * p_.q_strides.head +
+             panel.position[lane] * p_.q_strides.row;
+    };
+    panel::pack_lines<T, Width>(panel.queries, row, panel.count, panel.vectors, p_.head_dim, staged);
+    std::memset(panel.output, 0, static_cast<std::size_t>(panel.output_rows) * Width * sizeof(float));
+  }
+
+  /// Applies scale and mask tensor where they cannot wait; returns what is left to multiply scores with.
+  float scale_and_mask(const Panel& panel, float* scores, MaskBlock mask, int column, int keys) {
+    if (mask == MaskBlock::mixed) {
+      with_mask(p_.mask, panel, batch_, column, keys, 0, [&](const auto& entries) {
+        entries.template apply<Width>(scores, p_.scale_log2);
+        return 0;
+      });
+      return 1.0f;
+    }
+    if (p_.scale_log2 > 0.0f) return p_.scale_log2;
+    for (int i = 0; i < keys * Width; i += kLanes)
+      (floats::load(scores + i) * floats(p_.scale_log2)).store(scores + i);
+    return 1.0f;
+  }
+
+  /// O^T / sum into the rows of O, and lse; or the parts of this split into the workspace.
+  void finish(const Panel& panel, const Partials& partials, int splits, int split) {
+    for (int first = 0; first < panel.count; first += kLanes) {
+      const floats factor = splits > 1 ? floats(1.0f) : floats(1.0f) / floats::load(panel.sum + first);
+      const int lanes = smaller(kLanes, panel.count - first);
+      for (int d = 0; d < p_.value_dim; d += kLanes) {
+        const int columns = smaller(kLanes, p_.value_dim - d);
+        floats square[kLanes];
+        for (int i = 0; i < kLanes; ++i) {
+          square[i] =
+              i < columns ? floats::load(panel.output + (d + i) * Width + first) * factor : floats(0.0f);
+        }
+        primitives::detail::transpose(square);
+        for (int i = 0; i < lanes; ++i) {
+          if (splits > 1)
+            square[i].store(
+                partials.row(batch_, panel.head[first + i], panel.position[first + i], split).output() + d);
+          else
+            store_some(out_row<T>(p_, batch_, panel.head[first + i], panel.position[first + i]) + d, square[i],
+                       columns);
+        }
+      }
+    }
+    for (int i = 0; i < panel.count; ++i) {
+      if (splits > 1) {
+        const PartialRow part = partials.row(batch_, panel.head[i], panel.position[i], split);
+        part.maximum() = panel.maximum[i];
+        part.sum() = panel.sum[i];
+      } else {
+        store_lse(p_, batch_, panel.head[i], panel.position[i], panel.maximum[i], panel.sum[i]);
+      }
+    }
+  }
+
+  const AttentionParams& p_;
+  void* workspace_;
+  char* memory_;
+  std::size_t used_ = 0;
+  std::int64_t batch_ = 0, kv_head_ = 0;
+};
+
+}  // namespace flash_cpu
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::kernels
