@@ -174,23 +174,27 @@ class Decode {
         const float* q = queries_ + group * query_stride_;
         FT_UNROLL for (int i = 0; i < kAtOnce; i += kAbreast) {
           const T* k[kAbreast];
+          floats dot[kAbreast][kRows];
           FT_UNROLL for (int n = 0; n < kAbreast; ++n) {
             const int next = column + block_ + c + i + n;
             if (group == 0 && next < end_) fetch(key(next), p_.head_dim);
             k[n] = key(column + smaller(c + i + n, keys - 1));
-            FT_UNROLL for (int r = 0; r < kRows; ++r) sum[(i + n) * kRows + r] = 0.0f;
+            FT_UNROLL for (int r = 0; r < kRows; ++r) dot[n][r] = 0.0f;
           }
-          for (int d = 0; d < p_.head_dim; d += Dot::kElements) {
-            floats left[kRows];
-            FT_UNROLL for (int r = 0; r < kRows; ++r) left[r] =
-                floats::load(q + r * query_stride_ + d / Operand<T>::kPerStep);
+          const auto multiply = [&](int d, int left_over) {
             FT_UNROLL for (int n = 0; n < kAbreast; ++n) {
-              const floats right = Dot::load(k[n] + d, p_.head_dim - d);
+              const floats right = Dot::load(k[n] + d, left_over);
               FT_UNROLL for (int r = 0; r < kRows; ++r) {
-                floats& to = sum[(i + n) * kRows + r];
-                to = Operand<T>::Step::multiply_add(right, left[r], to);
+                const floats left = floats::load(q + r * query_stride_ + d / Operand<T>::kPerStep);
+                dot[n][r] = Operand<T>::Step::multiply_add(right, left, dot[n][r]);
               }
             }
+          };
+          int d = 0;
+          for (; d + Dot::kElements <= p_.head_dim; d += Dot::kElements) multiply(d, Dot::kElements);
+          if (d < p_.head_dim) multiply(d, p_.head_dim - d);
+          FT_UNROLL for (int n = 0; n < kAbreast; ++n) {
+            FT_UNROLL for (int r = 0; r < kRows; ++r) sum[(i + n) * kRows + r] = dot[n][r];
           }
         }
         sum_lanes(sum);
