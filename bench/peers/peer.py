@@ -1,7 +1,7 @@
 """What every peer script shares: problems as JSON lines on stdin, timings as JSON lines on stdout.
 
-A problem is {"dtype", "B", "Hq", "Hkv", "Lq", "Lkv", "D", "Dv", "causal", "threads", "seconds"}; the answer has the keys of
-`flashtile bench --json`. Called by tools/bench-cpu, which keeps the scripts running and asks them in turns.
+A problem is {"op", "dtype", "threads", "seconds"} and its sizes, for attention {"B", "Hq", "Hkv", "Lq", "Lkv", "D", "Dv",
+"causal"}, for gemm {"M", "N", "K"}; the answer has the keys of `flashtile bench --json`. Called by tools/bench-cpu, which keeps the scripts running and asks them in turns.
 """
 import json
 import statistics
@@ -10,7 +10,9 @@ import time
 
 
 def useful_flops(p):
-    """Both products; a top-left causal mask leaves the pairs on and below the diagonal."""
+    """Of attention both products; a top-left causal mask leaves the pairs on and below the diagonal."""
+    if p["op"] == "gemm":
+        return 2.0 * p["M"] * p["N"] * p["K"]
     pairs = p["Lq"] * p["Lkv"]
     if p["causal"]:
         pairs = sum(min(i + 1, p["Lkv"]) for i in range(p["Lq"]))
@@ -18,16 +20,18 @@ def useful_flops(p):
 
 
 def bytes_moved(p):
-    size = 4 if p["dtype"] == "f32" else 2
+    size = {"f32": 4, "f16": 2, "bf16": 2, "i8": 1}[p["dtype"]]
+    if p["op"] == "gemm":
+        return size * p["K"] * (p["M"] + p["N"]) + 4 * p["M"] * p["N"]
     queries = p["B"] * p["Hq"] * p["Lq"] * (p["D"] + p["Dv"])
     return size * (queries + p["B"] * p["Hkv"] * p["Lkv"] * (p["D"] + p["Dv"]))
 
 
 def timed(call, seconds):
-    """Seconds of each call, after one that warms up: at least three, at most two hundred."""
+    """Seconds of each call, after one that warms up: at least one, at most two hundred."""
     call()
     samples, start = [], time.perf_counter()
-    while (len(samples) < 3 or time.perf_counter() - start < seconds) and len(samples) < 200:
+    while (not samples or time.perf_counter() - start < seconds) and len(samples) < 200:
         before = time.perf_counter()
         call()
         samples.append(time.perf_counter() - before)
@@ -38,7 +42,7 @@ def serve(way, prepare):
     """prepare(problem) returns a function to time, or raises with the reason why this peer cannot."""
     for text in sys.stdin:
         p = json.loads(text)
-        answer = {"op": "attention", "way": way, "device": "cpu", **p}
+        answer = {"way": way, "device": "cpu", **p}
         answer.pop("seconds")
         try:
             samples = timed(prepare(p), p["seconds"])
