@@ -83,6 +83,50 @@ std::vector<Case> cases() {
                  .lse = false});
   all.push_back({.name = "WithoutLse", .query_length = 40, .kv_length = 40, .lse = false});
 
+  // More queries than a schedule for few of them takes.
+  for (const auto& [d, dv] : std::vector<std::pair<std::int64_t, std::int64_t>>{
+           {64, 64}, {128, 128}, {8, 31}, {33, 32}, {40, 48}, {96, 17}, {80, 100}, {256, 256}, {1, 1}}) {
+    for (const std::int64_t lkv : {31, 65, 200}) {
+      all.push_back({.name = "Long_" + std::to_string(d) + "_" + std::to_string(dv) + "_" + std::to_string(lkv),
+                     .query_heads = 2,
+                     .query_length = 97,
+                     .kv_length = lkv,
+                     .head_dim = d,
+                     .value_dim = dv,
+                     .causal = lkv == 200 ? std::optional(kBottomRight) : std::nullopt,
+                     .lse = lkv == 65});
+    }
+  }
+  for (const auto& [name, fill] : std::vector<std::pair<std::string, Fill>>{
+           {"Spread", Fill::spread}, {"Denormal", Fill::denormal}, {"Ascending", Fill::ascending}}) {
+    for (const bool lse : {false, true}) {
+      all.push_back({.name = "Long" + name + (lse ? "Lse" : ""),
+                     .batch = 2,
+                     .query_heads = 4,
+                     .kv_heads = 2,
+                     .query_length = 80,
+                     .kv_length = 260,
+                     .head_dim = 32,
+                     .scale = fill == Fill::denormal ? 0.2f : 1.0f,
+                     .layout = Layout::padded,
+                     .fill = fill,
+                     .lse = lse});
+    }
+  }
+  for (const TestMask& mask :
+       {boolean({0, 0, 0, 0}), boolean({0, 0, 0, 0}, MaskFill::padding), additive(DType::f32, {0, 0, 0, 0}),
+        boolean({0, 0, 0, 0}, MaskFill::rows), additive(DType::bf16, {0, 1, 1, 0})}) {
+    all.push_back({.name = "LongMask_" + std::to_string(all.size()),
+                   .query_heads = 4,
+                   .kv_heads = 2,
+                   .query_length = 90,
+                   .kv_length = 170,
+                   .head_dim = 32,
+                   .scale = all.size() % 2 == 0 ? -0.25f : 0.2f,
+                   .mask = mask,
+                   .lse = false});
+  }
+
   for (const float scale : {0.0f, 1.0f, -0.25f, 0.01f}) {
     all.push_back({.name = "Scale_" + std::to_string(all.size()),
                    .query_length = 18,

@@ -153,7 +153,7 @@ class MaskedProperties : public Properties {
   Result run_with_lse(const TensorView& queries, const TensorView& keys, const TensorView& values,
                       AttentionOptions options = {}) {
     options.way = GetParam();
-    Result r{Tensor(DType::f32, queries.shape),
+    Result r{Tensor(queries.dtype, queries.shape),
              Tensor(DType::f32, {queries.shape[0], queries.shape[1], queries.shape[2]})};
     attention_into({.out = r.out.view(), .lse = r.lse.view()}, queries, keys, values, options);
     return r;
@@ -203,6 +203,9 @@ TEST_P(MaskedProperties, PartsMergedByTheirLseAreTheWhole) {
 
 TEST_P(MaskedProperties, WantingLseChangesNoBitOfTheResult) {
   EXPECT_TRUE(same_bits(run_with_lse(q, k, v).out, run(q, k, v)));
+  const Tensor queries = random_tensor(1, kHeads, 150, 4, DType::bf16);
+  const Tensor keys = random_tensor(1, kHeads, 200, 5, DType::bf16);
+  EXPECT_TRUE(same_bits(run_with_lse(queries, keys, keys).out, run(queries, keys, keys))) << "bf16";
 }
 
 std::vector<std::string> ways_without(const std::string& other) {

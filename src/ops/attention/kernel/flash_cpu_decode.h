@@ -388,7 +388,7 @@ class Decode {
       if (splits > 1) {
         const PartialRow part = partials.row(batch_, head_of(r), position_of(r), split);
         part.maximum() = maximum_[r];
-        part.sum() = sum_[r];
+        part.sum() = part.lse_sum() = sum_[r];
         for (int d = 0; d < p_.value_dim; d += kLanes) floats::load(row + d).store(part.output() + d);
       } else {
         T* out = out_row<T>(p_, batch_, head_of(r), position_of(r));

@@ -68,6 +68,7 @@ class PanelTask {
     panel.output = take<float>(output_rows * Width);
     panel.output_rows = output_rows;
     for (float** lanes : {&panel.maximum, &panel.sum}) *lanes = take<float>(Width);
+    panel.lse_sum = panel.sum;
     for (std::int32_t** lanes : {&panel.position, &panel.head, &panel.reach})
       *lanes = take<std::int32_t>(Width);
   }
@@ -99,7 +100,7 @@ class PanelTask {
       panel.first_position = smaller(panel.first_position, panel.position[i]);
       panel.last_position = larger(panel.last_position, panel.position[i]);
       panel.maximum[i] = -3.402823466e38f;  // finite, so that a masked block leaves 0 and never NaN
-      panel.sum[i] = 0.0f;
+      panel.sum[i] = panel.lse_sum[i] = 0.0f;
     }
     const auto row = [&](int lane) {
       return static_cast<const T*>(p_.q) + batch_ * p_.q_strides.batch + panel.head[lane] * p_.q_strides.head +
@@ -152,8 +153,9 @@ class PanelTask {
         const PartialRow part = partials.row(batch_, panel.head[i], panel.position[i], split);
         part.maximum() = panel.maximum[i];
         part.sum() = panel.sum[i];
+        part.lse_sum() = panel.lse_sum[i];
       } else {
-        store_lse(p_, batch_, panel.head[i], panel.position[i], panel.maximum[i], panel.sum[i]);
+        store_lse(p_, batch_, panel.head[i], panel.position[i], panel.maximum[i], panel.lse_sum[i]);
       }
     }
   }

@@ -21,6 +21,7 @@ struct Panel {
   float* output;           ///< (Dv, kWidth)
   float* maximum;          ///< (kWidth) what is subtracted from scores
   float* sum;              ///< (kWidth) of the weights
+  float* lse_sum;          ///< (kWidth) what lse is made of: `sum` itself, or a more exact one
   std::int32_t* position;  ///< (kWidth) of each lane's query in its sequence
   std::int32_t* head;      ///< (kWidth) query head of each lane
   std::int32_t* reach;  ///< (kWidth) the last key of the block that each lane sees, -1 for none; see Diagonal
@@ -128,6 +129,7 @@ FT_FUNCTION void rescale(const Panel& p, const floats (&top)[Vectors], int value
     factor[j] = exp2_weight(before - now);
     now.store(p.maximum + j * kLanes);
     (floats::load(p.sum + j * kLanes) * factor[j]).store(p.sum + j * kLanes);
+    if (p.lse_sum != p.sum) (floats::load(p.lse_sum + j * kLanes) * factor[j]).store(p.lse_sum + j * kLanes);
   }
   for (int d = 0; d < value_dim; ++d) {
     FT_UNROLL for (int j = 0; j < Vectors; ++j) {

@@ -29,13 +29,15 @@ struct KeySplits {
   }
 };
 
-/// The result of one query over one split, before division by the sum: maximum, sum, then output columns.
+/// The result of one query over one split, before division by the sum: maximum, the sum, the one
+/// that lse is made of, then output columns.
 struct PartialRow {
   static constexpr int kHeader = 16;  ///< floats; keeps columns on a cache line of their own
   float* data;
 
   float& maximum() const { return data[0]; }
   float& sum() const { return data[1]; }
+  float& lse_sum() const { return data[2]; }
   float* output() const { return data + kHeader; }
 };
 
@@ -87,11 +89,12 @@ FT_FUNCTION void merge_row(const AttentionParams& p, const Partials& partials, i
     const float other = partials.row(batch, head, position, s).maximum();
     top = other > top ? other : top;
   }
-  float sum = 0.0f, factor[kEnoughTasks];
+  float sum = 0.0f, lse_sum = 0.0f, factor[kEnoughTasks];
   for (int s = 0; s < splits; ++s) {
     const PartialRow part = partials.row(batch, head, position, s);
     factor[s] = __builtin_exp2f(part.maximum() - top);
     sum += part.sum() * factor[s];
+    lse_sum += part.lse_sum() * factor[s];
   }
   T* out = out_row<T>(p, batch, head, position);
   for (int d = 0; d < p.value_dim; d += kLanes) {
@@ -100,7 +103,7 @@ FT_FUNCTION void merge_row(const AttentionParams& p, const Partials& partials, i
       value = fma(floats::load(partials.row(batch, head, position, s).output() + d), factor[s], value);
     store_some(out + d, value * floats(1.0f / sum), p.value_dim - d);
   }
-  store_lse(p, batch, head, position, top, sum);
+  store_lse(p, batch, head, position, top, lse_sum);
 }
 
 }  // namespace flash_cpu

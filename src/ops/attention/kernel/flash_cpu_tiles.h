@@ -21,30 +21,18 @@ namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
-/// 2^z by a polynomial of degree 3, relative error 7.5e-5, cut to bfloat. The weights' sum is that of the cut
-/// ones, and comes out of the tiles.
-struct QuickWeight {
-  static constexpr bool kSumsByTiles = true;
-
-  static FT_FUNCTION floats exp2(floats z) {
-    constexpr float c[] = {9.9992522e-01f, 6.9583354e-01f, 2.2606716e-01f, 7.8024523e-02f};
-    const floats f = (floats::native)_mm512_reduce_ps((__m512)z.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-    const floats p = fma(fma(fma(floats(c[3]), f, c[2]), f, c[1]), f, c[0]);
-    return (floats::native)_mm512_maskz_scalef_ps(0xffff, (__m512)p.v, (__m512)z.v);
-  }
-  static FT_FUNCTION floats pairs(floats even, floats odd) {
-    return (floats::native)_mm512_mask_blend_epi16(
-        0xaaaaaaaau, (__m512i)((ints::wrapping)bits_of(even).v >> 16), (__m512i)odd.v);
-  }
-};
-
-/// As exact as float32 allows, for calls that ask for lse.
-struct ExactWeight {
-  static constexpr bool kSumsByTiles = false;
-
-  static FT_FUNCTION floats exp2(floats z) { return exp2_weight(z); }
-  static FT_FUNCTION floats pairs(floats even, floats odd) { return bfloat_pairs(even, odd); }
-};
+/// 2^z by a polynomial of degree 3, relative error 7.5e-5: enough for what is cut to bfloat.
+FT_FUNCTION floats quick_exp2_weight(floats z) {
+  constexpr float c[] = {9.9992522e-01f, 6.9583354e-01f, 2.2606716e-01f, 7.8024523e-02f};
+  const floats f = (floats::native)_mm512_reduce_ps((__m512)z.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  const floats p = fma(fma(fma(floats(c[3]), f, c[2]), f, c[1]), f, c[0]);
+  return (floats::native)_mm512_maskz_scalef_ps(0xffff, (__m512)p.v, (__m512)z.v);
+}
+/// Two rows as bfloat pairs, even below odd, each cut.
+FT_FUNCTION floats cut_pairs(floats even, floats odd) {
+  return (floats::native)_mm512_mask_blend_epi16(0xaaaaaaaau, (__m512i)((ints::wrapping)bits_of(even).v >> 16),
+                                                 (__m512i)odd.v);
+}
 
 /// Computes one panel of queries against blocks that prepare() has made ready in the workspace.
 class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
@@ -65,12 +53,15 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
   static void run(const AttentionParams& p, void* workspace, std::int64_t task, void* scratch) {
     TilePrefill prefill(p, workspace, scratch);
     if (p.lse == nullptr)
-      prefill.attend<QuickWeight>(task);
+      prefill.attend<Lse::unwanted>(task);
     else
-      prefill.attend<ExactWeight>(task);
+      prefill.attend<Lse::wanted>(task);
   }
 
  private:
+  /// lse is made of a sum of its own, of exact weights, so that wanting it changes no bit of the output.
+  enum class Lse { unwanted, wanted };
+
   static constexpr int kLanesOfPanel = panel::kTileLanes;
   static constexpr int kRegisters = kLanesOfPanel / kLanes;
   static constexpr int kTile = 16;
@@ -93,6 +84,7 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
   TilePrefill(const AttentionParams& p, void* workspace, void* scratch)
       : PanelTask(p, workspace, scratch), blocks_(p) {
     allot(panel_, blocks_.key_steps, blocks_.value_rows);
+    panel_.sum = panel_.output + p.value_dim * kLanesOfPanel;
     for (float*& scores : scores_) scores = take<float>(kKeys * kLanesOfPanel);
     staged_ = take<float>(
         larger(kLanes * staged_key_stride<bfloat>(p.head_dim), kKeys / 2 * staged_value_stride(p.value_dim)));
@@ -136,7 +128,7 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
                     sizeof(float));
   }
 
-  template <class Weight>
+  template <Lse kLse>
   void attend(std::int64_t task) {
     const panel::Session<Operand<bfloat>::Step> session;
     const Tasks tasks(p_, 1, kLanesOfPanel);
@@ -148,9 +140,7 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
       std::memset(panel_.queries + steps_of<bfloat>(p_.head_dim) * kLanesOfPanel, 0,
                   static_cast<std::size_t>(blocks_.key_steps - steps_of<bfloat>(p_.head_dim)) * kLanesOfPanel *
                       sizeof(float));
-      blend_blocks<Weight>(split * tasks.splits.keys, tasks.splits.keys, kind);
-      if (Weight::kSumsByTiles)
-        std::memcpy(panel_.sum, panel_.output + p_.value_dim * kLanesOfPanel, kLanesOfPanel * sizeof(float));
+      blend_blocks<kLse>(split * tasks.splits.keys, tasks.splits.keys, kind);
     };
     run(Maximum::first);
     if (!sums_in_range()) run(Maximum::following);
@@ -178,7 +168,7 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
     return {};
   }
 
-  template <class Weight>
+  template <Lse kLse>
   void blend_blocks(int begin, int count, Maximum kind) {
     const int end = smaller(keys_of(panel_).end, begin + count);
     Block before, now = block_from(begin, end);
@@ -187,7 +177,7 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
     while (now.keys > 0) {
       const Block next = block_from(now.column + kKeys, end);
       const float multiplier = settle(now, before, kind);
-      Weights<Weight> weights(panel_, scores_[0], multiplier, now.rows() / 2);
+      Weights<kLse> weights(panel_, scores_[0], multiplier, now.rows() / 2);
       const auto beside = weights.over(products_of(before, next));
       if (before.keys > 0) multiply_values(before, scores_[1], beside);
       if (next.keys > 0) multiply_scores(next, scores_[1], beside);
@@ -240,7 +230,7 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
     if (!grew) return multiplier;
     if (before.keys > 0) multiply_values(before, scores_[1], [] {});
     before.keys = 0;
-    rescale<kRegisters, kLanesOfPanel>(panel_, top, p_.value_dim + 1);
+    rescale<kRegisters, kLanesOfPanel>(panel_, top, p_.value_dim);
     return multiplier;
   }
 
@@ -259,15 +249,15 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
     return inside;
   }
 
-  /// Turns the scores of a block into weights in place, two keys at a time, and adds them to the panel's sums.
-  template <class Weight>
+  /// Turns the scores of a block into weights in place, two keys at a time.
+  template <Lse kLse>
   class Weights {
    public:
     Weights(const Panel& panel, float* scores, float multiplier, int pairs)
         : panel_(panel), from_(scores), to_(scores), scale_(multiplier), left_(pairs) {
       FT_UNROLL for (int j = 0; j < kRegisters; ++j) {
         minus_maximum_[j] = -floats::load(panel.maximum + j * kLanes);
-        sum_[j] = floats::load(panel.sum + j * kLanes);
+        lse_sum_[j] = floats::load(panel.lse_sum + j * kLanes);
       }
     }
     /// What runs beside tile products: a pair of keys every `period` of them.
@@ -288,28 +278,28 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
     }
     [[gnu::always_inline]] void finish() {
       while (left_ > 0) pair();
-      FT_UNROLL for (int j = 0; j < kRegisters; ++j) sum_[j].store(panel_.sum + j * kLanes);
+      FT_UNROLL for (int j = 0; j < kRegisters; ++j) lse_sum_[j].store(panel_.lse_sum + j * kLanes);
     }
 
    private:
     [[gnu::always_inline]] void pair() {
       FT_UNROLL for (int j = 0; j < kRegisters; ++j) {
-        const floats even = weight(from_, j), odd = weight(from_ + kLanesOfPanel, j);
-        if (!Weight::kSumsByTiles) sum_[j] = sum_[j] + (even + odd);
-        Weight::pairs(even, odd).store(to_ + j * kLanes);
+        const floats even = exponent(from_, j), odd = exponent(from_ + kLanesOfPanel, j);
+        cut_pairs(quick_exp2_weight(even), quick_exp2_weight(odd)).store(to_ + j * kLanes);
+        if constexpr (kLse == Lse::wanted) lse_sum_[j] = lse_sum_[j] + (exp2_weight(even) + exp2_weight(odd));
       }
       from_ += 2 * kLanesOfPanel;
       to_ += kLanesOfPanel;
       --left_;
     }
-    [[gnu::always_inline]] floats weight(const float* row, int j) {
-      return Weight::exp2(fma(floats::load(row + j * kLanes), scale_, minus_maximum_[j]));
+    [[gnu::always_inline]] floats exponent(const float* row, int j) {
+      return fma(floats::load(row + j * kLanes), scale_, minus_maximum_[j]);
     }
 
     const Panel& panel_;
     const float* from_;
     float* to_;
-    floats scale_, minus_maximum_[kRegisters], sum_[kRegisters];
+    floats scale_, minus_maximum_[kRegisters], lse_sum_[kRegisters];
     int left_;
   };
 
