@@ -245,6 +245,19 @@ TEST_P(Meaning, HugeScoresPickTheLargest) {
   }
 }
 
+TEST_P(Meaning, AScoreFarAboveTheFirstOnesTakesAllTheWeight) {
+  for (const float score : {30.0f, 300.0f}) {
+    for (const float value : {1.0f, 0x1p120f}) {
+      const auto late = [](float x) { return [=](auto, auto j) { return j == 150 ? x : 0.0f; }; };
+      const Tensor q = convert(rows(1, 80, [](auto, auto) { return 1.0f; }), DType::bf16);
+      const Tensor k = convert(rows(1, 200, late(score / kD)), DType::bf16);
+      const Tensor v = convert(rows(1, 200, late(value)), DType::bf16);
+      RUN_OR_SKIP(r, q, k, v, {.scale = 1.0f});
+      for (const float out : r.out) ASSERT_EQ(out, value) << score;
+    }
+  }
+}
+
 TEST_P(Meaning, QueryHeadsReadKvHeadsInGroups) {
   const Tensor q = rows(6, 3, [](auto, auto) { return 0.0f; }), k = rows(2, 4, [](auto, auto) { return 0.0f; });
   const Tensor v = rows(2, 4, [](auto h, auto) { return static_cast<float>(h + 1); });

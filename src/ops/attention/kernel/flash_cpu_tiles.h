@@ -8,7 +8,7 @@
 //   O = (O^T / its last row, the sums)^T
 //
 // The maximum is that of the first block, and higher scores simply weigh more than 1: float32 and bfloat have
-// the range. A panel whose sums leave it is computed again with a maximum that follows the scores.
+// the range. A panel whose results leave it is computed again with a maximum that follows the scores.
 //
 // Source    Milakov & Gimelshein 2018 (online softmax); Dao et al. 2022 (tiling).
 #pragma once
@@ -65,7 +65,6 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
   static constexpr int kLanesOfPanel = panel::kTileLanes;
   static constexpr int kRegisters = kLanesOfPanel / kLanes;
   static constexpr int kTile = 16;
-  static constexpr float kLargestSum = 0x1p30f;
 
   /// Prepared blocks of keys: K by rows, then V^T by rows, of 4-byte steps.
   struct Blocks {
@@ -143,7 +142,7 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
       blend_blocks<kLse>(split * tasks.splits.keys, tasks.splits.keys, kind);
     };
     run(Maximum::first);
-    if (!sums_in_range()) run(Maximum::following);
+    if (!in_range()) run(Maximum::following);
     finish(panel_, Partials(p_, workspace_, tasks.splits.count), tasks.splits.count, split);
   }
 
@@ -240,13 +239,13 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
       all &= !any(floats(-3.0e38f) > floats::load(panel_.maximum + i));
     return all;
   }
-  bool sums_in_range() const {
-    bool inside = true;
-    for (int i = 0; i < kLanesOfPanel; i += kLanes) {
-      const floats sum = floats::load(panel_.sum + i);
-      inside &= !any(!(sum <= floats(kLargestSum)));
-    }
-    return inside;
+  /// Are outputs and sums finite?
+  bool in_range() const {
+    floats probe = 0.0f;
+    for (int i = 0; i < (p_.value_dim + 1) * kLanesOfPanel; i += kLanes)
+      probe = fma(floats::load(panel_.output + i), 0.0f, probe);
+    for (int i = 0; i < kLanesOfPanel; i += kLanes) probe = fma(floats::load(panel_.lse_sum + i), 0.0f, probe);
+    return !any(probe != floats(0.0f));
   }
 
   /// Turns the scores of a block into weights in place, two keys at a time.
