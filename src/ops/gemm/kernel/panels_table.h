@@ -12,7 +12,7 @@ namespace flashtile::kernels {
 struct GemmPanelsCall {
   GemmParams params;
   bool transpose_a, transpose_b;
-  static constexpr int kMostPanels = 4;
+  static constexpr int kMostPanels = 8;
   int block_rows, block_panels;  ///< rows and panels of columns of one task; they change no bit of the result
 };
 
