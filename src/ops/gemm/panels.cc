@@ -36,8 +36,8 @@ using kernels::GemmPanelsCall;
 using kernels::GemmPanelsKernels;
 
 constexpr int kMostRows = 1024, kFewestRows = 32;  ///< of C in one task
-constexpr int kPanelColumns = 64;                 ///< of the widest panel
-constexpr int kTasksPerThread = 4;                ///< enough for an even share
+constexpr int kPanelColumns = 64;                  ///< of the widest panel
+constexpr int kTasksPerThread = 4;                 ///< enough for an even share
 /// Below this many multiply-adds a call is over before a second thread has woken up.
 constexpr double kWorthThreads = 1e6;
 
