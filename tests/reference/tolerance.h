@@ -35,10 +35,6 @@ inline constexpr Format kBfloat16{8, -126, 3.3895313892515355e38};
 
 /// Relative error that the vectorised exp2 of the library is allowed: four units in the last place of float32.
 inline constexpr double kExp2Error = 0x1p-22;
-/// For weights that are kept in 8 digits it may be 1/32 of their own rounding.
-inline double exp2_error(const Format& type) {
-  return type.digits == kBfloat16.digits ? type.unit() / 32.0 : kExp2Error;
-}
 
 /// Relative error of a weight p_j with its share of the sums, for q, k, v and weights in `type` and the rest in
 /// float32:
@@ -53,7 +49,7 @@ inline double weight_error(const AttentionCase& a, const AttentionRow& row, cons
   const double u = kFloat32.unit();
   const double score = static_cast<double>(a.head_dim + 8) * u * row.score_size;
   const double sums = 3.0 * static_cast<double>(row.keys + 8) * u;
-  const double weight = exp2_error(type) + (type.digits == kFloat32.digits ? 0.0 : type.unit());
+  const double weight = kExp2Error + (type.digits == kFloat32.digits ? 0.0 : type.unit());
   return std::expm1(2.0 * (score + weight) + sums);
 }
 
@@ -126,7 +122,7 @@ inline AttentionRow plain_attention_row(const AttentionCase& a, std::int64_t b, 
 /// What rounding the result and the documented error of exp2 may add to an error, for elements of at most
 /// `largest`.
 inline double rounding_floor(double largest, const Format& type) {
-  return 2.0 * ((type.unit() + exp2_error(type)) * largest + type.tiny());
+  return 2.0 * ((type.unit() + kExp2Error) * largest + type.tiny());
 }
 
 }  // namespace flashtile::reference
