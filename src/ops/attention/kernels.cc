@@ -3,6 +3,22 @@
 #include <algorithm>
 
 #include "src/backends/backend.h"
+#include "src/backends/cpu/isa.h"
+
+namespace flashtile::kernels {
+
+// Each defined by the translation unit that is compiled for it.
+#define FLASHTILE_DECLARE_KERNELS(backend, isa)         \
+  namespace backend {                                   \
+  std::span<const AttentionKernel> attention_kernels(); \
+  }
+FLASHTILE_CPU_BACKENDS(FLASHTILE_DECLARE_KERNELS)
+#if FLASHTILE_HAS_CUDA
+FLASHTILE_DECLARE_KERNELS(cuda, )
+#endif
+#undef FLASHTILE_DECLARE_KERNELS
+
+}  // namespace flashtile::kernels
 
 namespace flashtile::ops {
 namespace {

@@ -6,7 +6,6 @@
 #include <string>
 #include <string_view>
 
-#include "src/backends/cpu/isa.h"
 #include "src/ops/gemm/problem.h"
 
 namespace flashtile::kernels {
@@ -20,17 +19,6 @@ struct GemmKernel {
   std::size_t threadgroup_bytes;
   void (*launch)(const Queue& queue, const GemmParams& params);
 };
-
-// Each defined by the translation unit that is compiled for it.
-#define FLASHTILE_DECLARE_KERNELS(backend, isa) \
-  namespace backend {                           \
-  std::span<const GemmKernel> gemm_kernels();   \
-  }
-FLASHTILE_CPU_BACKENDS(FLASHTILE_DECLARE_KERNELS)
-#if FLASHTILE_HAS_CUDA
-FLASHTILE_DECLARE_KERNELS(cuda, )
-#endif
-#undef FLASHTILE_DECLARE_KERNELS
 
 }  // namespace flashtile::kernels
 
