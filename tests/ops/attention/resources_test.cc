@@ -9,6 +9,7 @@
 #include <cstring>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <new>
 #include <string>
 #include <thread>
@@ -87,6 +88,20 @@ Tensor random_tensor(const Dims& shape, DType dtype, std::uint64_t seed) {
   return convert(t, dtype);
 }
 
+/// How often work allocates on any thread. Threads that drivers keep may allocate beside it, so the least of a
+/// few tries.
+int allocations_of(const std::function<void()>& work) {
+  int fewest = std::numeric_limits<int>::max();
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    allocations = 0;
+    counting = true;
+    work();
+    counting = false;
+    fewest = std::min(fewest, allocations.load());
+  }
+  return fewest;
+}
+
 std::byte* aligned(std::vector<std::byte>& memory) {
   return memory.data() + (64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64) % 64;
 }
@@ -110,14 +125,11 @@ TEST_P(Resources, AWarmCallWithAWorkspaceAllocatesNothing) {
         std::vector<std::byte> memory(needed + 64);
         outputs.workspace = {aligned(memory), needed};
         attention_into(outputs, q, k, k, options);
-        constexpr int kCalls = 50;
-        allocations = 0;
-        counting = true;
-        for (int call = 0; call < kCalls; ++call) attention_into(outputs, q, k, k, options);
-        counting = false;
         // A thread gets its scratch when it first takes part, which is up to the scheduler; then it keeps it.
-        EXPECT_LE(allocations.load(), threads - 1)
-            << name(dtype) << " " << queries << " queries, " << threads << " threads";
+        const int found = allocations_of([&] {
+          for (int call = 0; call < 10; ++call) attention_into(outputs, q, k, k, options);
+        });
+        EXPECT_LE(found, threads - 1) << name(dtype) << " " << queries << " queries, " << threads << " threads";
       }
     }
   }
@@ -246,11 +258,7 @@ TEST(GemmResources, AWarmProductAllocatesNothing) {
   const TensorView matrix = packed_view(a.data(), DType::bf16, {100, 100});
   const GemmOptions options{.way = "tensor_ops", .queue = Queue::cpu({.threads = 1})};
   gemm(c, matrix, matrix, options);
-  allocations = 0;
-  counting = true;
-  gemm(c, matrix, matrix, options);
-  counting = false;
-  EXPECT_EQ(allocations.load(), 0);
+  EXPECT_EQ(allocations_of([&] { gemm(c, matrix, matrix, options); }), 0);
 }
 
 }  // namespace
