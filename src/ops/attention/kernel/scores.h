@@ -31,6 +31,11 @@ FT_FUNCTION void keep_where_true(FT_THREAD Scores& scores, FT_THREAD Scores& att
                [](auto score, auto entry) { return select(score, minus_infinity(), entry == 0.0f); });
 }
 
+/// Do scores that a whole tile of queries sees need no more than the positive factor p.scale_log2?
+FT_FUNCTION bool is_plain(FT_CONSTANT const AttentionParams& p) {
+  return p.mask.kind == MaskTensorKind::none && p.scale > 0.0f;
+}
+
 /// Applies scale and masks to the scores of queries row ... against keys column ...; returns the positive
 /// factor that is left to multiply them with, so that they are in base 2. The scale itself waits where it can.
 template <class Scores, class T>

@@ -62,6 +62,8 @@ struct AttentionTensorOps {
       const float multiplier = scale_and_mask(s, scratch, head, keys, row, column, kK);
       softmax.step(s, multiplier);
     };
+    const auto attend_whole = [&](int) { softmax.step(s, p.scale_log2); };  // of keys that all queries see
+    const int whole_end = is_plain(p) ? keys.whole_end : keys.begin;
     const auto rescale = [&]() {
       map_rows(o, softmax.correction, [](auto sum, auto factor) { return sum * factor; });
     };
@@ -109,7 +111,7 @@ struct AttentionTensorOps {
       attend(keys.begin);
       auto weights = output_product.template get_left_input_cooperative_tensor<T, T, float>(s);
       int stage = 0;
-      for (int column = keys.begin + kK; column < keys.end; column += kK) {
+      const auto step = [&](int column, auto attend_next) {  // O += last weights V; S = weights of column ...
         const int next = 1 - stage;
         wait_tiles<Scope,
                    0>();  // this K and the last V are here; everybody is done with the last K and the V before
@@ -120,12 +122,16 @@ struct AttentionTensorOps {
         load_values(memory, head, next, column);
         load_keys(memory, head, stage, column + kK);
         wait_products<1>(s);
-        attend(column);
+        attend_next(column);
         wait_products<0>(o);
         rescale();
         weights = output_product.template get_left_input_cooperative_tensor<T, T, float>(s);
         stage = next;
-      }
+      };
+      // Apart, since a compiler moves the weights past the wait for O where it finds branches between them.
+      int column = keys.begin + kK;
+      for (; column + kK <= whole_end; column += kK) step(column, attend_whole);
+      for (; column < keys.end; column += kK) step(column, attend);
       wait_tiles<Scope, 1>();  // the last V is here
       auto v = tile(memory.v, stage);
       output_product.run(weights, v, o);
