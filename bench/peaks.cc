@@ -107,7 +107,7 @@ Peaks measure_peaks(const Queue& queue, DType dtype) {
             gpu_copy_bytes(queue)};
   }
   const int threads = queue.threads();
-  const std::string architecture = architecture_of(queue.device());
+  const std::string architecture = without_emulation(architecture_of(queue.device()));
   const RegisterLoop loop = best_register_loop(dtype, architecture);
   const std::string on = ", " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
   return {cpu_flops(loop, threads), loop.arithmetic + on,

@@ -92,7 +92,7 @@ struct alignas(64) TileConfig {
 };
 
 // Four independent sums of 2 x 2 operand tiles. The library has asked for permission to use tiles when it
-// reports "amx"; a build for tests may also only emulate them.
+// reports "amx".
 #define FLASHTILE_TILE_LOOP(NAME, TARGET, INSTRUCTION)                                                      \
   __attribute__((target(TARGET))) void NAME(std::int64_t iterations) {                                      \
     const TileConfig config;                                                                                \
@@ -113,6 +113,13 @@ FLASHTILE_TILE_LOOP(amx_int8, "amx-tile,amx-int8", "tdpbssd")
 
 }  // namespace
 
+std::string without_emulation(const std::string& architecture) {
+#if defined(__x86_64__)
+  if (architecture == "amx" && __builtin_cpu_supports("amx-bf16") == 0) return "avx512_bf16";
+#endif
+  return architecture;
+}
+
 RegisterLoop best_register_loop([[maybe_unused]] DType dtype,
                                 [[maybe_unused]] const std::string& architecture) {
 #if defined(__x86_64__)
@@ -120,16 +127,14 @@ RegisterLoop best_register_loop([[maybe_unused]] DType dtype,
   const bool integers =
       dtype == DType::i8 || dtype == DType::u8 || dtype == DType::int4 || dtype == DType::uint4;
   if (integers) {
-    if (at_least(architecture, "amx") && __builtin_cpu_supports("amx-int8") != 0)
-      return {amx_int8, 2 * 4 * kTileProducts, "AMX int8"};
+    if (at_least(architecture, "amx")) return {amx_int8, 2 * 4 * kTileProducts, "AMX int8"};
     if (at_least(architecture, "avx512") && __builtin_cpu_supports("avx512vnni") != 0)
       return {avx512_vnni, 2.0 * 64 * 24, "AVX-512 VNNI int8"};
     if (at_least(architecture, "avx2"))
       return {avx2_madd, 2.0 * 16 * 12, "AVX2 multiply-add of 16-bit integers"};
   }
   if (dtype == DType::bf16) {
-    if (at_least(architecture, "amx") && __builtin_cpu_supports("amx-bf16") != 0)
-      return {amx_bf16, 2 * 2 * kTileProducts, "AMX bf16"};
+    if (at_least(architecture, "amx")) return {amx_bf16, 2 * 2 * kTileProducts, "AMX bf16"};
     if (at_least(architecture, "avx512_bf16")) return {avx512_bf16, 2.0 * 32 * 24, "AVX-512 bf16 dot"};
   }
   if (at_least(architecture, "avx512")) return {avx512_fma, 2.0 * 16 * 24, "AVX-512 FMA, float32"};

@@ -225,6 +225,20 @@ inline floats fma(floats a, floats b, floats c) {
 }
 inline ints fma(ints a, ints b, ints c) { return a * b + c; }
 
+/// a * b + c rounded once on any machine: for differences of large numbers, where a second rounding would be
+/// seen.
+inline floats fma_exact(floats a, floats b, floats c) {
+#if defined(FT_AVX512) || defined(FT_AVX2) || defined(__ARM_NEON) || defined(FLASHTILE_EXACT)
+  return fma(a, b, c);
+#else
+  floats r;  // a product of two floats is exact in double
+  for (int i = 0; i < kLanes; ++i)
+    r.v[i] = static_cast<float>(static_cast<double>(a.v[i]) * static_cast<double>(b.v[i]) +
+                                static_cast<double>(c.v[i]));
+  return r;
+#endif
+}
+
 /// The larger, or the smaller, lane by lane; b where either is NaN.
 inline floats max(floats a, floats b) {
 #if defined(FT_AVX512)

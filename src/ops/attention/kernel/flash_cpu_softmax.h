@@ -150,7 +150,7 @@ FT_FUNCTION void exponentials(const Panel& p, float* scores, int keys, float mul
   }
   const floats scale = multiplier;
   const auto weight = [&](const float* row, int j) {
-    return exp2_weight(fma(floats::load(row + j * kLanes), scale, minus_top[j]));
+    return exp2_weight(fma_exact(floats::load(row + j * kLanes), scale, minus_top[j]));
   };
   const auto store_rows = [&](int c, int j, floats even, floats odd, bool both) {
     if constexpr (Operand<T>::kPerStep == 2) {
