@@ -131,4 +131,8 @@ Isa kernel_isa() {
   return best;
 }
 
+std::string kernel_target(Device device) {
+  return device.type == DeviceType::cpu ? std::string(name(kernel_isa())) : flashtile::name(device);
+}
+
 }  // namespace flashtile::backend

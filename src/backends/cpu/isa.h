@@ -2,7 +2,10 @@
 // and by every op that picks a CPU kernel.
 #pragma once
 
+#include <string>
 #include <string_view>
+
+#include "flashtile/device.h"
 
 namespace flashtile::backend {
 
@@ -19,14 +22,16 @@ enum class Isa : int {
 /// "scalar", "avx2", ...: also what FLASHTILE_MAX_ISA accepts.
 std::string_view name(Isa isa) noexcept;
 
-/// Calls X(backend, isa) for each backend that primitives.h names on this architecture, in ascending order: the
-/// library compiles kernels once for each of them.
+/// Calls X(backend, isa, arguments...) for each backend that primitives.h names on this architecture, in
+/// ascending order: the library compiles kernels once for each of them.
 #if defined(__x86_64__)
-#define FLASHTILE_CPU_BACKENDS(X) X(cpu_scalar, scalar) X(cpu_avx2, avx2) X(cpu_avx512, avx512)
+#define FLASHTILE_CPU_BACKENDS(X, ...)             \
+  X(cpu_scalar, scalar __VA_OPT__(, ) __VA_ARGS__) \
+  X(cpu_avx2, avx2 __VA_OPT__(, ) __VA_ARGS__) X(cpu_avx512, avx512 __VA_OPT__(, ) __VA_ARGS__)
 #elif defined(__aarch64__)
-#define FLASHTILE_CPU_BACKENDS(X) X(cpu_neon, neon)
+#define FLASHTILE_CPU_BACKENDS(X, ...) X(cpu_neon, neon __VA_OPT__(, ) __VA_ARGS__)
 #else
-#define FLASHTILE_CPU_BACKENDS(X) X(cpu_scalar, scalar)
+#define FLASHTILE_CPU_BACKENDS(X, ...) X(cpu_scalar, scalar __VA_OPT__(, ) __VA_ARGS__)
 #endif
 
 /// What the processor and the operating system offer, whatever FLASHTILE_MAX_ISA says.
@@ -39,5 +44,8 @@ Isa best_isa();
 
 /// The best instruction set that the shared kernels are compiled for and may use.
 Isa kernel_isa();
+
+/// What a device's shared kernels are compiled for, for people: "avx512" (kernel_isa()); elsewhere the device.
+std::string kernel_target(Device device);
 
 }  // namespace flashtile::backend

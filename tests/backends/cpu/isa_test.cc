@@ -46,6 +46,11 @@ TEST(Isa, NamesAreInAscendingOrder) {
   EXPECT_LT(Isa::avx512, Isa::avx512_bf16);
 }
 
+TEST(Isa, TheTargetOfKernelsIsTheCpusSetOrTheDevice) {
+  EXPECT_EQ(backend::kernel_target(Device::cpu()), backend::name(backend::kernel_isa()));
+  EXPECT_EQ(backend::kernel_target(Device::cuda(1)), name(Device::cuda(1)));
+}
+
 TEST(Isa, KernelsUseWhatTheProcessorHas) {
   EXPECT_LE(backend::best_isa(), backend::hardware_isa());
   EXPECT_LE(backend::kernel_isa(), backend::best_isa());

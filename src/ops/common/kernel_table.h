@@ -1,0 +1,51 @@
+// Where the compiled kernels of an op lie: a table for each backend, defined by the translation unit that is
+// compiled for it. Included by each op's kernels.cc.
+#pragma once
+
+#include <span>
+
+#include "flashtile/device.h"
+#include "src/backends/cpu/isa.h"
+
+namespace flashtile::kernels {
+
+/// The kernels of one op on one backend.
+template <class Kernel>
+struct KernelTable {
+  DeviceType device;
+  backend::Isa isa;  ///< on a CPU
+  std::span<const Kernel> (*kernels)();
+};
+
+/// The table that a device uses; empty when none was compiled for it.
+template <class Kernel, int Count>
+std::span<const Kernel> compiled_for(Device device, const KernelTable<Kernel> (&tables)[Count]) {
+  for (const KernelTable<Kernel>& table : tables) {
+    if (table.device != device.type) continue;
+    if (device.type != DeviceType::cpu || table.isa == backend::kernel_isa()) return table.kernels();
+  }
+  return {};
+}
+
+#define FLASHTILE_DECLARE_TABLE(backend, isa, Kernel, function) \
+  namespace backend {                                           \
+  std::span<const Kernel> function();                           \
+  }
+#define FLASHTILE_CPU_TABLE(name, isa, function) {DeviceType::cpu, backend::Isa::isa, name::function},
+#if FLASHTILE_HAS_CUDA
+#define FLASHTILE_DECLARE_GPU_TABLES(Kernel, function) FLASHTILE_DECLARE_TABLE(cuda, , Kernel, function)
+#define FLASHTILE_GPU_TABLES(function) {DeviceType::cuda, {}, cuda::function},
+#else
+#define FLASHTILE_DECLARE_GPU_TABLES(Kernel, function)
+#define FLASHTILE_GPU_TABLES(function)
+#endif
+
+/// In namespace flashtile::kernels: declares `std::span<const Kernel> function()` in the namespace of each
+/// backend of this build, and defines `tables`, which lists them.
+#define FLASHTILE_KERNEL_TABLES(tables, Kernel, function)                                         \
+  FLASHTILE_CPU_BACKENDS(FLASHTILE_DECLARE_TABLE, Kernel, function)                               \
+  FLASHTILE_DECLARE_GPU_TABLES(Kernel, function)                                                  \
+  constexpr KernelTable<Kernel> tables[] = {FLASHTILE_CPU_BACKENDS(FLASHTILE_CPU_TABLE, function) \
+                                                FLASHTILE_GPU_TABLES(function)};
+
+}  // namespace flashtile::kernels
