@@ -18,6 +18,19 @@ function(flashtile_compile_options target)
                                              VISIBILITY_INLINES_HIDDEN ON POSITION_INDEPENDENT_CODE ON)
 endfunction()
 
+# AMX kernels on a machine without it: see include/flashtile/primitives/cpu/amx.h.
+set(FLASHTILE_AMX_IS_EMULATED ${FLASHTILE_EMULATE_AMX})
+if(FLASHTILE_EMULATE_AMX STREQUAL "AUTO")
+  set(with_amx)
+  if(EXISTS /proc/cpuinfo)
+    file(STRINGS /proc/cpuinfo with_amx REGEX "^flags.* amx_tile( |$)" LIMIT_COUNT 1)
+  endif()
+  set(FLASHTILE_AMX_IS_EMULATED ON)
+  if(with_amx)
+    set(FLASHTILE_AMX_IS_EMULATED OFF)
+  endif()
+endif()
+
 # The instruction sets that this compiler's target can have, each "name:flags", best last. Kernel code is compiled once
 # for each, with FLASHTILE_BACKEND set to its name; the library picks one at run time.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
@@ -29,7 +42,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(FLASHTILE_MATRIX_ISAS
       "cpu_avx512_bf16:-march=cooperlake -mprefer-vector-width=512"
       "cpu_amx:-march=sapphirerapids -mprefer-vector-width=512")
-  if(FLASHTILE_EMULATE_AMX)  # AMX kernels on a machine without it: see include/flashtile/primitives/cpu/amx.h
+  if(FLASHTILE_AMX_IS_EMULATED)
     list(TRANSFORM FLASHTILE_MATRIX_ISAS REPLACE "^cpu_amx:.*" "cpu_amx:-march=cooperlake -mprefer-vector-width=512 -DFLASHTILE_EMULATE_AMX")
   endif()
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
@@ -97,7 +110,7 @@ endfunction()
 function(flashtile_register_gtest name)
   cmake_parse_arguments(arg "" "PROGRAM;ISA;SHARDS" "ENVIRONMENT" ${ARGN})
   set(command ${CMAKE_CROSSCOMPILING_EMULATOR} ${arg_PROGRAM})
-  if(FLASHTILE_EMULATE_AMX AND arg_ISA STREQUAL "cpu_amx")
+  if(FLASHTILE_AMX_IS_EMULATED AND arg_ISA STREQUAL "cpu_amx")
     set(arg_ISA cpu_avx512_bf16)
   endif()
   if(arg_ISA AND NOT arg_ISA MATCHES "^cpu_(scalar|neon)")  # which every CPU of its kind has
