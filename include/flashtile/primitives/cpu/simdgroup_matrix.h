@@ -5,16 +5,11 @@
 // is read either way.
 #pragma once
 
+#include "flashtile/primitives/common/simdgroup_matrix.h"
 #include "flashtile/primitives/cpu/cooperative_tensor.h"
 
 namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
-
-/// Where a load or store starts: x elements along the contiguous direction of memory and y rows, transposed or
-/// not.
-struct matrix_origin {
-  std::int64_t x = 0, y = 0;
-};
 
 /// Row and column of element i (0 or 1) of an 8x8 matrix that lane `lane` (0 ... 31) of an Apple GPU holds as
 /// thread_elements()[i]. A CPU has no lanes and no thread_elements; this tells tests and ported kernels what is
@@ -108,7 +103,7 @@ template <class T, int R, int C>
 using simdgroup_right_block = simdgroup_matrix_block<T, R, C>;
 
 /// One 8 x 8 matrix.
-template <class T, int Columns, int Rows = Columns>
+template <class T, int Columns, int Rows>
 class simdgroup_matrix : public simdgroup_matrix_block<T, 1, 1> {
   static_assert(Columns == 8 && Rows == 8,
                 "simdgroup_matrix: only 8 x 8 exists; simdgroup_matrix_block holds more");
@@ -223,23 +218,6 @@ inline void simdgroup_multiply(simdgroup_matrix_block<Td, Rd, Cd>& d, const simd
   float* sums = d.columns_to_fill();
   detail::product(a.as_left(), b.as_right(), sums, Block::kPitch, Block::kPitch, Block::kColumns, false);
   detail::round_all<Td>(sums, Block::kColumns * Block::kPitch);
-}
-
-template <class T>
-inline simdgroup_matrix<T, 8, 8> operator*(const simdgroup_matrix<T, 8, 8>& a,
-                                           const simdgroup_matrix<T, 8, 8>& b) {
-  simdgroup_matrix<T, 8, 8> d;
-  simdgroup_multiply(d, a, b);
-  return d;
-}
-/// a b + c.
-template <class Ta, class Tb, class Tc>
-inline simdgroup_matrix<Tc, 8, 8> muladd(const simdgroup_matrix<Ta, 8, 8>& a,
-                                         const simdgroup_matrix<Tb, 8, 8>& b,
-                                         const simdgroup_matrix<Tc, 8, 8>& c) {
-  simdgroup_matrix<Tc, 8, 8> d;
-  simdgroup_multiply_accumulate(d, a, b, c);
-  return d;
 }
 
 // ---- ours
