@@ -4,6 +4,7 @@
 
 #include "flashtile/primitives/cuda/cooperative_tensor.h"
 #include "flashtile/primitives/cuda/execution.h"
+#include "flashtile/primitives/cuda/maps.h"
 #include "flashtile/primitives/cuda/math.h"
 #include "flashtile/primitives/cuda/matmul2d.h"
 #include "flashtile/primitives/cuda/simdgroup_matrix.h"

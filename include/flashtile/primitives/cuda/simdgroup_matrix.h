@@ -8,17 +8,14 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "flashtile/primitives/common/simdgroup_matrix.h"
 #include "flashtile/primitives/cuda/cooperative_tensor.h"
-#include "flashtile/primitives/cuda/matmul2d.h"
+#include "flashtile/primitives/cuda/maps.h"
+#include "flashtile/primitives/cuda/operand_fragments.h"
 #include "flashtile/primitives/cuda/tile_stages.h"
 
 namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
-
-/// Where a matrix starts in memory, in elements: x along the rows of memory, y across them, transposed or not.
-struct matrix_origin {
-  std::int64_t x = 0, y = 0;
-};
 
 namespace detail {
 template <int R, int C>
@@ -60,7 +57,7 @@ template <int R>
 using simdgroup_rows = cooperative_tensor<float, detail::row_entries<detail::row_spread<8 * R, 1>>>;
 
 /// One 8x8 matrix. As in Metal, simdgroup_matrix(d) puts d on the diagonal.
-template <class T, int Columns, int Rows = Columns>
+template <class T, int Columns, int Rows>
 class simdgroup_matrix : public simdgroup_matrix_block<T, 1, 1> {
   static_assert(Columns == 8 && Rows == 8,
                 "simdgroup_matrix: only 8 x 8 exists; simdgroup_matrix_block holds more");
@@ -71,10 +68,6 @@ class simdgroup_matrix : public simdgroup_matrix_block<T, 1, 1> {
   /// This lane's two elements: row L / 4, columns 2 (L % 4) and the next.
   FT_FUNCTION T (&thread_elements())[2] { return reinterpret_cast<T(&)[2]>(this->slots); }
 };
-
-using simdgroup_half8x8 = simdgroup_matrix<half, 8, 8>;
-using simdgroup_bfloat8x8 = simdgroup_matrix<bfloat, 8, 8>;
-using simdgroup_float8x8 = simdgroup_matrix<float, 8, 8>;
 
 template <class T, int Columns = 8, int Rows = Columns>
 FT_FUNCTION simdgroup_matrix<T, Columns, Rows> make_filled_simdgroup_matrix(T value) {
@@ -256,22 +249,6 @@ FT_FUNCTION void simdgroup_multiply(simdgroup_matrix_block<D, Rd, Cd>& d,
   static_assert(K == L && Rd == R && Cd == C,
                 "simdgroup_multiply: d must be R x C, a R x K and b K x C matrices");
   detail::multiply_blocks(d, a, b, 0.0f);
-}
-template <class T>
-FT_FUNCTION simdgroup_matrix<T, 8, 8> operator*(const simdgroup_matrix<T, 8, 8>& a,
-                                                const simdgroup_matrix<T, 8, 8>& b) {
-  simdgroup_matrix<T, 8, 8> d;
-  simdgroup_multiply(d, a, b);
-  return d;
-}
-/// a b + c.
-template <class A, class B, class C>
-FT_FUNCTION simdgroup_matrix<C, 8, 8> muladd(const simdgroup_matrix<A, 8, 8>& a,
-                                             const simdgroup_matrix<B, 8, 8>& b,
-                                             const simdgroup_matrix<C, 8, 8>& c) {
-  simdgroup_matrix<C, 8, 8> d;
-  simdgroup_multiply_accumulate(d, a, b, c);
-  return d;
 }
 
 /// C columns of matrices of a block, from matrix column `first` on, as a left operand of T.

@@ -1,0 +1,134 @@
+// Element-wise and row-wise maps over tiles, ours, because Metal leaves them to each kernel; and the reductions
+// of rows and columns. Included by cuda/primitives.h.
+#pragma once
+
+#include <type_traits>
+
+#include "flashtile/primitives/common/descriptor.h"
+#include "flashtile/primitives/cuda/cooperative_tensor.h"
+
+namespace flashtile::primitives {
+inline namespace FLASHTILE_BACKEND {
+
+/// Each element x <- f(x).
+template <class T, class Layout, class F>
+FT_FUNCTION void map_elements(cooperative_tensor<T, Layout>& tile, F f) {
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) tile.set(i, f(detail::operand(tile.get(i))));
+}
+/// Each element x <- f(x, y) with the element y at the same place of another tile of the same layout.
+template <class T, class U, class Layout, class F>
+FT_FUNCTION void map_elements(cooperative_tensor<T, Layout>& tile, const cooperative_tensor<U, Layout>& other,
+                              F f) {
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
+      tile.set(i, f(detail::operand(tile.get(i)), detail::operand(other.get(i))));
+}
+/// Each element x <- f(x, row, column).
+template <class T, class Layout, class F>
+FT_FUNCTION void map_indexed(cooperative_tensor<T, Layout>& tile, F f) {
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
+      tile.set(i, f(detail::operand(tile.get(i)), Layout::row(i), Layout::column(i)));
+}
+/// Each element x <- f(x, e) with its row's entry e.
+template <class T, class Layout, class U, class Entries, class F>
+FT_FUNCTION void map_rows(cooperative_tensor<T, Layout>& tile, const cooperative_tensor<U, Entries>& entries,
+                          F f) {
+  static_assert(detail::holds_rows_of<Entries, Layout>,
+                "map_rows: the entries belong to a tile with other rows");
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
+      tile.set(i, f(detail::operand(tile.get(i)), detail::operand(entries.get(Layout::row_slot(i)))));
+}
+/// Each element x <- f(x, e) with its column's entry e.
+template <class T, class Layout, class U, class Entries, class F>
+FT_FUNCTION void map_columns(cooperative_tensor<T, Layout>& tile, const cooperative_tensor<U, Entries>& entries,
+                             F f) {
+  static_assert(detail::holds_columns_of<Entries, Layout>,
+                "map_columns: the entries belong to a tile with other columns");
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
+      tile.set(i, f(detail::operand(tile.get(i)), detail::operand(entries.get(Layout::column_slot(i)))));
+}
+/// Calls f(entry, index) once for each entry of a rank-1 tile, in one thread each.
+template <class T, class Entries, class F>
+FT_FUNCTION void for_each_element(const cooperative_tensor<T, Entries>& tile, F f) {
+  static_assert(Entries::kRank == 1, "for_each_element: the tile must have rank 1");
+  if (!Entries::owner()) return;
+  FT_UNROLL for (int i = 0; i < Entries::kCapacity; ++i) {
+    if (Entries::valid(i)) f(tile.get(i), Entries::index(i));
+  }
+}
+
+namespace detail {
+template <class T>
+FT_FUNCTION T combine(reduction_operation operation, T a, T b) {
+  if (operation == reduction_operation::sum) return a + b;
+  if constexpr (std::is_same_v<T, float>)
+    return operation == reduction_operation::max ? fmaxf(a, b) : fminf(a, b);
+  else
+    return (operation == reduction_operation::max) == (a < b) ? b : a;
+}
+
+/// The value that a thread's own fold starts from: the identity joins a sum once, at the end.
+template <class T>
+FT_FUNCTION T fold_start(reduction_operation operation, T identity) {
+  return operation == reduction_operation::sum ? T(0) : identity;
+}
+template <class T>
+FT_FUNCTION T fold_end(reduction_operation operation, T value, T identity) {
+  return operation == reduction_operation::sum ? value + identity : value;
+}
+}  // namespace detail
+
+/// entries <- fold of the identity and each row's elements. The order of the sums is fixed.
+template <class T, class Layout, class Entries>
+FT_FUNCTION void reduce_rows(const cooperative_tensor<T, Layout>& tile, cooperative_tensor<T, Entries>& entries,
+                             reduction_operation operation = reduction_operation::sum,
+                             T identity = reduction_operation_identity<T>::sum_identity) {
+  static_assert(detail::holds_rows_of<Entries, Layout>,
+                "reduce_rows: the entries belong to a tile with other rows");
+  FT_UNROLL for (int r = 0; r < Entries::kCapacity; ++r)
+      entries.set(r, detail::fold_start(operation, identity));
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
+    const int r = Layout::row_slot(i);
+    if (Layout::valid(i)) entries.set(r, detail::combine(operation, entries.get(r), tile.get(i)));
+  }
+  if constexpr (!std::is_same_v<Entries, detail::thread_entries<Layout::kRowCount>>) {
+    FT_UNROLL for (int r = 0; r < Entries::kCapacity; ++r) {
+      T value = entries.get(r);
+      value = detail::combine(operation, value, __shfl_xor_sync(0xffffffffu, value, 1));
+      value = detail::combine(operation, value, __shfl_xor_sync(0xffffffffu, value, 2));
+      entries.set(r, value);
+    }
+  }
+  FT_UNROLL for (int r = 0; r < Entries::kCapacity; ++r)
+      entries.set(r, detail::fold_end(operation, entries.get(r), identity));
+}
+
+/// entries <- fold of the identity and each column's elements.
+template <class T, class Layout, class Entries>
+FT_FUNCTION void reduce_columns(const cooperative_tensor<T, Layout>& tile,
+                                cooperative_tensor<T, Entries>& entries,
+                                reduction_operation operation = reduction_operation::sum,
+                                T identity = reduction_operation_identity<T>::sum_identity) {
+  static_assert(detail::holds_columns_of<Entries, Layout>,
+                "reduce_columns: the entries belong to a tile with other columns");
+  FT_UNROLL for (int c = 0; c < Entries::kCapacity; ++c)
+      entries.set(c, detail::fold_start(operation, identity));
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
+    const int c = Layout::column_slot(i);
+    if (Layout::valid(i)) entries.set(c, detail::combine(operation, entries.get(c), tile.get(i)));
+  }
+  if constexpr (!std::is_same_v<Entries, detail::thread_entries<Layout::kColumnCount>>) {
+    static_assert(Layout::rows::kSimdgroups == 1, "reduce_columns: the scope must be one simdgroup");
+    FT_UNROLL for (int c = 0; c < Entries::kCapacity; ++c) {
+      T value = entries.get(c);
+      FT_UNROLL for (int distance = 4; distance < 32; distance *= 2) {
+        value = detail::combine(operation, value, __shfl_xor_sync(0xffffffffu, value, distance));
+      }
+      entries.set(c, value);
+    }
+  }
+  FT_UNROLL for (int c = 0; c < Entries::kCapacity; ++c)
+      entries.set(c, detail::fold_end(operation, entries.get(c), identity));
+}
+
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::primitives
