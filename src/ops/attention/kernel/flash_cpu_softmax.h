@@ -139,14 +139,28 @@ FT_FUNCTION void rescale(const Panel& p, const floats (&top)[Vectors], int value
   }
 }
 
+/// Is a maximum so large that it is not near the exact product of score and multiplier that it stands for? Only
+/// scores that are rounded in the same way leave 0 of it then.
+FT_FUNCTION bools is_rounded(floats maximum) {
+  constexpr float kExact = 0x1p20f;  // the product is off by less than 1/16 below this
+  return (maximum > kExact) | (maximum < -kExact);
+}
+
 /// scores <- weights in place, as floats or as pairs of rows; their sums are added to the panel's.
 template <class T, int Vectors>
 FT_FUNCTION void exponentials(const Panel& p, float* scores, int keys, float multiplier) {
+  bool rounded = false;
   floats minus_top[Vectors], sum[Vectors], other[Vectors];
   FT_UNROLL for (int j = 0; j < Vectors; ++j) {
     minus_top[j] = -floats::load(p.maximum + j * kLanes);
     sum[j] = floats::load(p.sum + j * kLanes);
     other[j] = 0.0f;
+    rounded |= any(is_rounded(minus_top[j]));
+  }
+  if (rounded) {
+    for (int i = 0; i < keys * kWidth; i += kLanes)
+      (floats::load(scores + i) * floats(multiplier)).store(scores + i);
+    multiplier = 1.0f;
   }
   const floats scale = multiplier;
   const auto weight = [&](const float* row, int j) {
