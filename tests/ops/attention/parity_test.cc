@@ -83,6 +83,26 @@ std::vector<Case> cases() {
                  .lse = false});
   all.push_back({.name = "WithoutLse", .query_length = 40, .kv_length = 40, .lse = false});
 
+  // So few queries of a group that a schedule of their own may take them; rows that end inside a register.
+  for (const auto& [heads, lq] : std::vector<std::pair<std::int64_t, std::int64_t>>{
+           {1, 1}, {2, 1}, {1, 3}, {2, 2}, {8, 1}, {3, 2}, {1, 8}}) {
+    for (const auto& [d, dv] : std::vector<std::pair<std::int64_t, std::int64_t>>{
+             {128, 128}, {83, 45}, {20, 130}, {8, 31}, {64, 17}, {145, 80}, {3, 2}}) {
+      const std::int64_t lkv = d == 64 ? 1100 : dv % 2 == 0 ? 130 : 37;
+      all.push_back({.name = "Few_" + std::to_string(heads) + "x" + std::to_string(lq) + "_" +
+                             std::to_string(d) + "_" + std::to_string(dv) + "_" + std::to_string(lkv),
+                     .query_heads = 2 * heads,
+                     .kv_heads = 2,
+                     .query_length = lq,
+                     .kv_length = lkv,
+                     .head_dim = d,
+                     .value_dim = dv,
+                     .causal = dv == 45 ? std::optional(kBottomRight) : std::nullopt,
+                     .layout = d == 20 ? Layout::padded : Layout::bhsd,
+                     .lse = d == 64});
+    }
+  }
+
   // More queries than a schedule for few of them takes.
   for (const auto& [d, dv] : std::vector<std::pair<std::int64_t, std::int64_t>>{
            {64, 64}, {128, 128}, {8, 31}, {33, 32}, {40, 48}, {96, 17}, {80, 100}, {256, 256}, {1, 1}}) {

@@ -62,11 +62,58 @@ constexpr bool in_place(int elements) {
   return !Operand<T>::kConverted && elements % Operand<T>::kPerStep == 0;
 }
 
+/// Bits of kLanes 16-bit elements as floats.
+template <class T>
+FT_FUNCTION floats floats_of(primitives::detail::vector<std::uint16_t> bits) {
+  if constexpr (std::is_same_v<T, half>)
+    return primitives::detail::half_to_float(bits);
+  else
+    return primitives::detail::bfloat_to_float(bits);
+}
+
 /// kLanes elements from `from` on as floats; the last ones are 0 when fewer than that are left.
 template <class T>
 FT_FUNCTION floats load_some(const T* from, int left) {
-  return left >= kLanes ? primitives::detail::load_lanes<float>(from)
-                        : primitives::detail::load_lanes<float>(from, left);
+  if (left >= kLanes) return primitives::detail::load_lanes<float>(from);
+#if defined(FT_AVX512)
+  if constexpr (primitives::detail::is_16_bit_float<T>) {
+    const auto there = static_cast<__mmask16>((1u << left) - 1);
+    const auto raw = (primitives::detail::vector<std::uint16_t>)_mm256_maskz_loadu_epi16(there, from);
+    return floats_of<T>(raw);
+  }
+#endif
+  return primitives::detail::load_lanes<float>(from, left);
+}
+
+/// A vector V full of the same few bytes, which are read once and may lie at any address.
+template <class V, int Bytes>
+FT_FUNCTION V load_repeated(const void* from) {
+  if constexpr (Bytes == sizeof(V)) {
+    V v;
+    std::memcpy(&v, from, sizeof v);
+    return v;
+  } else if constexpr (Bytes <= 8) {
+    using Group = std::conditional_t<Bytes == 8, std::uint64_t,
+                                     std::conditional_t<Bytes == 4, std::uint32_t, std::uint16_t>>;
+    static_assert(Bytes == sizeof(Group), "load_repeated: Bytes is 2, 4, 8, ...");
+    typedef Group Groups __attribute__((vector_size(sizeof(V))));
+    Group group;
+    std::memcpy(&group, from, sizeof group);
+    return (V)(Groups{} + group);
+#if defined(FT_AVX512)
+  } else if constexpr (sizeof(V) == 64) {
+    static_assert(Bytes == 16 || Bytes == 32);
+    if constexpr (Bytes == 16)
+      return (V)_mm512_maskz_broadcast_i32x4(0xffff, _mm_loadu_si128(static_cast<const __m128i*>(from)));
+    else
+      return (V)_mm512_maskz_broadcast_i32x8(0xffff, _mm256_loadu_si256(static_cast<const __m256i*>(from)));
+#endif
+#if defined(__AVX2__)
+  } else {
+    static_assert(Bytes == 16 && sizeof(V) == 32);
+    return (V)_mm256_broadcastsi128_si256(_mm_loadu_si128(static_cast<const __m128i*>(from)));
+#endif
+  }
 }
 
 /// The first `left` lanes, or all of them, as elements of T.
