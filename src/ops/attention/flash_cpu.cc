@@ -1,4 +1,5 @@
 // The way `flash.cpu`: our kernels scheduled for CPUs, on panel products.
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -38,6 +39,8 @@ using kernels::FlashCpuKernels;
 
 /// Below this many multiply-adds a call is over before a second thread has woken up.
 constexpr double kWorthThreads = 1e6;
+/// With so many tasks for each thread none waits long for the last.
+constexpr std::int64_t kTasksPerThread = 8;
 
 const FlashCpuKernels* table_for(DType dtype) {
   switch (backend::best_isa()) {
@@ -60,8 +63,21 @@ std::string_view declines(const AttentionProblem& problem) {
   return {};
 }
 
+std::int64_t heads_of(const AttentionProblem& problem) { return problem.batch * problem.kv_heads; }
+
+/// How many KV heads are worked on together: so few that what is prepared of them is still in cache when it is
+/// used, yet enough that no thread waits long for the last.
+std::int64_t heads_at_once(const AttentionProblem& problem) {
+  if (problem.threads == 1 || problem.empty()) return 1;
+  const AttentionParams params = params_of(problem, {});
+  const FlashCpuKernels& kernels = *table_for(problem.dtype);
+  if (kernels.prepare_tasks(params) == 0) return heads_of(problem);
+  const std::int64_t tasks = kernels.tasks(params) / heads_of(problem);
+  return std::min(heads_of(problem), problem.threads * kTasksPerThread / tasks + 1);
+}
+
 std::size_t workspace_bytes(const AttentionProblem& problem) {
-  return table_for(problem.dtype)->workspace_bytes(params_of(problem, {}));
+  return table_for(problem.dtype)->workspace_bytes(params_of(problem, {}), heads_at_once(problem));
 }
 
 std::string describe(const AttentionProblem& problem) {
@@ -69,21 +85,25 @@ std::string describe(const AttentionProblem& problem) {
          name(problem.dtype) + " " + std::string(backend::name(backend::best_isa()));
 }
 
-/// What the threads of one call share.
+/// What the threads of one call share: the KV heads that are worked on together, from `first_head` on.
 struct Call {
   const FlashCpuKernels& kernels;
   AttentionParams params;
   void* workspace;
-  std::int64_t prepare_tasks, tasks, merge_tasks;
+  std::int64_t prepare_tasks, tasks;  ///< of one KV head
+  std::int64_t merge_tasks;           ///< of all
+  std::int64_t first_head, heads;
 };
 
 void prepare_task(const void* context, std::int64_t i, void* scratch) {
   const Call& call = *static_cast<const Call*>(context);
-  call.kernels.prepare(call.params, call.workspace, i, scratch);
+  const std::int64_t first = call.first_head * call.prepare_tasks;
+  call.kernels.prepare(call.params, call.workspace, call.first_head, first + i, scratch);
 }
 void run_task(const void* context, std::int64_t i, void* scratch) {
   const Call& call = *static_cast<const Call*>(context);
-  call.kernels.run(call.params, call.workspace, i, scratch);
+  const std::int64_t first = call.first_head * call.tasks;
+  call.kernels.run(call.params, call.workspace, call.first_head, first + i, scratch);
 }
 void merge_query(const void* context, std::int64_t i, void*) {
   const Call& call = *static_cast<const Call*>(context);
@@ -91,31 +111,39 @@ void merge_query(const void* context, std::int64_t i, void*) {
 }
 /// The whole call on one thread, the caller's.
 void run_all(const void* context, std::int64_t, void* scratch) {
-  const Call& call = *static_cast<const Call*>(context);
-  for (std::int64_t i = 0; i < call.prepare_tasks; ++i) prepare_task(context, i, scratch);
-  for (std::int64_t i = 0; i < call.tasks; ++i) run_task(context, i, scratch);
-  for (std::int64_t i = 0; i < call.merge_tasks; ++i) merge_query(context, i, scratch);
+  Call head = *static_cast<const Call*>(context);
+  for (; head.first_head < head.heads; ++head.first_head) {
+    for (std::int64_t i = 0; i < head.prepare_tasks; ++i) prepare_task(&head, i, scratch);
+    for (std::int64_t i = 0; i < head.tasks; ++i) run_task(&head, i, scratch);
+  }
+  for (std::int64_t i = 0; i < head.merge_tasks; ++i) merge_query(&head, i, scratch);
 }
 
 void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::span<std::byte> workspace,
          const Queue& queue) {
   const FlashCpuKernels& kernels = *table_for(problem.dtype);
   const AttentionParams params = params_of(problem, buffers);
-  const double queries = static_cast<double>(problem.batch) * static_cast<double>(problem.query_heads) *
-                         static_cast<double>(problem.query_length);
-  const Call call{kernels,
-                  params,
-                  workspace.data(),
-                  kernels.prepare_tasks(params),
-                  kernels.tasks(params),
-                  kernels.merge_tasks(params)};
+  const std::int64_t heads = heads_of(problem), at_once = heads_at_once(problem);
+  Call call{kernels,
+            params,
+            workspace.data(),
+            kernels.prepare_tasks(params) / heads,
+            kernels.tasks(params) / heads,
+            kernels.merge_tasks(params),
+            0,
+            heads};
   const std::size_t scratch = kernels.scratch_bytes(params);
-  const double multiply_adds = queries * static_cast<double>(problem.kv_length) *
+  const double multiply_adds = static_cast<double>(problem.batch) * static_cast<double>(problem.query_heads) *
+                               static_cast<double>(problem.query_length) *
+                               static_cast<double>(problem.kv_length) *
                                static_cast<double>(problem.head_dim + problem.value_dim);
   if (multiply_adds < kWorthThreads || queue.threads() == 1)
     return detail::run_on_cpu(queue, 1, scratch, 1, run_all, &call);
-  detail::run_on_cpu(queue, call.prepare_tasks, scratch, 1, prepare_task, &call);
-  detail::run_on_cpu(queue, call.tasks, scratch, 1, run_task, &call);
+  for (; call.first_head < heads; call.first_head += at_once) {
+    call.heads = std::min(at_once, heads - call.first_head);
+    detail::run_on_cpu(queue, call.heads * call.prepare_tasks, scratch, 1, prepare_task, &call);
+    detail::run_on_cpu(queue, call.heads * call.tasks, scratch, 1, run_task, &call);
+  }
   detail::run_on_cpu(queue, call.merge_tasks, 0, 1, merge_query, &call);
 }
 

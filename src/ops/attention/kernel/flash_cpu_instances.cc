@@ -33,11 +33,11 @@ struct Kernels {
   static KeySplits splits(const AttentionParams& p) {
     return with_schedule(p, [&](auto s) { return decltype(s)::type::splits(p); });
   }
-  static std::size_t workspace_bytes(const AttentionParams& p) {
+  static std::size_t workspace_bytes(const AttentionParams& p, [[maybe_unused]] std::int64_t heads_at_once) {
     return with_schedule(p, [&](auto s) -> std::size_t {
       using Chosen = typename decltype(s)::type;
       if constexpr (requires { Chosen::prepare_tasks(p); })
-        return Chosen::workspace_bytes(p);
+        return Chosen::workspace_bytes(p, heads_at_once);
       else
         return Partials(p, nullptr, Chosen::splits(p).count).bytes();
     });
@@ -61,13 +61,21 @@ struct Kernels {
     return splits(p).count == 1 ? 0 : std::int64_t{p.batch} * p.query_heads * p.query_length;
   }
   static void prepare([[maybe_unused]] const AttentionParams& p, [[maybe_unused]] void* workspace,
-                      [[maybe_unused]] std::int64_t task, [[maybe_unused]] void* scratch) {
+                      [[maybe_unused]] std::int64_t first_head, [[maybe_unused]] std::int64_t task,
+                      [[maybe_unused]] void* scratch) {
 #if defined(FT_AMX)
-    TilePrefill::prepare(p, workspace, task, scratch);
+    TilePrefill::prepare(p, workspace, first_head, task, scratch);
 #endif
   }
-  static void run(const AttentionParams& p, void* workspace, std::int64_t task, void* scratch) {
-    with_schedule(p, [&](auto s) { decltype(s)::type::run(p, workspace, task, scratch); });
+  static void run(const AttentionParams& p, void* workspace, std::int64_t first_head, std::int64_t task,
+                  void* scratch) {
+    with_schedule(p, [&](auto s) {
+      using Chosen = typename decltype(s)::type;
+      if constexpr (requires { Chosen::prepare_tasks(p); })
+        Chosen::run(p, workspace, first_head, task, scratch);
+      else
+        Chosen::run(p, workspace, task, scratch);
+    });
   }
   static void merge(const AttentionParams& p, void* workspace, std::int64_t query) {
     const int parts = splits(p).count;

@@ -35,17 +35,21 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
   static bool suits(const AttentionParams& p) { return p.query_length > 2 * kLanesOfPanel; }
   static KeySplits splits(const AttentionParams& p) { return Tasks(p, 1, kLanesOfPanel).splits; }
   static std::int64_t tasks(const AttentionParams& p) { return Tasks(p, 1, kLanesOfPanel).count(p); }
-  static std::size_t scratch_bytes(const AttentionParams& p) { return TilePrefill(p, nullptr, nullptr).used_; }
-  static std::size_t workspace_bytes(const AttentionParams& p) {
-    return TilePrefill(p, nullptr, nullptr).partial_bytes() +
-           static_cast<std::size_t>(prepare_tasks(p)) * Blocks(p).size * sizeof(float);
+  static std::size_t scratch_bytes(const AttentionParams& p) {
+    return TilePrefill(p, nullptr, 0, nullptr).used_;
+  }
+  static std::size_t workspace_bytes(const AttentionParams& p, std::int64_t heads_at_once) {
+    return TilePrefill(p, nullptr, 0, nullptr).partial_bytes() +
+           static_cast<std::size_t>(heads_at_once * Blocks(p).count) * Blocks(p).size * sizeof(float);
   }
   static std::int64_t prepare_tasks(const AttentionParams& p) { return Blocks(p).count * p.batch * p.kv_heads; }
-  static void prepare(const AttentionParams& p, void* workspace, std::int64_t task, void* scratch) {
-    TilePrefill(p, workspace, scratch).prepare(task);
+  static void prepare(const AttentionParams& p, void* workspace, std::int64_t first_head, std::int64_t task,
+                      void* scratch) {
+    TilePrefill(p, workspace, first_head, scratch).prepare(task);
   }
-  static void run(const AttentionParams& p, void* workspace, std::int64_t task, void* scratch) {
-    TilePrefill prefill(p, workspace, scratch);
+  static void run(const AttentionParams& p, void* workspace, std::int64_t first_head, std::int64_t task,
+                  void* scratch) {
+    TilePrefill prefill(p, workspace, first_head, scratch);
     if (p.lse == nullptr)
       prefill.attend<Lse::unwanted>(task);
     else
@@ -75,8 +79,8 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
           size(static_cast<std::size_t>(kKeys * key_steps + value_rows * value_steps)) {}
   };
 
-  TilePrefill(const AttentionParams& p, void* workspace, void* scratch)
-      : PanelTask(p, workspace, scratch), blocks_(p) {
+  TilePrefill(const AttentionParams& p, void* workspace, std::int64_t first_head, void* scratch)
+      : PanelTask(p, workspace, scratch), blocks_(p), first_head_(first_head) {
     allot(panel_, blocks_.key_steps, blocks_.value_rows);
     panel_.sum = panel_.output + p.value_dim * kLanesOfPanel;
     for (float*& scores : scores_) scores = take<float>(kKeys * kLanesOfPanel);
@@ -87,7 +91,7 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
   std::size_t partial_bytes() const { return Partials(p_, nullptr, splits(p_).count).bytes(); }
   /// Block `column` / kKeys of the KV head that this task is about.
   float* block(int column) const {
-    const std::int64_t index = (batch_ * p_.kv_heads + kv_head_) * blocks_.count + column / kKeys;
+    const std::int64_t index = (batch_ * p_.kv_heads + kv_head_ - first_head_) * blocks_.count + column / kKeys;
     return reinterpret_cast<float*>(static_cast<char*>(workspace_) + partial_bytes_) +
            index * static_cast<std::int64_t>(blocks_.size);
   }
@@ -298,6 +302,7 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
   };
 
   Blocks blocks_;
+  std::int64_t first_head_;
   Panel panel_;
   float *scores_[2], *staged_;
   std::size_t partial_bytes_ = partial_bytes();
