@@ -64,6 +64,7 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
   static constexpr int kLanesOfPanel = panel::kTileLanes;
   static constexpr int kRegisters = kLanesOfPanel / kLanes;
   static constexpr int kTile = 16;
+  static constexpr int kLineElements = 64 / sizeof(bfloat);  ///< of a cache line
 
   /// Prepared blocks of keys: K by rows, then V^T by rows, of 4-byte steps.
   struct Blocks {
@@ -135,6 +136,7 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
     kv_head_ = kv_head;
     const auto run = [&, unit = unit, block = block, split = split](Maximum kind) {
       start(panel_, tasks, unit, block * kLanesOfPanel, staged_, kRegisters);
+      fetch_rows();
       std::memset(panel_.queries + steps_of<bfloat>(p_.head_dim) * kLanesOfPanel, 0,
                   static_cast<std::size_t>(blocks_.key_steps - steps_of<bfloat>(p_.head_dim)) * kLanesOfPanel *
                       sizeof(float));
@@ -143,6 +145,19 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
     run(Maximum::first);
     if (!in_range()) run(Maximum::following);
     finish(panel_, Partials(p_, workspace_, tasks.splits.count), tasks.splits.count, split);
+  }
+
+  /// Fetches the rows that this task writes at its end, and those of Q that are likely read next.
+  void fetch_rows() const {
+    for (int i = 0; i < panel_.count; ++i) {
+      const int head = panel_.head[i], position = panel_.position[i];
+      const bfloat* output = out_row<bfloat>(p_, batch_, head, position);
+      for (int d = 0; d < p_.value_dim; d += kLineElements) __builtin_prefetch(output + d, 1);
+      const int next = larger(0, position - kLanesOfPanel);
+      const bfloat* query = static_cast<const bfloat*>(p_.q) + batch_ * p_.q_strides.batch +
+                            head * p_.q_strides.head + next * p_.q_strides.row;
+      for (int d = 0; d < p_.head_dim; d += kLineElements) __builtin_prefetch(query + d, 0, 2);
+    }
   }
 
   /// What is subtracted from scores: the maximum of the first block, or one that follows the scores.
