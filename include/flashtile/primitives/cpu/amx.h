@@ -1,7 +1,9 @@
 // The words of AMX: eight tile registers of 16 rows of 64 bytes. Called by panel_amx.h.
 //
 // A register's number is a template parameter. With FLASHTILE_EMULATE_AMX, for tests on machines without AMX,
-// the registers are memory of the thread and AVX-512 does the arithmetic, which rounds the same.
+// the registers are memory of the thread and AVX-512 does the arithmetic, rounding where the unit rounds.
+//
+// Source    Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2: TDPBF16PS, TDPBSSD.
 #pragma once
 
 #include <cstddef>
@@ -58,7 +60,8 @@ template <int T>
 FT_FUNCTION void zero() {
   asm volatile("tilezero %%tmm%c0" : : "i"(T));
 }
-/// D[m][n] += sum over pairs k of A[m][k] * B[k][n]: bfloats, float32 sums.
+/// D[m][n] += sum over pairs k of A[m][k] * B[k][n]: bfloats, float32 sums. The even and the odd members of the
+/// pairs are summed apart from 0 on, then both together, then this to D. Subnormal numbers count as 0.
 template <int D, int A, int B>
 FT_FUNCTION void multiply_add_bf16() {
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(D), "i"(A), "i"(B));
@@ -100,28 +103,39 @@ template <int T>
 inline void zero() {
   tile<T> = {};
 }
-/// multiply_add(sum, a, b) for each row of D and each step k: a is the step of A, in every lane.
-template <int D, int A, int B, class F>
-inline void each_step(F multiply_add) {
+/// step(m, a, b) for each row m of D and each step k: a is the step of A, in every lane.
+template <int A, int B, class F>
+inline void each_step(F step) {
   for (int m = 0; m < kRows; ++m) {
     alignas(64) std::int32_t steps[kRowFloats];
     _mm512_store_si512(steps, tile<A>.row[m]);
-    for (int k = 0; k < kRowFloats; ++k)
-      tile<D>.row[m] = multiply_add(tile<D>.row[m], _mm512_set1_epi32(steps[k]), tile<B>.row[k]);
+    for (int k = 0; k < kRowFloats; ++k) step(m, _mm512_set1_epi32(steps[k]), tile<B>.row[k]);
   }
 }
 template <int D, int A, int B>
 inline void multiply_add_bf16() {
-  each_step<D, A, B>([](__m512i sum, __m512i a, __m512i b) {
-    return (__m512i)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+  constexpr unsigned kSubnormalsAreZero = 0x8040;
+  const unsigned control = _mm_getcsr();
+  _mm_setcsr(control | kSubnormalsAreZero);
+  floats even[kRows] = {}, odd[kRows] = {};
+  each_step<A, B>([&](int m, __m512i a, __m512i b) {
+    const auto low = [](__m512i pair) { return floats_of_bits((ints::native)((ints::wrapping)pair << 16)); };
+    const auto high = [](__m512i pair) { return floats_of_bits((ints::native)pair & ints(-0x10000)); };
+    even[m] = fma(low(a), low(b), even[m]);
+    odd[m] = fma(high(a), high(b), odd[m]);
   });
+  for (int m = 0; m < kRows; ++m) {
+    const floats sum = (floats::native)tile<D>.row[m];
+    tile<D>.row[m] = (__m512i)(sum + (even[m] + odd[m])).v;
+  }
+  _mm_setcsr(control);
 }
 template <int D, int A, int B>
 inline void multiply_add_i8() {
-  each_step<D, A, B>([](__m512i sum, __m512i a, __m512i b) {  // even bytes, then odd ones, as 16 bits
+  each_step<A, B>([](int m, __m512i a, __m512i b) {  // even bytes, then odd ones, as 16 bits
     const auto even = [](__m512i x) { return _mm512_srai_epi16(_mm512_slli_epi16(x, 8), 8); };
     const auto odd = [](__m512i x) { return _mm512_srai_epi16(x, 8); };
-    return _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(sum, even(a), even(b)), odd(a), odd(b));
+    tile<D>.row[m] = _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(tile<D>.row[m], even(a), even(b)), odd(a), odd(b));
   });
 }
 

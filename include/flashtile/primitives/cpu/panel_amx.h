@@ -34,6 +34,22 @@ struct AmxPairStep : BfloatPairStep {};
 template <>
 inline constexpr bool kUsesTiles<AmxPairStep> = true;
 
+/// Operands that are sums of Right and of Left bfloat matrices. The product of parts i and j is of order i + j:
+/// 2^(-8 (i + j)) of the largest. Those of orders that float32 sums do not lose are summed, the smallest first.
+template <int Right, int Left>
+struct Split {
+  static constexpr int kRight = Right;
+  static constexpr int kOrders = 3;
+  /// Parts of L that part i of R is multiplied with.
+  static constexpr int left_of(int i) { return kOrders - i < Left ? kOrders - i : Left; }
+  static constexpr int products() {
+    int sum = 0;
+    for (int i = 0; i < Right; ++i) sum += left_of(i);
+    return sum;
+  }
+};
+using Whole = Split<1, 1>;
+
 namespace detail {
 
 inline constexpr int kTile = amx::kRows;  ///< rows of a tile, and 4-byte steps in each
@@ -48,9 +64,10 @@ FT_FUNCTION void start_sum(const float* at, std::ptrdiff_t row_bytes) {
 
 /// Rows x Columns tiles of D, at most 2 x 2: sums in tiles 0 ... 3, rows of R in 4 and 5, lanes of L in 6
 /// and 7. beside() is called after each product.
-template <int Rows, int Columns, Mode M, int Width, class Beside>
+template <int Rows, int Columns, Mode M, int Width, class Split = Whole, class Beside>
 [[gnu::always_inline]] FT_FUNCTION void tile_block(float* d, RightRows r, const float* l, int steps,
-                                                   Beside beside) {
+                                                   Beside beside, std::ptrdiff_t r_part = 0,
+                                                   std::ptrdiff_t l_part = 0) {
   constexpr std::ptrdiff_t kRowBytes = Width * 4;
   const auto each_sum = [&](auto f) {
     f(std::integral_constant<int, 0>(), d);
@@ -60,23 +77,29 @@ template <int Rows, int Columns, Mode M, int Width, class Beside>
   };
   each_sum([](auto sum, float* at) { start_sum<decltype(sum)::value, M>(at, kRowBytes); });
   for (int k = 0; k < steps; k += kTile) {
-    const RightRows at = r.from(0, k);
-    amx::load_passing<4>(at.data, r.row_stride);
-    amx::load<6>(l + k * Width, kRowBytes);
-    amx::multiply_add_bf16<0, 4, 6>();
-    beside();
-    if constexpr (Columns > 1) {
-      amx::load<7>(l + k * Width + kTile, kRowBytes);
-      amx::multiply_add_bf16<1, 4, 7>();
-      beside();
-    }
-    if constexpr (Rows > 1) {
-      amx::load_passing<5>(at.from(kTile, 0).data, r.row_stride);
-      amx::multiply_add_bf16<2, 5, 6>();
-      beside();
-      if constexpr (Columns > 1) {
-        amx::multiply_add_bf16<3, 5, 7>();
+    for (int i = Split::kRight - 1; i >= 0; --i) {
+      const RightRows right = r.from(0, i * r_part + k);
+      for (int j = Split::left_of(i) - 1; j >= 0; --j) {
+        const float* left = l + j * l_part + k * Width;
+        const bool first = j == Split::left_of(i) - 1;
+        if (first) amx::load_passing<4>(right.data, r.row_stride);
+        amx::load<6>(left, kRowBytes);
+        amx::multiply_add_bf16<0, 4, 6>();
         beside();
+        if constexpr (Columns > 1) {
+          amx::load<7>(left + kTile, kRowBytes);
+          amx::multiply_add_bf16<1, 4, 7>();
+          beside();
+        }
+        if constexpr (Rows > 1) {
+          if (first) amx::load_passing<5>(right.from(kTile, 0).data, r.row_stride);
+          amx::multiply_add_bf16<2, 5, 6>();
+          beside();
+          if constexpr (Columns > 1) {
+            amx::multiply_add_bf16<3, 5, 7>();
+            beside();
+          }
+        }
       }
     }
   }
@@ -135,17 +158,45 @@ struct Session<AmxPairStep> : amx::Session {};
 
 inline constexpr int kTileLanes = 32;  ///< lanes of the panels of multiply_tiles
 
-/// D (+)= R L for whole tiles only: kTileLanes lanes in rows of Width floats, rows a multiple of 32 (16 where
-/// steps <= 32), steps a multiple of 16. beside() is called after each of the rows * steps / 128 products: it
-/// may do a little vector work that touches none of the operands, and runs while the tile unit multiplies.
-template <Mode M, int Width, class Beside>
+/// D (+)= R L for whole tiles only: kTileLanes lanes in rows of Width floats, rows and steps multiples of 16.
+/// beside() is called after each of the tile_products(rows, steps) products: it may do a little vector work
+/// that touches none of the operands, and runs while the tile unit multiplies.
+///
+/// Parts of R lie r_part steps apart, those of L l_part floats; see split_floats().
+template <Mode M, int Width, class Split = Whole, class Beside>
 [[gnu::always_inline]] FT_FUNCTION void multiply_tiles(float* d, RightRows r, const float* l, int rows,
-                                                       int steps, Beside beside) {
+                                                       int steps, Beside beside, std::ptrdiff_t r_part = 0,
+                                                       std::ptrdiff_t l_part = 0) {
   using detail::kTile;
-  if (steps == kTile) return detail::tile_strip<1, M, Width>(d, r, l, rows / kTile, beside);
-  if (steps == 2 * kTile) return detail::tile_strip<2, M, Width>(d, r, l, rows / kTile, beside);
-  for (int i = 0; i < rows; i += 2 * kTile)
-    detail::tile_block<2, 2, M, Width>(d + i * Width, r.from(i, 0), l, steps, beside);
+  if constexpr (std::is_same_v<Split, Whole>) {
+    if (steps == kTile) return detail::tile_strip<1, M, Width>(d, r, l, rows / kTile, beside);
+    if (steps == 2 * kTile) return detail::tile_strip<2, M, Width>(d, r, l, rows / kTile, beside);
+  }
+  int i = 0;
+  for (; i + 2 * kTile <= rows; i += 2 * kTile)
+    detail::tile_block<2, 2, M, Width, Split>(d + i * Width, r.from(i, 0), l, steps, beside, r_part, l_part);
+  if (i < rows)
+    detail::tile_block<1, 2, M, Width, Split>(d + i * Width, r.from(i, 0), l, steps, beside, r_part, l_part);
+}
+
+/// Tile products in multiply_tiles.
+template <class Split = Whole>
+constexpr int tile_products(int rows, int steps) {
+  return Split::products() * (rows / detail::kTile) * (steps / detail::kTile) * 2;
+}
+
+/// x with its mantissa cut to a bfloat's.
+FT_FUNCTION floats cut_to_bfloat(floats x) { return floats_of_bits(bits_of(x) & ints(-0x10000)); }
+
+/// x as a sum of bfloats, each the nearest to what those before it leave: three hold a float32 of 2^-100 to
+/// 2^40 exactly, two any half.
+template <int Parts>
+FT_FUNCTION void split_floats(floats x, floats (&parts)[Parts]) {
+  const ints half_ulp = 0x8000;
+  FT_UNROLL for (int i = 0; i < Parts; ++i) {
+    parts[i] = cut_to_bfloat(floats_of_bits(bits_of(x) + half_ulp));
+    x = x - parts[i];
+  }
 }
 
 /// What fills whole tiles goes to them, the rest to vectors.

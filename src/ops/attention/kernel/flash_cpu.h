@@ -35,6 +35,14 @@ class Prefill : PanelTask<T, kWidth> {
   static void run(const AttentionParams& p, void* workspace, std::int64_t task, void* scratch) {
     Prefill(p, workspace, scratch).attend(task);
   }
+  /// `count` queries from `first` on, for a schedule of tasks that cannot do them.
+  static void run_some(const AttentionParams& p, void* workspace, const Tasks& tasks, const Tasks::Place& place,
+                       std::int64_t first, int count, void* scratch) {
+    const panel::Session<typename Element::Step> session;
+    constexpr int kMost = kPanels<T> * kWidth;
+    for (; count > 0; first += kMost, count -= kMost)
+      Prefill(p, workspace, scratch).attend(tasks, place, first, smaller(count, kMost));
+  }
 
  private:
   using Base = PanelTask<T, kWidth>;
@@ -56,17 +64,19 @@ class Prefill : PanelTask<T, kWidth> {
   void attend(std::int64_t task) {
     const panel::Session<typename Element::Step> session;
     const Tasks tasks(p_, kPanels<T>, kWidth);
-    const auto [split, block, unit, batch, kv_head] = tasks.place(task);
-    batch_ = batch;
-    kv_head_ = kv_head;
+    const Tasks::Place place = tasks.place(task);
+    attend(tasks, place, place.block * tasks.panels * kWidth, tasks.panels * kWidth);
+  }
+  void attend(const Tasks& tasks, const Tasks::Place& place, std::int64_t first, int count) {
+    batch_ = place.batch;
+    kv_head_ = place.kv_head;
     int used = 0, end = 0;
-    for (; used < tasks.panels; ++used) {
-      const std::int64_t first = (block * tasks.panels + used) * kWidth;
-      if (first >= tasks.rows) break;
-      this->start(panels_[used], tasks, unit, first, staged_keys_);
-      end = larger(end, keys_of(panels_[used]).end);
+    for (; count > 0 && first < tasks.rows; first += kWidth, count -= kWidth) {
+      Panel& panel = panels_[used++];
+      start(panel, tasks, place.unit, first, count);
+      end = larger(end, keys_of(panel).end);
     }
-    const int begin = split * tasks.splits.keys;
+    const int begin = place.split * tasks.splits.keys;
     end = smaller(end, begin + tasks.splits.keys);
     for (int column = begin; column < end; column += kKeys) {
       const int keys = smaller(kKeys, end - column);
@@ -76,8 +86,15 @@ class Prefill : PanelTask<T, kWidth> {
           values_operand(this->values_at(column), p_.v_strides.row, keys, p_.value_dim, staged_values_);
       for (int i = 0; i < used; ++i) step(panels_[i], k, v, column, keys);
     }
+    const int splits = tasks.splits.count;
     for (int i = 0; i < used; ++i)
-      this->finish(panels_[i], Partials(p_, this->workspace_, tasks.splits.count), tasks.splits.count, split);
+      this->finish(panels_[i], Partials(p_, this->workspace_, splits), splits, place.split);
+  }
+
+  void start(Panel& panel, const Tasks& tasks, std::int64_t unit, std::int64_t first, int count) {
+    Base::start(panel, tasks, unit, first, smaller(count, kWidth));
+    const auto query = [&](int lane) { return this->query_at(panel.head[lane], panel.position[lane]); };
+    panel::pack_lines<T, kWidth>(panel.queries, query, panel.count, panel.vectors, p_.head_dim, staged_keys_);
   }
 
   /// One block of keys against one panel of queries.

@@ -22,9 +22,7 @@ struct Kernels {
   static auto with_schedule(const AttentionParams& p, F f) {
     if (Decode<T>::suits(p)) return f(Schedule<Decode<T>>());
 #if defined(FT_AMX)
-    if constexpr (std::is_same_v<T, bfloat>) {
-      if (TilePrefill::suits(p)) return f(Schedule<TilePrefill>());
-    }
+    if (TilePrefill<T>::suits(p)) return f(Schedule<TilePrefill<T>>());
 #endif
     return f(Schedule<Prefill<T>>());
   }
@@ -64,7 +62,7 @@ struct Kernels {
                       [[maybe_unused]] std::int64_t first_head, [[maybe_unused]] std::int64_t task,
                       [[maybe_unused]] void* scratch) {
 #if defined(FT_AMX)
-    TilePrefill::prepare(p, workspace, first_head, task, scratch);
+    TilePrefill<T>::prepare(p, workspace, first_head, task, scratch);
 #endif
   }
   static void run(const AttentionParams& p, void* workspace, std::int64_t first_head, std::int64_t task,

@@ -85,10 +85,10 @@ class PanelTask {
     return p_.band.keys(panel.first_position, panel.last_position, p_.kv_length);
   }
 
-  /// Queries first ... of the unit into the lanes of a panel. `staged` has room for kLanes lines of them.
-  void start(Panel& panel, const Tasks& tasks, std::int64_t unit, std::int64_t first, float* staged,
+  /// Gives the lanes of a panel to queries first ... of the unit, `most` at most, and clears what is summed.
+  void start(Panel& panel, const Tasks& tasks, std::int64_t unit, std::int64_t first, int most = Width,
              int fewest_vectors = 1) {
-    panel.count = static_cast<int>(smaller<std::int64_t>(Width, tasks.rows - first));
+    panel.count = static_cast<int>(smaller<std::int64_t>(most, tasks.rows - first));
     panel.vectors = larger(fewest_vectors, (panel.count + kLanes - 1) / kLanes);
     panel.first_position = p_.query_length;
     panel.last_position = 0;
@@ -102,12 +102,12 @@ class PanelTask {
       panel.maximum[i] = -3.402823466e38f;  // finite, so that a masked block leaves 0 and never NaN
       panel.sum[i] = panel.lse_sum[i] = 0.0f;
     }
-    const auto row = [&](int lane) {
-      return static_cast<const T*>(p_.q) + batch_ * p_.q_strides.batch + panel.head[lane] * p_.q_strides.head +
-             panel.position[lane] * p_.q_strides.row;
-    };
-    panel::pack_lines<T, Width>(panel.queries, row, panel.count, panel.vectors, p_.head_dim, staged);
     std::memset(panel.output, 0, static_cast<std::size_t>(panel.output_rows) * Width * sizeof(float));
+  }
+
+  const T* query_at(int head, int position) const {
+    return static_cast<const T*>(p_.q) + batch_ * p_.q_strides.batch + head * p_.q_strides.head +
+           position * p_.q_strides.row;
   }
 
   /// Applies scale and mask tensor where they cannot wait; returns what is left to multiply scores with.

@@ -1,5 +1,5 @@
-// Attention of bfloats on AMX tiles: flash.cpu's transposed form with the softmax of one block of keys written
-// between the tile products of its neighbours, since the vector units work while the tile unit does.
+// Attention on AMX tiles: flash.cpu's transposed form with the softmax of one block of keys written between the
+// tile products of its neighbours, since the vector units work while the tile unit does.
 //
 //   K, and V^T with a row of ones, of each block of kKeys keys, once a call:  whole tiles, padded with zeros
 //   for each block that the mask lets a panel of 32 queries see:
@@ -7,13 +7,17 @@
 //     O^T = O^T + V^T P^T(before)           beside  the same
 //   O = (O^T / its last row, the sums)^T
 //
-// The maximum is that of the first block, and higher scores simply weigh more than 1: float32 and bfloat have
-// the range. A panel whose results leave it is computed again with a maximum that follows the scores.
+// Tiles hold bfloats: float32 and half are sums of three and of two, and so many products of these are summed
+// that the result is a float32 product's, see panel::Split.
+//
+// The maximum is that of the first block, and higher scores simply weigh more than 1: that loses nothing of a
+// bfloat. That of float32 and half follows the scores. Panels of numbers that bfloats, their parts or sums
+// cannot hold are left to flash_cpu.h.
 //
 // Source    Milakov & Gimelshein 2018 (online softmax); Dao et al. 2022 (tiling).
 #pragma once
 
-#include "src/ops/attention/kernel/flash_cpu_panel.h"
+#include "src/ops/attention/kernel/flash_cpu.h"
 
 #if defined(FT_AMX)
 
@@ -21,22 +25,46 @@ namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
-/// Two rows as bfloat pairs, even below odd, each cut. That errs by at most half a unit around weights that are
-/// all smaller by one factor, which O^T / sums does not see.
+/// How many bfloats an element is the sum of, and a weight.
+template <class T>
+inline constexpr int kParts = std::is_same_v<T, bfloat> ? 1
+                              : std::is_same_v<T, half> ? 2
+                                                        : 3;
+template <class T>
+inline constexpr int kWeightParts = std::is_same_v<T, bfloat> ? 1 : 3;
+
+/// Panels of a task read each prepared block in turn. One suffices while the blocks of a head stay in a core's
+/// second cache.
+inline constexpr int kTilePanels = 4;
+inline constexpr std::size_t kSecondCacheBytes = std::size_t{2} << 20;
+
+/// Two rows as bfloat pairs, even below odd, each cut. Where weights are but one part, that errs by at most
+/// half a unit around weights that are all smaller by one factor, which O^T / sums does not see.
 FT_FUNCTION floats cut_pairs(floats even, floats odd) {
   return (floats::native)_mm512_mask_blend_epi16(0xaaaaaaaau, (__m512i)((ints::wrapping)bits_of(even).v >> 16),
                                                  (__m512i)odd.v);
 }
+/// The same of each part of two rows of weights: pair(i) is that of parts i.
+template <int Parts, class Pair>
+[[gnu::always_inline]] FT_FUNCTION void split_pairs(floats even, floats odd, Pair pair) {
+  FT_UNROLL for (int i = 0; i < Parts; ++i) {
+    pair(i, cut_pairs(even, odd));
+    if (i + 1 == Parts) return;
+    even = even - panel::cut_to_bfloat(even);
+    odd = odd - panel::cut_to_bfloat(odd);
+  }
+}
 
 /// Computes one panel of queries against blocks that prepare() has made ready in the workspace.
-class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
+template <class T>
+class TilePrefill : PanelTask<T, panel::kTileLanes> {
  public:
   /// With fewer queries than two panels, nothing shares a prepared block.
   static bool suits(const AttentionParams& p) { return p.query_length > 2 * kLanesOfPanel; }
-  static KeySplits splits(const AttentionParams& p) { return Tasks(p, 1, kLanesOfPanel).splits; }
-  static std::int64_t tasks(const AttentionParams& p) { return Tasks(p, 1, kLanesOfPanel).count(p); }
+  static KeySplits splits(const AttentionParams& p) { return tasks_of(p).splits; }
+  static std::int64_t tasks(const AttentionParams& p) { return tasks_of(p).count(p); }
   static std::size_t scratch_bytes(const AttentionParams& p) {
-    return TilePrefill(p, nullptr, 0, nullptr).used_;
+    return larger(TilePrefill(p, nullptr, 0, nullptr).used_, Prefill<T>::scratch_bytes(p));
   }
   static std::size_t workspace_bytes(const AttentionParams& p, std::int64_t heads_at_once) {
     return TilePrefill(p, nullptr, 0, nullptr).partial_bytes() +
@@ -49,56 +77,81 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
   }
   static void run(const AttentionParams& p, void* workspace, std::int64_t first_head, std::int64_t task,
                   void* scratch) {
-    TilePrefill prefill(p, workspace, first_head, scratch);
-    if (p.lse == nullptr)
-      prefill.attend<Lse::unwanted>(task);
-    else
-      prefill.attend<Lse::wanted>(task);
+    const Tasks tasks = tasks_of(p);
+    const Tasks::Place place = tasks.place(task);
+    const int queries = tasks.panels * kLanesOfPanel;
+    const std::int64_t first = place.block * queries;
+    if (!TilePrefill(p, workspace, first_head, scratch).attend(tasks, place, first))
+      Prefill<T>::run_some(p, workspace, tasks, place, first, queries, scratch);
   }
 
  private:
+  using Base = PanelTask<T, panel::kTileLanes>;
+  using Base::batch_;
+  using Base::keys_of;
+  using Base::kv_head_;
+  using Base::p_;
+
   /// lse is made of a sum of its own, of weights before they are cut, so that wanting it changes no bit of the
   /// output.
   enum class Lse { unwanted, wanted };
 
+  using ScoresSplit = panel::Split<kParts<T>, kParts<T>>;
+  using OutputSplit = panel::Split<kParts<T>, kWeightParts<T>>;
+
   static constexpr int kLanesOfPanel = panel::kTileLanes;
   static constexpr int kRegisters = kLanesOfPanel / kLanes;
   static constexpr int kTile = 16;
-  static constexpr int kLineElements = 64 / sizeof(bfloat);  ///< of a cache line
+  /// Does the maximum follow the scores? A weight far from 1 is exact to a bfloat, but not to a float32.
+  static constexpr bool kFollows = kWeightParts<T> > 1;
+  /// From one part of a block's weights to the next, which lies behind the scores that the first replaces.
+  static constexpr int kWeightsPart = kKeys * kLanesOfPanel;
 
-  /// Prepared blocks of keys: K by rows, then V^T by rows, of 4-byte steps.
+  /// Prepared blocks of keys: each part of K by rows, then each part of V^T by rows, of 4-byte steps.
   struct Blocks {
     std::int64_t count;           ///< of a KV head
     int key_steps, value_rows;    ///< steps of a row of K, rows of V^T with one of ones: whole tiles
     int value_steps = kKeys / 2;  ///< of a row of V^T
+    int keys_part, values_part;   ///< floats of a part of K, of V^T
+    int plain;                    ///< where a block says whether all its numbers are plain
     std::size_t size;             ///< floats of a block
 
     explicit Blocks(const AttentionParams& p)
         : count((p.kv_length + kKeys - 1) / kKeys),
           key_steps(rounded_up(steps_of<bfloat>(p.head_dim), kTile)),
           value_rows(rounded_up(p.value_dim + 1, kTile)),
-          size(static_cast<std::size_t>(kKeys * key_steps + value_rows * value_steps)) {}
+          keys_part(kKeys * key_steps),
+          values_part(value_rows * value_steps),
+          plain(kParts<T> * (keys_part + values_part)),
+          size(static_cast<std::size_t>(plain + kTile)) {}
   };
 
   TilePrefill(const AttentionParams& p, void* workspace, std::int64_t first_head, void* scratch)
-      : PanelTask(p, workspace, scratch), blocks_(p), first_head_(first_head) {
-    allot(panel_, blocks_.key_steps, blocks_.value_rows);
-    panel_.sum = panel_.output + p.value_dim * kLanesOfPanel;
-    for (float*& scores : scores_) scores = take<float>(kKeys * kLanesOfPanel);
-    staged_ = take<float>(
-        larger(kLanes * staged_key_stride<bfloat>(p.head_dim), kKeys / 2 * staged_value_stride(p.value_dim)));
+      : Base(p, workspace, scratch), blocks_(p), first_head_(first_head) {
+    for (Panel& panel : panels_) {
+      this->allot(panel, kParts<T> * blocks_.key_steps, blocks_.value_rows);
+      panel.sum = panel.output + p.value_dim * kLanesOfPanel;
+    }
+    for (float*& scores : scores_) scores = this->template take<float>(kWeightParts<T> * kWeightsPart);
+    staged_ = this->template take<float>(kLanesOfPanel * kParts<T> * blocks_.key_steps);
   }
 
+  static Tasks tasks_of(const AttentionParams& p) {
+    const Blocks blocks(p);
+    const bool cached =
+        static_cast<std::size_t>(blocks.count) * blocks.size * sizeof(float) <= kSecondCacheBytes;
+    return Tasks(p, cached ? 1 : kTilePanels, kLanesOfPanel);
+  }
   std::size_t partial_bytes() const { return Partials(p_, nullptr, splits(p_).count).bytes(); }
   /// Block `column` / kKeys of the KV head that this task is about.
   float* block(int column) const {
     const std::int64_t index = (batch_ * p_.kv_heads + kv_head_ - first_head_) * blocks_.count + column / kKeys;
-    return reinterpret_cast<float*>(static_cast<char*>(workspace_) + partial_bytes_) +
+    return reinterpret_cast<float*>(static_cast<char*>(this->workspace_) + partial_bytes_) +
            index * static_cast<std::int64_t>(blocks_.size);
   }
   RightRows keys_of_block(int column) const { return {block(column), 4 * blocks_.key_steps, 4}; }
   RightRows values_of_block(int column) const {
-    return {block(column) + kKeys * blocks_.key_steps, 4 * blocks_.value_steps, 4};
+    return {block(column) + kParts<T> * blocks_.keys_part, 4 * blocks_.value_steps, 4};
   }
 
   void prepare(std::int64_t task) {
@@ -107,90 +160,152 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
     batch_ = task / blocks_.count / p_.kv_heads;
     const int keys = smaller(kKeys, p_.kv_length - column);
     float* rows = block(column);
-    float* columns = rows + kKeys * blocks_.key_steps;
-    if (keys < kKeys || blocks_.key_steps * 2 != p_.head_dim)
-      std::memset(rows, 0, static_cast<std::size_t>(kKeys * blocks_.key_steps) * sizeof(float));
+    if (keys < kKeys)
+      std::memset(rows, 0, static_cast<std::size_t>(kParts<T> * blocks_.keys_part) * sizeof(float));
     for (int i = 0; i < keys; ++i)
-      panel::stage_line(rows + i * blocks_.key_steps, keys_at(column) + i * p_.k_strides.row, p_.head_dim);
-
-    const int stride = staged_value_stride(p_.value_dim);
-    for (int i = 0; i < keys; i += 2)
-      panel::stage_across(staged_ + i / 2 * stride, values_at(column) + i * p_.v_strides.row, p_.v_strides.row,
-                          smaller(2, keys - i), p_.value_dim);
-    turn_steps(columns, blocks_.value_steps, staged_, stride, (keys + 1) / 2, stride);
-    columns += p_.value_dim * blocks_.value_steps;
-    const ints pair_of_ones = 0x3f803f80;
-    for (int i = 0; i < blocks_.value_steps; i += kLanes) floats_of_bits(pair_of_ones).store(columns + i);
-    columns += blocks_.value_steps;
-    std::memset(columns, 0,
-                static_cast<std::size_t>((blocks_.value_rows - p_.value_dim - 1) * blocks_.value_steps) *
-                    sizeof(float));
+      stage_row(rows + i * blocks_.key_steps, blocks_.keys_part, this->keys_at(column) + i * p_.k_strides.row);
+    turn_values(rows + kParts<T> * blocks_.keys_part, this->values_at(column), keys);
+    rows[blocks_.plain] = plain_;
   }
 
-  template <Lse kLse>
-  void attend(std::int64_t task) {
-    const panel::Session<Operand<bfloat>::Step> session;
-    const Tasks tasks(p_, 1, kLanesOfPanel);
-    const auto [split, block, unit, batch, kv_head] = tasks.place(task);
-    batch_ = batch;
-    kv_head_ = kv_head;
-    const auto run = [&, unit = unit, block = block, split = split](Maximum kind) {
-      start(panel_, tasks, unit, block * kLanesOfPanel, staged_, kRegisters);
-      fetch_rows();
-      std::memset(panel_.queries + steps_of<bfloat>(p_.head_dim) * kLanesOfPanel, 0,
-                  static_cast<std::size_t>(blocks_.key_steps - steps_of<bfloat>(p_.head_dim)) * kLanesOfPanel *
-                      sizeof(float));
-      blend_blocks<kLse>(split * tasks.splits.keys, tasks.splits.keys, kind);
-    };
-    run(Maximum::first);
-    if (!in_range()) run(Maximum::following);
-    finish(panel_, Partials(p_, workspace_, tasks.splits.count), tasks.splits.count, split);
+  /// The elements at `from`, 0 for those that are not there. Of numbers that are not plain, 0 or from 2^-100 to
+  /// 2^40, some part or product may count as 0 or may be infinite.
+  floats load_plain(const T* from, int left) {
+    const floats x = load_some(from, left);
+    if constexpr (std::is_same_v<T, float>) {
+      const floats size = floats_of_bits(bits_of(x) & ints(0x7fffffff));
+      plain_ &= !any(!(size <= floats(0x1p40f)) | ((size < floats(0x1p-100f)) & (x != floats(0.0f))));
+    }
+    return x;
   }
 
-  /// Fetches the rows that this task writes at its end, and those of Q that are likely read next.
-  void fetch_rows() const {
-    for (int i = 0; i < panel_.count; ++i) {
-      const int head = panel_.head[i], position = panel_.position[i];
-      const bfloat* output = out_row<bfloat>(p_, batch_, head, position);
-      for (int d = 0; d < p_.value_dim; d += kLineElements) __builtin_prefetch(output + d, 1);
-      const int next = larger(0, position - kLanesOfPanel);
-      const bfloat* query = static_cast<const bfloat*>(p_.q) + batch_ * p_.q_strides.batch +
-                            head * p_.q_strides.head + next * p_.q_strides.row;
-      for (int d = 0; d < p_.head_dim; d += kLineElements) __builtin_prefetch(query + d, 0, 2);
+  /// The parts of a row of K or Q as steps, `part` floats apart, with zeros up to a whole tile.
+  void stage_row(float* to, int part, const T* from) {
+    const int elements = p_.head_dim;
+    if (kParts<T> == 1 && elements == 2 * blocks_.key_steps)
+      return panel::stage_line(to, reinterpret_cast<const bfloat*>(from), elements);
+    for (int i = 0; i < 2 * blocks_.key_steps; i += kLanes) {
+      floats parts[kParts<T>] = {};
+      if (i < elements) panel::split_floats(load_plain(from + i, elements - i), parts);
+      FT_UNROLL for (int n = 0; n < kParts<T>; ++n)
+          store_some(reinterpret_cast<bfloat*>(to + n * part) + i, parts[n], kLanes);
     }
   }
 
-  /// What is subtracted from scores: the maximum of the first block, or one that follows the scores.
-  enum class Maximum { first, following };
+  /// The parts of V^T of `keys` rows of V, with a row of ones in the first of them.
+  void turn_values(float* to, const T* values, int keys) {
+    const int steps = blocks_.value_steps;
+    for (int c = 0; c < p_.value_dim; c += kLanes) {
+      const int left = p_.value_dim - c;
+      const auto row = [&](int key) {
+        return key < keys ? load_plain(values + key * p_.v_strides.row + c, left) : floats(0.0f);
+      };
+      for (int s = 0; s < steps; s += kLanes) {
+        floats square[kParts<T>][kLanes];
+        for (int i = 0; i < kLanes; ++i) {
+          floats even[kParts<T>], odd[kParts<T>];
+          panel::split_floats(row(2 * (s + i)), even);
+          panel::split_floats(row(2 * (s + i) + 1), odd);
+          for (int part = 0; part < kParts<T>; ++part) square[part][i] = cut_pairs(even[part], odd[part]);
+        }
+        for (int part = 0; part < kParts<T>; ++part) {
+          primitives::detail::transpose(square[part]);
+          for (int i = 0; i < smaller(kLanes, left); ++i)
+            square[part][i].store(to + part * blocks_.values_part + (c + i) * steps + s);
+        }
+      }
+    }
+    const ints pair_of_ones = 0x3f803f80;
+    for (int part = 0; part < kParts<T>; ++part) {
+      float* rest = to + part * blocks_.values_part + p_.value_dim * steps;
+      std::memset(rest, 0,
+                  static_cast<std::size_t>((blocks_.value_rows - p_.value_dim) * steps) * sizeof(float));
+      for (int i = 0; part == 0 && i < steps; i += kLanes) floats_of_bits(pair_of_ones).store(rest + i);
+    }
+  }
 
-  /// A block of keys that the panel sees some of.
-  struct Block {
-    int column = 0, keys = 0;  ///< keys: 0 for none
+  /// Returns whether it could: not where a number is not plain, or a weight more than float32 holds.
+  bool attend(const Tasks& tasks, const Tasks::Place& place, std::int64_t first) {
+    const panel::Session<panel::AmxPairStep> session;
+    batch_ = place.batch;
+    kv_head_ = place.kv_head;
+    const int begin = place.split * tasks.splits.keys;
+    for (; active_ < tasks.panels && first < tasks.rows; first += kLanesOfPanel) {
+      Panel& panel = panels_[active_];
+      start(panel, tasks, place.unit, first);
+      ends_[active_++] = smaller(keys_of(panel).end, begin + tasks.splits.keys);
+      end_ = larger(end_, ends_[active_ - 1]);
+    }
+    if (p_.lse == nullptr)
+      blend_units<Lse::unwanted>(begin);
+    else
+      blend_units<Lse::wanted>(begin);
+    bool good = plain_;
+    for (int i = 0; i < active_; ++i) good &= in_range(panels_[i]);
+    const int splits = tasks.splits.count;
+    for (int i = 0; good && i < active_; ++i)
+      this->finish(panels_[i], Partials(p_, this->workspace_, splits), splits, place.split);
+    return good;
+  }
+
+  void start(Panel& panel, const Tasks& tasks, std::int64_t unit, std::int64_t first) {
+    Base::start(panel, tasks, unit, first, kLanesOfPanel, kRegisters);
+    fetch_rows(panel);
+    const int line = kParts<T> * blocks_.key_steps;
+    for (int i = 0; i < panel.count; ++i)
+      stage_row(staged_ + i * line, blocks_.key_steps, this->query_at(panel.head[i], panel.position[i]));
+    for (int part = 0; part < kParts<T>; ++part) {
+      const float* lines = staged_ + part * blocks_.key_steps;
+      panel::pack_rows<kLanesOfPanel>(
+          panel.queries + part * queries_part(), [&](int lane) { return lines + lane * line; }, panel.count,
+          blocks_.key_steps, kRegisters);
+    }
+  }
+  int queries_part() const { return blocks_.key_steps * kLanesOfPanel; }
+
+  /// Fetches the rows that this task writes at its end, and those of Q that are likely read next.
+  void fetch_rows(const Panel& panel) const {
+    constexpr int kLine = 64 / sizeof(T);
+    for (int i = 0; i < panel.count; ++i) {
+      const int head = panel.head[i], position = panel.position[i];
+      const T* output = out_row<T>(p_, batch_, head, position);
+      for (int d = 0; d < p_.value_dim; d += kLine) __builtin_prefetch(output + d, 1);
+      const T* query = this->query_at(head, larger(0, position - kLanesOfPanel));
+      for (int d = 0; d < p_.head_dim; d += kLine) __builtin_prefetch(query + d, 0, 2);
+    }
+  }
+
+  /// A block of keys for a panel that sees some of them.
+  struct Unit {
+    int column = 0, panel = 0, keys = 0;  ///< keys: 0 for none
     MaskBlock mask = MaskBlock::open;
 
     int rows() const { return rounded_up(keys, kKeys / 2); }
   };
-  /// The first block from `column` on.
-  [[gnu::noinline]] Block block_from(int column, int end) const {
-    for (; column < end; column += kKeys) {
-      const int keys = smaller(kKeys, end - column);
-      const MaskBlock mask = with_mask(p_.mask, panel_, batch_, column, keys, MaskBlock::open,
-                                       [](const auto& entries) { return entries.classify(); });
-      if (mask != MaskBlock::hidden) return {column, keys, mask};
+  /// The first unit from this one on: block by block, of each panel by panel.
+  [[gnu::noinline]] Unit unit_from(int column, int panel) const {
+    for (; column < end_; column += kKeys, panel = 0) {
+      for (; panel < active_; ++panel) {
+        const int keys = smaller(kKeys, ends_[panel] - column);
+        if (keys <= 0) continue;
+        const MaskBlock mask = with_mask(p_.mask, panels_[panel], batch_, column, keys, MaskBlock::open,
+                                         [](const auto& entries) { return entries.classify(); });
+        if (mask != MaskBlock::hidden) return {column, panel, keys, mask};
+      }
     }
     return {};
   }
 
   template <Lse kLse>
-  void blend_blocks(int begin, int count, Maximum kind) {
-    const int end = smaller(keys_of(panel_).end, begin + count);
-    Block before, now = block_from(begin, end);
+  void blend_units(int begin) {
+    Unit before, now = unit_from(begin, 0);
     const auto nothing = [] {};
     if (now.keys > 0) multiply_scores(now, scores_[0], nothing);
     while (now.keys > 0) {
-      const Block next = block_from(now.column + kKeys, end);
-      const float multiplier = settle(now, before, kind);
-      Weights<kLse> weights(panel_, scores_[0], multiplier, now.rows() / 2);
+      plain_ &= block(now.column)[blocks_.plain] != 0.0f;
+      const Unit next = unit_from(now.column, now.panel + 1);
+      const float multiplier = settle(now, before);
+      Weights<kLse> weights(panels_[now.panel], scores_[0], multiplier, now.rows() / 2);
       const auto beside = weights.over(products_of(before, next));
       if (before.keys > 0) multiply_values(before, scores_[1], beside);
       if (next.keys > 0) multiply_scores(next, scores_[1], beside);
@@ -205,60 +320,66 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
   }
 
   template <class Beside>
-  [[gnu::always_inline]] void multiply_scores(const Block& b, float* scores, Beside beside) {
-    panel::multiply_tiles<panel::Mode::overwrite, kLanesOfPanel>(
-        scores, keys_of_block(b.column), panel_.queries, b.rows(), blocks_.key_steps, beside);
+  [[gnu::always_inline]] void multiply_scores(const Unit& u, float* scores, Beside beside) {
+    panel::multiply_tiles<panel::Mode::overwrite, kLanesOfPanel, ScoresSplit>(
+        scores, keys_of_block(u.column), panels_[u.panel].queries, u.rows(), blocks_.key_steps, beside,
+        blocks_.keys_part, queries_part());
   }
   template <class Beside>
-  [[gnu::always_inline]] void multiply_values(const Block& b, const float* weights, Beside beside) {
-    panel::multiply_tiles<panel::Mode::accumulate, kLanesOfPanel>(
-        panel_.output, values_of_block(b.column), weights, blocks_.value_rows, b.rows() / 2, beside);
+  [[gnu::always_inline]] void multiply_values(const Unit& u, const float* weights, Beside beside) {
+    panel::multiply_tiles<panel::Mode::accumulate, kLanesOfPanel, OutputSplit>(
+        panels_[u.panel].output, values_of_block(u.column), weights, blocks_.value_rows, u.rows() / 2, beside,
+        blocks_.values_part, kWeightsPart);
   }
-  /// Tile products of a block before and a block to come.
-  int products_of(const Block& before, const Block& next) const {
-    return (blocks_.value_rows * before.rows() / 2 + blocks_.key_steps * next.rows()) / (kTile * kTile / 2);
+  /// Tile products of a unit before and a unit to come.
+  int products_of(const Unit& before, const Unit& next) const {
+    return panel::tile_products<OutputSplit>(blocks_.value_rows, before.rows() / 2) +
+           panel::tile_products<ScoresSplit>(next.rows(), blocks_.key_steps);
   }
 
   /// Masks the scores and sees to the maximum; returns what is left to multiply scores with. A maximum that
-  /// rises needs the weights of the block before in O^T first.
-  float settle(const Block& now, Block& before, Maximum kind) {
+  /// rises needs the weights of the unit before in O^T first.
+  float settle(const Unit& now, Unit& before) {
+    const Panel& panel = panels_[now.panel];
     float* scores = scores_[0];
-    const float multiplier = scale_and_mask(panel_, scores, now.mask, now.column, now.keys);
-    const bool on_diagonal = now.column + now.keys > keys_of(panel_).whole_end;
+    const float multiplier = this->scale_and_mask(panel, scores, now.mask, now.column, now.keys);
+    const bool on_diagonal = now.column + now.keys > keys_of(panel).whole_end;
     if (on_diagonal) {
-      const Diagonal diagonal(panel_, p_.band.offset, now.column);
-      hide_future<kLanesOfPanel>(panel_, scores, now.keys);
+      const Diagonal diagonal(panel, p_.band.offset, now.column);
+      hide_future<kLanesOfPanel>(panel, scores, now.keys);
     }
     for (int i = now.keys * kLanesOfPanel; i < now.rows() * kLanesOfPanel; i += kLanes)
       floats(kMinusInfinity).store(scores + i);
-    if (kind == Maximum::first && all_have_a_maximum()) return multiplier;
+    if (!kFollows && all_have_a_maximum(panel)) return multiplier;
 
     floats top[kRegisters];
     block_maximum<kRegisters, kLanesOfPanel>(scores, now.rows(), top);
     bool grew = false;
     FT_UNROLL for (int j = 0; j < kRegisters; ++j) {
       top[j] = top[j] * floats(multiplier);
-      grew |= any(top[j] > floats::load(panel_.maximum + j * kLanes) + floats(kSlackBits));
+      grew |= any(top[j] > floats::load(panel.maximum + j * kLanes) + floats(kSlackBits));
     }
     if (!grew) return multiplier;
-    if (before.keys > 0) multiply_values(before, scores_[1], [] {});
-    before.keys = 0;
-    rescale<kRegisters, kLanesOfPanel>(panel_, top, p_.value_dim);
+    if (before.keys > 0 && before.panel == now.panel) {
+      multiply_values(before, scores_[1], [] {});
+      before.keys = 0;
+    }
+    rescale<kRegisters, kLanesOfPanel>(panel, top, p_.value_dim);
     return multiplier;
   }
 
-  bool all_have_a_maximum() const {
+  bool all_have_a_maximum(const Panel& panel) const {
     bool all = true;
     for (int i = 0; i < kLanesOfPanel; i += kLanes)
-      all &= !any(floats(-3.0e38f) > floats::load(panel_.maximum + i));
+      all &= !any(floats(-3.0e38f) > floats::load(panel.maximum + i));
     return all;
   }
   /// Are outputs and sums finite?
-  bool in_range() const {
+  bool in_range(const Panel& panel) const {
     floats probe = 0.0f;
     for (int i = 0; i < (p_.value_dim + 1) * kLanesOfPanel; i += kLanes)
-      probe = fma(floats::load(panel_.output + i), 0.0f, probe);
-    for (int i = 0; i < kLanesOfPanel; i += kLanes) probe = fma(floats::load(panel_.lse_sum + i), 0.0f, probe);
+      probe = fma(floats::load(panel.output + i), 0.0f, probe);
+    for (int i = 0; i < kLanesOfPanel; i += kLanes) probe = fma(floats::load(panel.lse_sum + i), 0.0f, probe);
     return !any(probe != floats(0.0f));
   }
 
@@ -298,7 +419,8 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
     [[gnu::always_inline]] void pair() {
       FT_UNROLL for (int j = 0; j < kRegisters; ++j) {
         const floats even = weight(from_, j), odd = weight(from_ + kLanesOfPanel, j);
-        cut_pairs(even, odd).store(to_ + j * kLanes);
+        split_pairs<kWeightParts<T>>(
+            even, odd, [&](int part, floats pair) { pair.store(to_ + part * kWeightsPart + j * kLanes); });
         if constexpr (kLse == Lse::wanted) lse_sum_[j] = lse_sum_[j] + (even + odd);
       }
       from_ += 2 * kLanesOfPanel;
@@ -318,7 +440,10 @@ class TilePrefill : PanelTask<bfloat, panel::kTileLanes> {
 
   Blocks blocks_;
   std::int64_t first_head_;
-  Panel panel_;
+  Panel panels_[kTilePanels];
+  int active_ = 0;                   ///< panels in use
+  int ends_[kTilePanels], end_ = 0;  ///< the key after the last that each sees, that any does
+  bool plain_ = true;                ///< all numbers so far
   float *scores_[2], *staged_;
   std::size_t partial_bytes_ = partial_bytes();
 };
