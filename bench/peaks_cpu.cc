@@ -133,8 +133,14 @@ RegisterLoop best_register_loop([[maybe_unused]] DType dtype,
     if (at_least(architecture, "avx2"))
       return {avx2_madd, 2.0 * 16 * 12, "AVX2 multiply-add of 16-bit integers"};
   }
+  if (at_least(architecture, "amx")) {
+    constexpr double kBf16 = 2 * 2 * kTileProducts;
+    if (dtype == DType::bf16) return {amx_bf16, kBf16, "AMX bf16"};
+    // Products of sums of bfloats: four of them for Q K^T of halves, five for P V, six of each for float32.
+    if (dtype == DType::f16) return {amx_bf16, kBf16 / 4.5, "AMX bf16, 4.5 products for one of float16"};
+    if (dtype == DType::f32) return {amx_bf16, kBf16 / 6, "AMX bf16, 6 products for one of float32"};
+  }
   if (dtype == DType::bf16) {
-    if (at_least(architecture, "amx")) return {amx_bf16, 2 * 2 * kTileProducts, "AMX bf16"};
     if (at_least(architecture, "avx512_bf16")) return {avx512_bf16, 2.0 * 32 * 24, "AVX-512 bf16 dot"};
   }
   if (at_least(architecture, "avx512")) return {avx512_fma, 2.0 * 16 * 24, "AVX-512 FMA, float32"};

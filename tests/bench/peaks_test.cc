@@ -24,8 +24,10 @@ TEST(Peaks, ArithmeticFollowsTypeAndInstructionSet) {
   };
   EXPECT_EQ(arithmetic(DType::f32, "scalar"), "128-bit multiply and add, float32");
   EXPECT_EQ(arithmetic(DType::f32, "avx2"), "AVX2 FMA, float32");
-  EXPECT_EQ(arithmetic(DType::f32, "amx"), "AVX-512 FMA, float32");
-  EXPECT_EQ(arithmetic(DType::f16, "amx"), "AVX-512 FMA, float32");  // float16 sums would be another result
+  EXPECT_EQ(arithmetic(DType::f32, "avx512_bf16"), "AVX-512 FMA, float32");
+  EXPECT_EQ(arithmetic(DType::f32, "amx"), "AMX bf16, 6 products for one of float32");
+  EXPECT_EQ(arithmetic(DType::f16, "avx512"), "AVX-512 FMA, float32");  // float16 sums would be another result
+  EXPECT_EQ(arithmetic(DType::f16, "amx"), "AMX bf16, 4.5 products for one of float16");
   EXPECT_EQ(arithmetic(DType::bf16, "avx512"), "AVX-512 FMA, float32");
   EXPECT_EQ(arithmetic(DType::bf16, "avx512_bf16"), "AVX-512 bf16 dot");
   EXPECT_EQ(arithmetic(DType::bf16, "amx"), "AMX bf16");

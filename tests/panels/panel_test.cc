@@ -159,5 +159,82 @@ TYPED_TEST(PanelProduct, AnyDepth) {
   }
 }
 
+#if defined(FT_AMX)
+
+class TileProduct : public PanelProduct<float> {};
+
+TEST_F(TileProduct, ThreeBfloatsHoldAnyFloat) {
+  std::mt19937 random(5);
+  std::uniform_int_distribution<int> exponent(-99, 39);
+  std::uniform_real_distribution<float> mantissa(1.0f, 2.0f);
+  for (int i = 0; i < 1000; ++i) {
+    const float x = std::ldexp(i % 2 ? mantissa(random) : -mantissa(random), exponent(random));
+    floats parts[3];
+    panel::split_floats(floats(x), parts);
+    double sum = 0;
+    for (const floats& part : parts) {
+      alignas(64) float lanes[kLanes];
+      part.store(lanes);
+      EXPECT_EQ(static_cast<float>(bfloat(lanes[0])), lanes[0]) << "a part of " << x << " is no bfloat";
+      sum += static_cast<double>(lanes[0]);
+    }
+    EXPECT_EQ(sum, static_cast<double>(x));
+  }
+}
+
+/// Six products of bfloats are one of float32, the rows of R an odd number of tiles.
+TEST_F(TileProduct, SumsOfBfloatsMultiplyAsFloats) {
+  constexpr int kRows = 48, kWidthHere = panel::kTileLanes, kSteps = 32, kDepth = 2 * kSteps, kParts = 3;
+  std::mt19937 random(7);
+  std::normal_distribution<float> normal;
+  std::vector<float> right(kRows * kDepth), left(kWidthHere * kDepth);
+  for (float& x : right) x = normal(random);
+  for (float& x : left) x = normal(random);
+  const auto parts_of = [](float x, auto put) {
+    floats parts[kParts];
+    panel::split_floats(floats(x), parts);
+    for (int i = 0; i < kParts; ++i) {
+      alignas(64) float lanes[kLanes];
+      parts[i].store(lanes);
+      put(i, bfloat(lanes[0]));
+    }
+  };
+  const auto r = scratch(kParts * kRows * kSteps), l = scratch(kParts * kSteps * kWidthHere);
+  const auto r_pairs = reinterpret_cast<bfloat*>(r.get()), l_pairs = reinterpret_cast<bfloat*>(l.get());
+  for (int n = 0; n < kRows; ++n) {
+    for (int k = 0; k < kDepth; ++k)
+      parts_of(right[n * kDepth + k], [&](int i, bfloat x) { r_pairs[(i * kRows + n) * kDepth + k] = x; });
+  }
+  for (int m = 0; m < kWidthHere; ++m) {
+    for (int k = 0; k < kDepth; ++k) {
+      parts_of(left[m * kDepth + k],
+               [&](int i, bfloat x) { l_pairs[((i * kSteps + k / 2) * kWidthHere + m) * 2 + k % 2] = x; });
+    }
+  }
+  const auto sums = scratch(kRows * kWidthHere);
+  std::fill_n(sums.get(), kRows * kWidthHere, 3.0f);
+  const panel::Session<panel::AmxPairStep> session;
+  int beside = 0;
+  using Six = panel::Split<kParts, kParts>;
+  panel::multiply_tiles<Mode::accumulate, kWidthHere, Six>(
+      sums.get(), {r.get(), 4 * kSteps, 4}, l.get(), kRows, kSteps, [&] { ++beside; }, kRows * kSteps,
+      kSteps * kWidthHere);
+  EXPECT_EQ(beside, panel::tile_products<Six>(kRows, kSteps));
+  for (int n = 0; n < kRows; ++n) {
+    for (int m = 0; m < kWidthHere; ++m) {
+      double exact = 3.0, size = 3.0;
+      for (int k = 0; k < kDepth; ++k) {
+        const double product =
+            static_cast<double>(right[n * kDepth + k]) * static_cast<double>(left[m * kDepth + k]);
+        exact += product;
+        size += std::fabs(product);
+      }
+      ASSERT_NEAR(sums[n * kWidthHere + m], exact, 16 * 0x1p-24 * size) << "row " << n << " lane " << m;
+    }
+  }
+}
+
+#endif
+
 }  // namespace
 }  // namespace flashtile::test
