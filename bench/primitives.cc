@@ -117,7 +117,7 @@ double stages() {
   tensor<const T, dextents<int, 2>, tensor_inline> in(reinterpret_cast<const T*>(memory[0]),
                                                       dextents<int, 2>(64, 64));
   load_tile_async<execution_simdgroup>(staged, 0, in);
-  sink = tile(staged, 0).view.data[3];
+  sink = *static_cast<const float*>(tile(staged, 0).view.at.data);
   return 64 * 64;
 }
 double blocks() {

@@ -37,10 +37,10 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(FLASHTILE_ISAS
       "cpu_scalar:-march=x86-64"
       "cpu_avx2:-march=haswell"
-      "cpu_avx512:-march=skylake-avx512 -mprefer-vector-width=512")
+      "cpu_avx512:-march=skylake-avx512 -mprefer-vector-width=512"
+      "cpu_avx512_bf16:-march=cooperlake -mprefer-vector-width=512")
   # With matrix products of their own, for the kernels that use those.
   set(FLASHTILE_MATRIX_ISAS
-      "cpu_avx512_bf16:-march=cooperlake -mprefer-vector-width=512"
       "cpu_amx:-march=sapphirerapids -mprefer-vector-width=512")
   if(FLASHTILE_AMX_IS_EMULATED)
     list(TRANSFORM FLASHTILE_MATRIX_ISAS REPLACE "^cpu_amx:.*" "cpu_amx:-march=cooperlake -mprefer-vector-width=512 -DFLASHTILE_EMULATE_AMX")
@@ -113,6 +113,7 @@ function(flashtile_register_gtest name)
   if(FLASHTILE_AMX_IS_EMULATED AND arg_ISA STREQUAL "cpu_amx")
     set(arg_ISA cpu_avx512_bf16)
   endif()
+  string(REGEX REPLACE "_strict$" "" arg_ISA "${arg_ISA}")
   if(arg_ISA AND NOT arg_ISA MATCHES "^cpu_(scalar|neon)")  # which every CPU of its kind has
     set(command $<TARGET_FILE:run_if_isa> ${arg_ISA} ${arg_PROGRAM})
   endif()

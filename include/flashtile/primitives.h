@@ -38,7 +38,13 @@
 // A translation unit compiled for one instruction set takes that set's name; the library's own dispatch defines
 // it.
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+#if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AMX_INT8__)
+#define FLASHTILE_BACKEND cpu_amx
+#elif defined(__AVX512BF16__) && defined(__AVX512VNNI__)
+#define FLASHTILE_BACKEND cpu_avx512_bf16
+#else
 #define FLASHTILE_BACKEND cpu_avx512
+#endif
 #elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 #define FLASHTILE_BACKEND cpu_avx2
 #elif defined(__ARM_NEON)

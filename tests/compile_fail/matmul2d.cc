@@ -79,7 +79,7 @@ void use(float* f, std::int8_t* i, std::uint8_t* u, std::int32_t* d, half* h) {
   tensor<float, dextents<std::int64_t, 2>, tensor_inline> wide(f, dextents<std::int64_t, 2>(16, 16));
   product.run(wide, b, c);
 #endif
-// CASE operand: matmul2d: operands are tensors, cooperative tensors or tiles of right_tile_stages
+// CASE operand: matmul2d: operands are tensors, cooperative tensors or tiles of left_ or right_tile_stages
 #if defined(CASE_operand)
   struct Other {
     using element_type = float;

@@ -12,7 +12,7 @@ using i4 = int4b_format;
 using u4 = uint4b_format;
 
 /// Where the operands of a check are when they meet.
-enum class Where { tensors, tile_destination, tile_left, tile_both, staged_right };
+enum class Where { tensors, tile_destination, tile_left, tile_both, staged_right, staged_both };
 
 /// One problem D = A B or D += A B: extents of the whole, and row strides of the three matrices as they lie in
 /// memory.
@@ -33,8 +33,13 @@ struct Multiply {
   struct Staged {
     typename Product::template right_tile_stages<R, 1, L> right;
   };
+  struct BothStaged {
+    typename Product::template left_tile_stages<L, 1, R> left;
+    typename Product::template right_tile_stages<R, 1, L> right;
+  };
   struct Nothing {};
-  using Threadgroup = std::conditional_t<Kind == Where::staged_right, Staged, Nothing>;
+  using Threadgroup = std::conditional_t<Kind == Where::staged_right, Staged,
+                                         std::conditional_t<Kind == Where::staged_both, BothStaged, Nothing>>;
   static constexpr int kSimdgroups = Scope::simdgroups > 1 ? Scope::simdgroups : 1;
 
   static FT_FUNCTION void run(const Params& p, Threadgroup& memory, GridPosition at) {
@@ -58,6 +63,16 @@ struct Multiply {
       auto d = product.template get_destination_cooperative_tensor<decltype(left), decltype(right), D>();
       if constexpr (Descriptor.accumulates()) d.load(out);
       product.run(left, right, d);
+      d.store(out);
+    } else if constexpr (Kind == Where::staged_both) {
+      load_tile_async<Scope>(memory.left, 0, left);
+      load_tile_async<Scope>(memory.right, 0, right);
+      wait_tiles<Scope, 0>();
+      auto lt = tile(memory.left, 0);
+      auto rt = tile(memory.right, 0);
+      auto d = product.template get_destination_cooperative_tensor<decltype(lt), decltype(rt), D>();
+      if constexpr (Descriptor.accumulates()) d.load(out);
+      product.run(lt, rt, d);
       d.store(out);
     } else {
       auto lt = product.template get_left_input_cooperative_tensor<L, R, D>();

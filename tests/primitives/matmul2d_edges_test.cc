@@ -24,6 +24,8 @@ void check_transposes() {
 
 TEST(Matmul, TransposesAndEdgesFloat) { check_transposes<float, float, float, execution_simdgroup>(); }
 TEST(Matmul, TransposesAndEdgesHalf) { check_transposes<half, half, half, execution_simdgroup>(); }
+TEST(Matmul, TransposesAndEdgesBfloat) { check_transposes<bfloat, bfloat, float, execution_simdgroup>(); }
+TEST(Matmul, TransposesAndEdgesUnsigned) { check_transposes<u8, u8, std::int32_t, execution_simdgroup>(); }
 TEST(Matmul, TransposesAndEdgesIntegers) { check_transposes<i8, i8, std::int32_t, execution_simdgroup>(); }
 TEST(Matmul, TransposesAndEdgesFourSimdgroups) {
   check_transposes<float, float, float, execution_simdgroups<4>>();

@@ -10,6 +10,8 @@ TEST(Matmul, LargeTiles) {
       kWide(16, 256, 256);
   check<half, half, float, kLarge, execution_simdgroups<4>, Where::tile_destination>(300, 200, 300);
   check<float, float, float, kWide, execution_simdgroup, Where::tile_left>(20, 300, 256);
+  check<bfloat, bfloat, float, kLarge, execution_simdgroup, Where::tile_destination>(300, 200, 599);
+  check<i8, i8, std::int32_t, kLarge, execution_simdgroups<2>, Where::tile_destination>(300, 200, 1027);
 }
 
 }  // namespace

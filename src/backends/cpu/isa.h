@@ -27,7 +27,9 @@ std::string_view name(Isa isa) noexcept;
 #if defined(__x86_64__)
 #define FLASHTILE_CPU_BACKENDS(X, ...)             \
   X(cpu_scalar, scalar __VA_OPT__(, ) __VA_ARGS__) \
-  X(cpu_avx2, avx2 __VA_OPT__(, ) __VA_ARGS__) X(cpu_avx512, avx512 __VA_OPT__(, ) __VA_ARGS__)
+  X(cpu_avx2, avx2 __VA_OPT__(, ) __VA_ARGS__)     \
+  X(cpu_avx512, avx512 __VA_OPT__(, ) __VA_ARGS__) \
+  X(cpu_avx512_bf16, avx512_bf16 __VA_OPT__(, ) __VA_ARGS__)
 #elif defined(__aarch64__)
 #define FLASHTILE_CPU_BACKENDS(X, ...) X(cpu_neon, neon __VA_OPT__(, ) __VA_ARGS__)
 #else

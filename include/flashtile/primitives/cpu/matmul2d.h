@@ -53,13 +53,17 @@ constexpr bool types_are_supported() {
 }
 
 template <class T>
-concept right_tile_like = requires {
-  typename T::right_tile_storage;
+concept left_tile_like = requires {
+  typename T::left_tile_product;
 };
 template <class T>
-inline constexpr bool is_operand = is_tensor<T> || is_cooperative<T> || right_tile_like<T>;
+concept right_tile_like = requires {
+  typename T::right_tile_product;
+};
 template <class T>
 using element_of = std::remove_cv_t<typename std::remove_cv_t<T>::element_type>;
+template <class Left, class Right>
+using product_of_operands = product_of<element_of<Left>, element_of<Right>>;
 
 constexpr bool scope_dimension_ok(int simdgroups, int m, int n) {
   if (simdgroups > 0) return m > 0 && n > 0 && m % 8 == 0 && n % 8 == 0 && (m % 16 == 0 || n % 16 == 0);
@@ -77,15 +81,16 @@ inline constexpr bool is_scope<execution_simdgroups<N>> = true;
 
 /// One product of the shape, transposes and mode of Descriptor, computed by the threads of Scope together.
 ///
-/// Operands  tensors in device or threadgroup memory, cooperative tensors, stages of right_tile_stages (right
-/// only).
-///           All threads of the scope call run with the same arguments.
+/// Operands  tensors in device or threadgroup memory, cooperative tensors, tiles of left_tile_stages and
+///           right_tile_stages. All threads of the scope call run with the same arguments.
 /// Edges     what a tensor lacks of a tile counts as 0 and is not read, what its destination lacks is dropped.
 /// A static k
 ///           that passes a tensor's extent is refused: leave k dynamic for a ragged K.
 /// Numerics  float sums are chains of fused multiply-adds, k ascending, from the old D or 0; 16-bit
 /// destinations are
-///           rounded once, at the end; integers wrap mod 2^32. Mode multiply never reads D.
+///           rounded once, at the end; integers wrap mod 2^32. Mode multiply never reads D. Where both operands
+///           are bfloats and the target has dot products of them (AVX512-BF16; not with FLASHTILE_EXACT), the
+///           chain takes products in pairs, k ascending, and operands and sums below 2^-126 count as 0.
 /// Sync      a barrier of the scope is needed before others read a destination in device or threadgroup memory.
 template <matmul2d_descriptor Descriptor, class Scope>
 class matmul2d {
@@ -123,21 +128,13 @@ class matmul2d {
 
   /// Stages of the right operand (ours): T elements in threadgroup memory, for a left operand of type Left.
   template <class T, int Stages, class Left = T>
-  using right_tile_stages = detail::right_tile_stages<
-      T,
-      std::conditional_t<detail::is_8_bit<Left> && !detail::is_16_bit_float<T> && !std::is_same_v<T, float>,
-                         std::int32_t, float>,
-      kRightTurned ? kN : kK, kRightTurned ? kK : kN, kRightTurned, Stages>;
+  using right_tile_stages =
+      detail::right_tile_stages<T, detail::product_of<Left, T>, kK, kN, kRightTurned, Stages>;
 
   /// Stages of the left operand (ours): T elements in threadgroup memory, for a right operand of type Right.
   template <class T, int Stages, class Right = T>
-  using left_tile_stages = detail::left_tile_stages<
-      left_tile<T,
-                std::conditional_t<detail::is_8_bit<T> && !detail::is_16_bit_float<Right> &&
-                                       !std::is_same_v<Right, float>,
-                                   std::int32_t, float>,
-                int, true>,
-      kParts, Stages>;
+  using left_tile_stages =
+      detail::left_tile_stages<T, detail::product_of<T, Right>, kLocalRows, kK, kLeftTurned, kParts, Stages>;
 
   // ---- factories of cooperative tensors
   // --------------------------------------------------------------------------------
@@ -227,7 +224,7 @@ class matmul2d {
       static_assert(Destination::kRole == tile_role::destination && Destination::kRows == kM &&
                         Destination::kColumns == kN && Destination::kSimdgroups == kParts,
                     "matmul2d: the destination tile was made for another shape, scope or role");
-      multiply<S>(left, right, destination.data());
+      multiply(left, right, destination.data());
       destination.written_everywhere();
       detail::round_all<D>(destination.data(), Destination::get_capacity());
     } else {
@@ -238,7 +235,7 @@ class matmul2d {
       alignas(64) S sums[kN * kPitch];
       if constexpr (Descriptor.accumulates())
         detail::copy_columns<S, D>(sums, kPitch, out.data, out.stride, kPitch, kN, rows, columns);
-      multiply<S>(left, right, sums);
+      multiply(left, right, sums);
       detail::write_columns<S, D>(out.data, out.stride, sums, kPitch, rows, columns);
     }
   }
@@ -264,8 +261,11 @@ class matmul2d {
   }
   template <class Left, class Right, class D>
   static constexpr void check_types() {
-    static_assert(detail::is_operand<std::remove_cv_t<Left>> && detail::is_operand<std::remove_cv_t<Right>>,
-                  "matmul2d: operands are tensors, cooperative tensors or tiles of right_tile_stages");
+    using L = std::remove_cv_t<Left>;
+    using R = std::remove_cv_t<Right>;
+    static_assert((detail::is_tensor<L> || detail::is_cooperative<L> || detail::left_tile_like<L>)&&(
+                      detail::is_tensor<R> || detail::is_cooperative<R> || detail::right_tile_like<R>),
+                  "matmul2d: operands are tensors, cooperative tensors or tiles of left_ or right_tile_stages");
     static_assert(detail::types_are_supported<detail::element_of<Left>, detail::element_of<Right>, D>(),
                   "matmul2d: no product of these element types; see the table in matmul2d.h");
   }
@@ -308,144 +308,184 @@ class matmul2d {
   // ---- operands as product() reads them
   // --------------------------------------------------------------------------------
 
-  // What has to be turned or converted is so in panels of kPanelDepth, and kPanelColumns of the right operand.
-  static constexpr int kPanelDepth = kK > 0 && kK < 128 ? (kK + kLanes - 1) / kLanes* kLanes : 128;
-  static constexpr int kPanelColumns = kN < 64 ? (kN + kLanes - 1) / kLanes * kLanes : 64;
+  // What has to be packed is so in panels of kPanelSteps, and kPanelColumns of the right operand.
+  static constexpr int kMostPanelSteps = 128;
+  template <class P>
+  static constexpr int kPanelSteps = kK > 0 && P::steps(kK) < kMostPanelSteps
+                                         ? panel::rounded_up(P::steps(kK), kLanes)
+                                         : kMostPanelSteps;
+  static constexpr int kPanelColumns = kN < 64 ? panel::rounded_up(kN, kLanes) : 64;
 
-  template <class Left>
+  template <class P, class Left>
   static constexpr bool left_in_place() {
-    return detail::is_cooperative<Left> && !kLeftTurned;
+    return detail::left_tile_like<Left> || (detail::is_cooperative<Left> && !kLeftTurned && !P::kDots);
   }
-  template <class S, class Right>
+  template <class P, class Right>
   static constexpr bool right_in_place() {
-    return !detail::is_tensor<Right> || std::is_same_v<detail::element_of<Right>, S>;
+    if constexpr (detail::is_tensor<Right>)
+      return !P::kDots && std::is_same_v<detail::element_of<Right>, typename P::Sum>;
+    else
+      return detail::right_tile_like<Right> || !P::kDots;
   }
 
-  /// K as far as the operand knows it.
-  template <bool Turned, class Operand>
-  static int depth_of_left(const Operand& left) {
-    if constexpr (detail::is_cooperative<Operand>)
-      return kK;
-    else
-      return static_cast<int>(left.get_extent(Turned ? 1 : 0));
+  struct Nothing {};
+
+  /// K as far as the operand knows it, and as far as it is not known to be 0.
+  struct Depth {
+    int known, used;
+  };
+  template <class Left>
+  static Depth depth_of_left(const Left& left) {
+    if constexpr (detail::left_tile_like<Left>) {
+      return {kK, left.view.depth};
+    } else if constexpr (detail::is_cooperative<Left>) {
+      return {kK, kLeftTurned ? left.used_rows : left.used_columns};
+    } else {
+      const auto extent = static_cast<int>(left.get_extent(kLeftTurned ? 1 : 0));
+      return {extent, extent};
+    }
   }
-  template <bool Turned, class Operand>
-  static int depth_of_right(const Operand& right) {
-    if constexpr (!detail::is_tensor<Operand>)
-      return kK;
-    else
-      return static_cast<int>(right.get_extent(Turned ? 0 : 1));
+  template <class Right>
+  static Depth depth_of_right(const Right& right) {
+    if constexpr (detail::right_tile_like<Right>) {
+      return {kK, right.view.depth};
+    } else if constexpr (detail::is_cooperative<Right>) {
+      return {kK, kRightTurned ? right.used_columns : right.used_rows};
+    } else {
+      const auto extent = static_cast<int>(right.get_extent(kRightTurned ? 0 : 1));
+      return {extent, extent};
+    }
   }
 
-  template <class S, class Left>
-  static detail::left_view<S> left_panel(Left& left, int k, int depth, S* buffer) {
+  template <class P, class Left, class Room>
+  static detail::left_view left_panel(Left& left, int k, int depth, [[maybe_unused]] Room& room) {
     using E = detail::element_of<Left>;
-    if constexpr (detail::is_cooperative<Left>) {
+    using S = typename P::Sum;
+    if constexpr (detail::left_tile_like<Left>) {
+      static_assert(Left::kDepth == kK && Left::kRows == kLocalRows &&
+                        std::is_same_v<typename Left::left_tile_product, P>,
+                    "matmul2d: the left tile was made for another product or role");
+      auto view = left.view.from(k / P::kPerStep);
+      view.depth = depth;
+      return view;
+    } else if constexpr (detail::is_cooperative<Left>) {
       static_assert(Left::kRole == tile_role::left_input && Left::kColumns == (kLeftTurned ? kM : kK) &&
                         Left::kRows == (kLeftTurned ? kK : kM) &&
                         Left::kSimdgroups == (kLeftTurned ? 1 : kParts) &&
                         std::is_same_v<typename Left::lane_tile_storage, S>,
                     "matmul2d: the left tile was made for another product or role");
-      if constexpr (!kLeftTurned) {
-        return {left.data() + std::int64_t{k} * Left::kPitch, Left::kPitch, left.used_rows,
-                left.used_columns - k};
-      } else {  // columns of the tile are rows of A: a row-major matrix of rows m
-        const detail::matrix<const S> m =
-            detail::matrix<const S>{left.data(), Left::kPitch, left.used_columns, left.used_rows}.from(
-                first_row(), k);
-        return packed<S, S, false>(m, depth, buffer);
+      if constexpr (kLeftTurned) {  // columns of the tile are rows of A: a row-major matrix
+        const detail::matrix<const S> all{left.data(), Left::kPitch, left.used_columns, left.used_rows};
+        const auto m = clipped(all.from(first_row(), k), kLocalRows, depth);
+        if constexpr (P::kDots) {
+          constexpr int kLength = kPanelSteps<P> * P::kPerStep;
+          alignas(64) E elements[kLocalRows * kLength];
+          return detail::pack_left<P, false>(room, detail::elements_of(m, elements, kLength), depth);
+        } else {
+          return detail::pack_left<P, false>(room, m, depth);
+        }
+      } else {
+        const S* data = left.data() + std::int64_t{k} * Left::kPitch;
+        if constexpr (P::kDots) {
+          detail::pack_lanes<P, E>(room.steps, data, kPitch, depth);
+          return {room.steps, kPitch, panel::kWidth, left.used_rows, depth};
+        } else {
+          return {data, kPitch, panel::kWidth, left.used_rows, depth};
+        }
       }
     } else {
-      static_assert(Left::kRank == 2, "matmul2d: operands are matrices; give tensors of rank 2");
-      static_assert(std::is_same_v<typename Left::index_type, int>, "matmul2d: tensors must be indexed by int");
-      const auto all = detail::matrix_of(left);
-      const auto m = kLeftTurned ? all.from(k, first_row()) : all.from(first_row(), k);
-      return packed<S, E, kLeftTurned>({m.data, m.stride, m.rows, m.columns}, depth, buffer);
+      const auto all = elements_in(left);
+      if constexpr (kLeftTurned)
+        return detail::pack_left<P, true>(room, clipped(all.from(k, first_row()), depth, kLocalRows), depth);
+      else
+        return detail::pack_left<P, false>(room, clipped(all.from(first_row(), k), kLocalRows, depth), depth);
     }
   }
 
-  /// Rows of A (columns, where Turned) into the layout of tiles.
-  template <class S, class E, bool Turned>
-  static detail::left_view<S> packed(detail::matrix<const E> m, int depth, S* buffer) {
-    const int all_rows = Turned ? m.columns : m.rows, all_depth = Turned ? m.rows : m.columns;
-    const int rows = all_rows < kLocalRows ? all_rows : kLocalRows;
-    const int some = all_depth < depth ? all_depth : depth;
-    if constexpr (Turned)
-      detail::copy_rows<S, E>(buffer, kPitch, m.data, m.stride, some, kPitch, rows);
-    else
-      detail::copy_columns<S, E>(buffer, kPitch, m.data, m.stride, kPitch, some, rows, some);
-    return {buffer, kPitch, rows, some};
-  }
+  /// Room for a panel of B, and, as elements, for one that comes from a tile.
+  template <class P, class E>
+  struct RightRoom {
+    static constexpr int kDepth = kPanelSteps<P> * P::kPerStep;
+    alignas(64) float steps[kPanelSteps<P> * kPanelColumns];
+    alignas(64) E elements[P::kDots ? kDepth * kPanelColumns : 1];
+  };
 
-  template <class S, class Right>
-  static detail::right_view<S> right_panel(Right& right, int k, int depth, int n, int columns, S* buffer) {
-    using E = detail::element_of<Right>;
+  template <class P, class Right, class Room>
+  static detail::right_view right_panel(Right& right, int k, int depth, int n, int columns,
+                                        [[maybe_unused]] Room& room) {
+    using S = typename P::Sum;
     if constexpr (detail::right_tile_like<Right>) {
       static_assert(
-          Right::kDepth == kK && Right::kColumns == kN && std::is_same_v<typename Right::right_tile_storage, S>,
+          Right::kDepth == kK && Right::kColumns == kN && std::is_same_v<typename Right::right_tile_product, P>,
           "matmul2d: the right tile was made for another product");
-      const auto& v = right.view;
-      return {v.data + k * v.depth_stride + n * v.column_stride, v.depth_stride, v.column_stride, v.depth - k,
-              v.columns - n};
+      return {right.view.at.from(n, k / P::kPerStep), depth, right.view.columns - n};
     } else if constexpr (detail::is_cooperative<Right>) {
       static_assert(Right::kRole == tile_role::right_input && Right::kColumns == (kRightTurned ? kK : kN) &&
                         Right::kRows == (kRightTurned ? kN : kK) &&
                         std::is_same_v<typename Right::lane_tile_storage, S>,
                     "matmul2d: the right tile was made for another product or role");
-      constexpr std::int64_t kDown = kRightTurned ? Right::kPitch : 1,
-                             kAcross = kRightTurned ? 1 : Right::kPitch;
-      const int used_depth = kRightTurned ? right.used_columns : right.used_rows,
-                used = kRightTurned ? right.used_rows : right.used_columns;
-      return {right.data() + k * kDown + n * kAcross, kDown, kAcross, used_depth - k, used - n};
-    } else {
-      static_assert(Right::kRank == 2, "matmul2d: operands are matrices; give tensors of rank 2");
-      static_assert(std::is_same_v<typename Right::index_type, int>,
-                    "matmul2d: tensors must be indexed by int");
-      const auto m = kRightTurned ? detail::matrix_of(right).from(n, k) : detail::matrix_of(right).from(k, n);
-      const int some_depth = kRightTurned ? m.columns : m.rows, some = kRightTurned ? m.rows : m.columns;
-      if constexpr (std::is_same_v<E, S>) {
-        if constexpr (kRightTurned)
-          return {m.data, 1, m.stride, some_depth, some};
-        else
-          return {m.data, m.stride, 1, some_depth, some};
+      // Columns of the tile are lines of k, or, Turned, of n.
+      const auto all =
+          detail::matrix<const S>{right.data(), Right::kPitch, right.used_columns, right.used_rows};
+      const auto m = kRightTurned ? all.from(k, n) : all.from(n, k);
+      if constexpr (P::kDots) {
+        const auto elements =
+            detail::elements_of(kRightTurned ? clipped(m, depth, columns) : clipped(m, columns, depth),
+                                room.elements, kRightTurned ? kPanelColumns : Room::kDepth);
+        return detail::pack_right<P, !kRightTurned>(room.steps, kRightTurned ? kPanelColumns : kPanelSteps<P>,
+                                                    elements, depth, columns);
       } else {
-        const int used_depth = some_depth < depth ? some_depth : depth, used = some < columns ? some : columns;
-        constexpr int kRowPitch = kRightTurned ? kPanelDepth : kPanelColumns;
-        const int memory_rows = kRightTurned ? used : used_depth,
-                  memory_columns = kRightTurned ? used_depth : used;
-        detail::copy_rows<S, E>(buffer, kRowPitch, m.data, m.stride, memory_rows,
-                                (memory_columns + kLanes - 1) / kLanes * kLanes, memory_columns);
-        if constexpr (kRightTurned)
-          return {buffer, 1, kRowPitch, used_depth, used};
-        else
-          return {buffer, kRowPitch, 1, used_depth, used};
+        return detail::pack_right<P, !kRightTurned>(nullptr, 0, m, depth, columns);
       }
+    } else {
+      const auto all = elements_in(right);
+      const auto m = kRightTurned ? all.from(n, k) : all.from(k, n);
+      if constexpr (std::is_same_v<Room, Nothing>)
+        return detail::pack_right<P, kRightTurned>(nullptr, 0, m, depth, columns);
+      else
+        return detail::pack_right<P, kRightTurned>(room.steps, kRightTurned ? kPanelSteps<P> : kPanelColumns, m,
+                                                   depth, columns);
     }
   }
 
-  template <class S, class Left, class Right>
+  template <class Tensor>
+  static detail::matrix<const detail::element_of<Tensor>> elements_in(const Tensor& t) {
+    static_assert(Tensor::kRank == 2, "matmul2d: operands are matrices; give tensors of rank 2");
+    static_assert(std::is_same_v<typename Tensor::index_type, int>, "matmul2d: tensors must be indexed by int");
+    const auto m = detail::matrix_of(t);
+    return {m.data, m.stride, m.rows, m.columns};
+  }
+  template <class S>
+  static detail::matrix<const S> clipped(detail::matrix<const S> m, int rows, int columns) {
+    return {m.data, m.stride, detail::smaller(m.rows, rows), detail::smaller(m.columns, columns)};
+  }
+
+  template <class Left, class Right, class S>
   static void multiply(Left& left, Right& right, S* sums) {
-    const int left_depth = depth_of_left<kLeftTurned>(left), right_depth = depth_of_right<kRightTurned>(right);
-    FT_REFUSE_IF(kK > left_depth || kK > right_depth,
+    using P = detail::product_of_operands<Left, Right>;
+    const Depth left_depth = depth_of_left(left), right_depth = depth_of_right(right);
+    FT_REFUSE_IF(kK > left_depth.known || kK > right_depth.known,
                  "matmul2d: the static k passes the K extent of an operand; leave k dynamic for a ragged K");
-    const int depth = kK > 0 ? kK : left_depth;
-    constexpr bool kLeftInPlace = left_in_place<Left>(), kRightInPlace = right_in_place<S, Right>();
+    const int used = detail::smaller(left_depth.used, right_depth.used);
+    const int depth = kK > 0 ? detail::smaller(kK, used) : used;
+    constexpr bool kLeftInPlace = left_in_place<P, Left>(), kRightInPlace = right_in_place<P, Right>();
     if constexpr (kLeftInPlace && kRightInPlace) {
-      detail::product<S>(left_panel<S>(left, 0, depth, nullptr),
-                         right_panel<S>(right, 0, depth, 0, kN, nullptr), sums, kPitch, kPitch, kN,
+      Nothing nothing;
+      detail::product<P>(left_panel<P>(left, 0, depth, nothing),
+                         right_panel<P>(right, 0, depth, 0, kN, nothing), sums, kPitch, kPitch, kN,
                          Descriptor.accumulates());
     } else {
-      alignas(64) S left_buffer[kLeftInPlace ? 1 : kPanelDepth * kPitch];
-      alignas(64) S right_buffer[kRightInPlace ? 1 : kPanelDepth * kPanelColumns];
+      constexpr int kPanelDepth = kPanelSteps<P> * P::kPerStep;
       constexpr int kColumnStep = kRightInPlace ? kN : kPanelColumns;
+      std::conditional_t<kLeftInPlace, Nothing, detail::left_room<kPitch, kPanelSteps<P>>> left_room;
+      std::conditional_t<kRightInPlace, Nothing, RightRoom<P, detail::element_of<Right>>> right_room;
       int k = 0;
       do {
-        const int panel_depth = depth - k < kPanelDepth ? depth - k : kPanelDepth;
-        auto a = left_panel<S>(left, k, panel_depth, left_buffer);
-        if (a.depth > panel_depth) a.depth = panel_depth;
+        const int panel_depth = detail::smaller(depth - k, kPanelDepth);
+        const auto a = left_panel<P>(left, k, panel_depth, left_room);
         for (int n = 0; n < kN; n += kColumnStep) {
-          const int columns = kN - n < kColumnStep ? kN - n : kColumnStep;
-          detail::product<S>(a, right_panel<S>(right, k, panel_depth, n, columns, right_buffer),
+          const int columns = detail::smaller(kN - n, kColumnStep);
+          detail::product<P>(a, right_panel<P>(right, k, panel_depth, n, columns, right_room),
                              sums + n * kPitch, kPitch, kPitch, columns, Descriptor.accumulates() || k > 0);
         }
         k += kPanelDepth;

@@ -35,17 +35,50 @@ struct BfloatPairStep {
 #endif
 
 #if defined(__AVX512VNNI__)
+namespace detail {
+/// Four unsigned bytes times four signed ones, added to d. g++ 12 copies sums at the intrinsic.
+FT_FUNCTION ints dot_bytes(ints unsigned_bytes, ints signed_bytes, ints d) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(d.v) : "v"(unsigned_bytes.v), "v"(signed_bytes.v));
+  return d;
+}
+/// Signed bytes as unsigned ones that are larger by 128; or unsigned ones as signed, smaller by 128.
+FT_FUNCTION ints other_sign(floats bytes) {
+  return bits_of(bytes) ^ ints(static_cast<std::int32_t>(0x80808080u));
+}
+}  // namespace detail
+
 /// One step is four int8 values, and sums are int32. The unit multiplies unsigned with signed bytes, so 128 is
-/// added to those of R: the result is too large by 128 times the sum of L's column.
+/// added to those of R: the result is too large by kExcess times the sum of L's column, which add_elements
+/// sums.
 struct Int8QuadStep {
-  using Sum = ints;  // g++ 12 copies sums at each step where they change between types, or at the intrinsic
+  using Sum = ints;  // g++ 12 copies sums at each step where they change between types
+  static constexpr std::int32_t kExcess = 128;
   static FT_FUNCTION ints multiply_add(floats r, floats l, ints d) {
-    const ints shifted = bits_of(r) ^ ints(static_cast<std::int32_t>(0x80808080u));
-    asm("vpdpbusd %2, %1, %0" : "+v"(d.v) : "v"(shifted.v), "v"(l.v));
-    return d;
+    return detail::dot_bytes(detail::other_sign(r), bits_of(l), d);
+  }
+  static FT_FUNCTION ints add_elements(floats l, ints sum) {
+    return detail::dot_bytes(ints(0x01010101), bits_of(l), sum);
+  }
+};
+
+/// The same for uint8: those of R are made signed.
+struct Uint8QuadStep {
+  using Sum = ints;
+  static constexpr std::int32_t kExcess = -128;
+  static FT_FUNCTION ints multiply_add(floats r, floats l, ints d) {
+    return detail::dot_bytes(bits_of(l), detail::other_sign(r), d);
+  }
+  static FT_FUNCTION ints add_elements(floats l, ints sum) {
+    return detail::dot_bytes(bits_of(l), ints(0x01010101), sum);
   }
 };
 #endif
+
+/// One step is one int32, for integers without products of their own.
+struct IntStep {
+  using Sum = ints;
+  static FT_FUNCTION ints multiply_add(floats r, floats l, ints d) { return fma(bits_of(r), bits_of(l), d); }
+};
 
 #if defined(FT_AVX512) || defined(__ARM_NEON)
 inline constexpr int kVectors =
@@ -69,6 +102,11 @@ struct RightRows {
 
 enum class Mode { overwrite, accumulate };
 
+/// Floats from one row of D, and of L, to the next.
+struct Pitches {
+  std::ptrdiff_t d = kWidth, l = kWidth;
+};
+
 namespace detail {
 
 FT_FUNCTION float step_at(const char* from) {
@@ -79,10 +117,11 @@ FT_FUNCTION float step_at(const char* from) {
 
 /// Rows x Vectors registers of D over all steps.
 template <class Step, int Rows, int Vectors, Mode M>
-[[gnu::always_inline]] FT_FUNCTION void block(float* d, RightRows r, const float* l, int steps) {
+[[gnu::always_inline]] FT_FUNCTION void block(float* d, RightRows r, const float* l, int steps,
+                                              Pitches pitches) {
   using Sum = typename Step::Sum;
   const auto at_sum = [=](int i, int j) {
-    return reinterpret_cast<typename Sum::element*>(d + i * kWidth + j * kLanes);
+    return reinterpret_cast<typename Sum::element*>(d + i * pitches.d + j * kLanes);
   };
   Sum sum[Rows][Vectors];
   FT_UNROLL for (int i = 0; i < Rows; ++i) {
@@ -98,7 +137,7 @@ template <class Step, int Rows, int Vectors, Mode M>
       const floats right = step_at(at + i * r.row_stride);
       FT_UNROLL for (int j = 0; j < Vectors; ++j) sum[i][j] = Step::multiply_add(right, left[j], sum[i][j]);
     }
-    l += kWidth;
+    l += pitches.l;
     at += r.step_stride;
   }
   FT_UNROLL for (int i = 0; i < Rows; ++i) {
@@ -107,22 +146,23 @@ template <class Step, int Rows, int Vectors, Mode M>
 }
 
 template <class Step, int Rows, int Vectors, Mode M>
-[[gnu::always_inline]] FT_FUNCTION void blocks(float*& d, RightRows& r, const float* l, int& rows, int steps) {
+[[gnu::always_inline]] FT_FUNCTION void blocks(float*& d, RightRows& r, const float* l, int& rows, int steps,
+                                               Pitches pitches) {
   for (; rows >= Rows; rows -= Rows) {
-    block<Step, Rows, Vectors, M>(d, r, l, steps);
-    d += Rows * kWidth;
+    block<Step, Rows, Vectors, M>(d, r, l, steps, pitches);
+    d += Rows * pitches.d;
     r = r.from(Rows, 0);
   }
 }
 
 /// Few vectors need more rows to cover the latency of a multiply-add.
 template <class Step, int Vectors, Mode M>
-[[gnu::noinline]] void product(float* d, RightRows r, const float* l, int rows, int steps) {
-  if constexpr (Vectors == 1 && kVectors == 4) blocks<Step, 12, Vectors, M>(d, r, l, rows, steps);
-  if constexpr (Vectors <= 2 && kVectors == 4) blocks<Step, 8, Vectors, M>(d, r, l, rows, steps);
-  blocks<Step, 4, Vectors, M>(d, r, l, rows, steps);
-  blocks<Step, 2, Vectors, M>(d, r, l, rows, steps);
-  blocks<Step, 1, Vectors, M>(d, r, l, rows, steps);
+[[gnu::noinline]] void product(float* d, RightRows r, const float* l, int rows, int steps, Pitches pitches) {
+  if constexpr (Vectors == 1 && kVectors == 4) blocks<Step, 12, Vectors, M>(d, r, l, rows, steps, pitches);
+  if constexpr (Vectors <= 2 && kVectors == 4) blocks<Step, 8, Vectors, M>(d, r, l, rows, steps, pitches);
+  blocks<Step, 4, Vectors, M>(d, r, l, rows, steps, pitches);
+  blocks<Step, 2, Vectors, M>(d, r, l, rows, steps, pitches);
+  blocks<Step, 1, Vectors, M>(d, r, l, rows, steps, pitches);
 }
 
 }  // namespace detail
@@ -140,11 +180,17 @@ FT_FUNCTION void with_vectors(int vectors, F f) {
   if (vectors == 1) f(std::integral_constant<int, 1>());
 }
 
-/// D (+)= R L for `rows` rows of D and the first `vectors` registers of each. Rows of D and L are kWidth floats
-/// long.
+/// D (+)= R L for `rows` rows of D and the first `vectors` registers of each.
+template <class Step, Mode M>
+FT_FUNCTION void multiply(float* d, RightRows r, const float* l, int rows, int steps, int vectors,
+                          Pitches pitches) {
+  with_vectors(vectors,
+               [&](auto v) { detail::product<Step, decltype(v)::value, M>(d, r, l, rows, steps, pitches); });
+}
+/// The same where rows of D and L are kWidth floats long.
 template <class Step, Mode M>
 FT_FUNCTION void multiply(float* d, RightRows r, const float* l, int rows, int steps, int vectors) {
-  with_vectors(vectors, [&](auto v) { detail::product<Step, decltype(v)::value, M>(d, r, l, rows, steps); });
+  multiply<Step, M>(d, r, l, rows, steps, vectors, {});
 }
 
 /// Packs `count` <= Width rows of `steps` 4-byte steps each into a panel: L[k][m] = step k of row m; lanes up

@@ -32,12 +32,16 @@ struct Operand<bfloat> {
 #endif
 
 #if defined(__AVX512VNNI__)
-template <>
-struct Operand<std::int8_t> {
-  using Step = Int8QuadStep;
+template <class S>
+struct QuadOperand {
+  using Step = S;
   static constexpr int kPerStep = 4;
   static constexpr bool kConverted = false;
 };
+template <>
+struct Operand<std::int8_t> : QuadOperand<Int8QuadStep> {};
+template <>
+struct Operand<std::uint8_t> : QuadOperand<Uint8QuadStep> {};
 #endif
 
 // Not std::min: a template of std would be shared with code for other instruction sets.
@@ -178,10 +182,10 @@ FT_FUNCTION void stage_across(float* to, const T* from, [[maybe_unused]] std::in
   }
 #endif
 #if defined(__AVX512VNNI__)
-  if constexpr (std::is_same_v<T, std::int8_t>) {
+  if constexpr (sizeof(T) == 1) {
     const auto load = [&](int line, int i) {
       if (line >= lines) return _mm512_setzero_si512();
-      const std::int8_t* at = from + line * line_stride + i;
+      const T* at = from + line * line_stride + i;
       const int left = elements - i;
       return _mm512_maskz_cvtepu8_epi32(
           0xffff, left >= kLanes ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(at))

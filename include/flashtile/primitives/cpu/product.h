@@ -1,131 +1,112 @@
-// The product of tiles in registers, and the copies that bring operands into its layout. Called by matmul2d.h
-// and simdgroup_matrix.h; not part of the vocabulary.
+// The product of tiles in registers, and the copies that bring operands into its layout. Called by operands.h,
+// matmul2d.h and simdgroup_matrix.h; not part of the vocabulary.
 //
 // The CPU keeps a tile column by column, with the rows of a column adjacent: lanes are rows. A product
 //
-//   D[n][m ...] += A[k][m ...] * B(k, n)      for each column n, for each k ascending
+//   D[n][m ...] += A[s][m ...] * B(s, n)      for each column n, for each step s of k ascending
 //
-// then takes whole vectors of A and D and single elements of B, read where they lie, by row or by column. The
-// sum of each element is one chain of fused multiply-adds from the old D on (or from 0), so its bits do not
-// depend on tile shapes.
+// is a panel product (panel.h): it takes whole vectors of A and D and single steps of B, read where they lie. A
+// step is one k, and the sum of each element one chain of fused multiply-adds from the old D on (or from 0), so
+// that its bits do not depend on tile shapes. Only where both operands are bfloats, or bytes of one kind, and
+// the target has dot products of them, a step is two or four k.
 #pragma once
 
-#include "flashtile/primitives/cpu/simd.h"
+#include "flashtile/primitives/cpu/panel_operands.h"
 
 namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace detail {
 
-/// A(m, k) = data[k * pitch + m], readable up to a whole vector of rows; rows and depth hold what is not known
-/// to be 0.
-template <class S>
-struct left_view {
-  const S* data;
-  std::int64_t pitch;
-  int rows, depth;
+using panel::smaller;
+
+/// Are there dot products of T? FLASHTILE_EXACT does without those of bfloats, which take products in pairs and
+/// numbers below 2^-126 for 0.
+#if defined(FLASHTILE_EXACT)
+template <class T>
+inline constexpr bool kHasDots = panel::Operand<T>::kPerStep == 4;
+#else
+template <class T>
+inline constexpr bool kHasDots = panel::Operand<T>::kPerStep > 1;
+#endif
+
+/// How a product of elements L and R is made.
+template <class L, class R>
+struct product_of {
+  static constexpr bool kFloats =
+      std::is_same_v<L, float> || std::is_same_v<R, float> || is_16_bit_float<L> || is_16_bit_float<R>;
+  using Sum = std::conditional_t<kFloats, float, std::int32_t>;
+  static constexpr bool kDots = std::is_same_v<L, R> && kHasDots<L>;
+  static constexpr int kPerStep = kDots ? panel::Operand<L>::kPerStep : 1;
+  using Step = std::conditional_t<kDots, typename panel::Operand<L>::Step,
+                                  std::conditional_t<kFloats, panel::FloatStep, panel::IntStep>>;
+
+  static constexpr int steps(int depth) { return (depth + kPerStep - 1) / kPerStep; }
 };
 
-/// B(k, n) = data[k * depth_stride + n * column_stride], one of the strides 1.
-template <class S>
+/// Step s of A's row m is 4 bytes at panel m / kWidth, row s, element m % kWidth; readable up to a whole vector
+/// of rows. Pitches in floats: of the rows of a panel, and from one panel to the next. Rows and depth, in k,
+/// hold what is not known to be 0; what is left of the last step is 0.
+struct left_view {
+  const void* data;
+  std::int64_t pitch, panel_pitch;
+  int rows, depth;
+
+  left_view from(int step) const {
+    return {static_cast<const float*>(data) + step * pitch, pitch, panel_pitch, rows, depth};
+  }
+  const float* at(int step, int vector) const {
+    return static_cast<const float*>(data) + vector / panel::kVectors * panel_pitch + step * pitch +
+           vector % panel::kVectors * kLanes;
+  }
+};
+
+/// B, a row of `at` for each column; depth and the last step as above.
 struct right_view {
-  const S* data;
-  std::int64_t depth_stride, column_stride;
+  panel::RightRows at;
   int depth, columns;
 };
 
-/// The rows and columns of D that one pass keeps in registers: 24 sums of 32 registers, 12 of 16.
-#if defined(FT_AVX512) || defined(__ARM_NEON)
-inline constexpr int kPassVectors = 4, kPassColumns = 6;
-#else
-inline constexpr int kPassVectors = 2, kPassColumns = 6;
-#endif
-/// Depth of one pass: its part of A, 4 vectors wide, stays in half of a 48 KiB first-level cache.
-inline constexpr int kPassDepth = 128;
-
-template <class S, int Vectors, int Columns, bool ByRow>
-[[gnu::noinline]] inline void product_pass(const S* a, std::int64_t a_pitch, const S* b, std::int64_t b_stride,
-                                           int depth, S* d, std::int64_t d_pitch, bool accumulate) {
-  using L = lanes<S>;
-  L sum[Columns][Vectors];
-  if (accumulate) {
-    FT_UNROLL for (int n = 0; n < Columns; ++n) {
-      FT_UNROLL for (int v = 0; v < Vectors; ++v) sum[n][v] = L::load(d + n * d_pitch + v * kLanes);
-    }
-  } else {
-    FT_UNROLL for (int n = 0; n < Columns; ++n) {
-      FT_UNROLL for (int v = 0; v < Vectors; ++v) sum[n][v] = L(S{0});
-    }
-  }
-  for (int k = 0; k < depth; ++k) {
-    L left[Vectors];
-    FT_UNROLL for (int v = 0; v < Vectors; ++v) left[v] = L::load(a + v * kLanes);
-    FT_UNROLL for (int n = 0; n < Columns; ++n) {
-      const L right = ByRow ? b[n] : b[n * b_stride];
-      FT_UNROLL for (int v = 0; v < Vectors; ++v) sum[n][v] = fma(left[v], right, sum[n][v]);
-    }
-    a += a_pitch;
-    b += ByRow ? b_stride : 1;
-  }
-  FT_UNROLL for (int n = 0; n < Columns; ++n) {
-    FT_UNROLL for (int v = 0; v < Vectors; ++v) sum[n][v].store(d + n * d_pitch + v * kLanes);
-  }
-}
-
-/// Passes of `Columns` columns while they last, then of fewer.
-template <class S, int Vectors, int Columns, bool ByRow>
-inline void product_columns(const S* a, std::int64_t a_pitch, const S* b, std::int64_t b_stride, int depth,
-                            S* d, std::int64_t d_pitch, int columns, bool accumulate) {
-  for (; columns >= Columns; columns -= Columns) {
-    product_pass<S, Vectors, Columns, ByRow>(a, a_pitch, b, b_stride, depth, d, d_pitch, accumulate);
-    b += ByRow ? Columns : Columns * b_stride;
-    d += Columns * d_pitch;
-  }
-  if constexpr (Columns > 1) {
-    constexpr int kFewer = Columns > 6 ? 6 : Columns > 4 ? 4 : Columns / 2;
-    if (columns > 0)
-      product_columns<S, Vectors, kFewer, ByRow>(a, a_pitch, b, b_stride, depth, d, d_pitch, columns,
-                                                 accumulate);
-  }
-}
-
-template <class S, bool ByRow>
-inline void product_rows(const left_view<S>& a, const S* b, std::int64_t b_stride, int depth, S* d,
-                         std::int64_t d_pitch, int vectors, int columns, bool accumulate) {
-  for (int k = 0; k < depth; k += kPassDepth) {
-    const int pass_depth = depth - k < kPassDepth ? depth - k : kPassDepth;
-    const S* right = b + (ByRow ? k * b_stride : k);
-    const S* left = a.data + k * a.pitch;
-    int v = 0;
-    for (; v + kPassVectors <= vectors; v += kPassVectors) {
-      product_columns<S, kPassVectors, kPassColumns, ByRow>(left + v * kLanes, a.pitch, right, b_stride,
-                                                            pass_depth, d + v * kLanes, d_pitch, columns,
-                                                            accumulate || k > 0);
-    }
-    for (; v < vectors; ++v) {
-      product_columns<S, 1, 2 * kPassColumns, ByRow>(left + v * kLanes, a.pitch, right, b_stride, pass_depth,
-                                                     d + v * kLanes, d_pitch, columns, accumulate || k > 0);
-    }
-  }
-}
+/// Steps of one pass: its part of A, kVectors wide, stays in two thirds of a 48 KiB first-level cache.
+inline constexpr int kPassSteps = 128;
 
 /// D = A B or D += A B for a tile of `columns` columns of `rows` rows, whole vectors of them. What lies outside
 /// A or B counts as 0 and costs nothing.
-template <class S>
-inline void product(const left_view<S>& a, const right_view<S>& b, S* d, std::int64_t d_pitch, int rows,
+template <class P>
+inline void product(const left_view& a, const right_view& b, typename P::Sum* d, std::int64_t d_pitch, int rows,
                     int columns, bool accumulate) {
-  const int depth = a.depth < b.depth ? a.depth : b.depth;
-  const int some_columns = b.columns < columns ? b.columns : columns;
-  const int some_rows = a.rows < rows ? a.rows : rows;
-  const int vectors = depth > 0 ? (some_rows + kLanes - 1) / kLanes : 0;
-  if (b.column_stride == 1) {
-    product_rows<S, true>(a, b.data, b.depth_stride, depth, d, d_pitch, vectors, some_columns, accumulate);
-  } else {
-    product_rows<S, false>(a, b.data, b.column_stride, depth, d, d_pitch, vectors, some_columns, accumulate);
+  using panel::Mode;
+  using Step = typename P::Step;
+  const int depth = smaller(a.depth, b.depth), steps = P::steps(depth);
+  const int some_columns = smaller(b.columns, columns);
+  const int vectors = depth > 0 ? (smaller(a.rows, rows) + kLanes - 1) / kLanes : 0;
+  const panel::Pitches pitches{d_pitch, a.pitch};
+  for (int s = 0; s < steps; s += kPassSteps) {
+    const int pass = smaller(kPassSteps, steps - s);
+    for (int v = 0; v < vectors; v += panel::kVectors) {
+      const float* left = a.at(s, v);
+      float* sums = reinterpret_cast<float*>(d) + v * kLanes;
+      const int some = smaller(panel::kVectors, vectors - v);
+      if (accumulate || s > 0)
+        panel::multiply<Step, Mode::accumulate>(sums, b.at.from(0, s), left, some_columns, pass, some, pitches);
+      else
+        panel::multiply<Step, Mode::overwrite>(sums, b.at.from(0, s), left, some_columns, pass, some, pitches);
+    }
+  }
+  if constexpr (requires { Step::kExcess; }) {
+    for (int v = 0; v < vectors; ++v) {
+      ints sum = 0;
+      for (int s = 0; s < steps; ++s) sum = Step::add_elements(floats::load(a.at(s, v)), sum);
+      const ints excess = sum * ints(Step::kExcess);
+      for (int n = 0; n < some_columns; ++n) {
+        auto* at = d + n * d_pitch + v * kLanes;
+        (ints::load(at) - excess).store(at);
+      }
+    }
   }
   if (accumulate) return;
   for (int n = 0; n < columns; ++n) {
     for (int m = n < some_columns ? vectors * kLanes : 0; m < rows; m += kLanes)
-      lanes<S>(S{0}).store(d + n * d_pitch + m);
+      lanes<typename P::Sum>(typename P::Sum{0}).store(d + n * d_pitch + m);
   }
 }
 
@@ -149,8 +130,13 @@ inline lanes<S> lanes_at(const E* data, std::int64_t at, int count) {
 template <class S, class E>
 [[gnu::noinline]] inline void copy_rows(S* to, std::int64_t pitch, const E* from, std::int64_t stride, int rows,
                                         int columns, int valid) {
+  constexpr int kAhead = 8, kLine = 64 / static_cast<int>(sizeof(E));
   const int filled = valid < columns ? valid : columns, whole = filled > 0 ? filled / kLanes * kLanes : 0;
   for (int r = 0; r < rows; ++r) {
+    if constexpr (packing<E>::elements == 1) {
+      for (int c = 0; c < filled && r + kAhead < rows; c += kLine)
+        __builtin_prefetch(from + (r + kAhead) * stride + c);
+    }
     S* row = to + r * pitch;
     int c = 0;
     for (; c < whole; c += kLanes) lanes_at<S>(from, r * stride + c, kLanes).store(row + c);

@@ -74,10 +74,10 @@ class simdgroup_matrix_block {
     used_columns = kColumns;
     return memory_;
   }
-  detail::left_view<float> as_left() const { return {data(), kPitch, kPitch, used_columns}; }
-  detail::right_view<float> as_right() const {
-    if (by_row_) return {memory_, kRowPitch, 1, kRows, kColumns};
-    return {memory_, 1, kPitch, kRows, kColumns};
+  detail::left_view as_left() const { return {data(), kPitch, panel::kWidth, kPitch, used_columns}; }
+  detail::right_view as_right() const {
+    if (by_row_) return {{memory_, 4, 4 * kRowPitch}, kRows, kColumns};
+    return {{memory_, 4 * kPitch, 4}, kRows, kColumns};
   }
   void written_everywhere() { used_columns = kColumns; }
   int used_columns = kColumns;  // the others were left 0 by a clipped load; products skip them
@@ -197,7 +197,8 @@ inline void simdgroup_multiply_accumulate(simdgroup_matrix_block<Td, Rd, Cd>& d,
   float* sums = at == old ? d.data() : d.columns_to_fill();
   d.written_everywhere();
   if (at != old) std::memcpy(sums, from, sizeof(float) * Block::kColumns * Block::kPitch);
-  detail::product(a.as_left(), b.as_right(), sums, Block::kPitch, Block::kPitch, Block::kColumns, true);
+  detail::product<detail::product_of<float, float>>(a.as_left(), b.as_right(), sums, Block::kPitch,
+                                                    Block::kPitch, Block::kColumns, true);
   detail::round_all<Td>(sums, Block::kColumns * Block::kPitch);
 }
 
@@ -216,7 +217,8 @@ inline void simdgroup_multiply(simdgroup_matrix_block<Td, Rd, Cd>& d, const simd
     return;
   }
   float* sums = d.columns_to_fill();
-  detail::product(a.as_left(), b.as_right(), sums, Block::kPitch, Block::kPitch, Block::kColumns, false);
+  detail::product<detail::product_of<float, float>>(a.as_left(), b.as_right(), sums, Block::kPitch,
+                                                    Block::kPitch, Block::kColumns, false);
   detail::round_all<Td>(sums, Block::kColumns * Block::kPitch);
 }
 

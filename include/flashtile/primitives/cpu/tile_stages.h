@@ -4,60 +4,70 @@
 // Protocol, the same on every backend: load_tile_async<Scope>(stages, s, tensor) starts loading; all simdgroups
 // of the scope call it with the same arguments. wait_tiles<Scope, Pending>() returns when all but the last
 // Pending loads have arrived for everybody, and is a barrier of the scope, so that a stage may be loaded anew
-// after it. On a CPU a load is done at once, and float tiles are not copied at all: the source must stay as it
-// is until the tile has been used.
+// after it. On a CPU a load is done at once, and right tiles that can be read where they lie are not copied at
+// all: the source must stay as it is until the tile has been used.
 #pragma once
 
-#include "flashtile/primitives/cpu/cooperative_tensor.h"
+#include "flashtile/primitives/cpu/operands.h"
 
 namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 namespace detail {
 
-/// A right operand ready for product(): B(k, n) for k < view.depth, n < view.columns; all else is 0.
-template <class T, class S, int Depth, int Columns>
+/// Operands ready for product(), each for one matmul2d: its element types are P's.
+template <class T, class P, int Rows, int Depth>
+struct left_tile {
+  using element_type = T;
+  using left_tile_product = P;
+  static constexpr int kRows = Rows, kDepth = Depth;
+  left_view view;
+};
+template <class T, class P, int Depth, int Columns>
 struct right_tile {
   using element_type = T;
-  using right_tile_storage = S;
+  using right_tile_product = P;
   static constexpr int kDepth = Depth, kColumns = Columns;
-  right_view<S> view;
+  right_view view;
 };
 
-/// Stages x (Rows, Columns) of a right operand as it lies in memory: Transposed, rows are columns of B.
-template <class T, class S, int Rows, int Columns, bool Transposed, int Stages>
-struct right_tile_stages {
-  static constexpr bool kInPlace = std::is_same_v<T, S>;
-  static constexpr int kPitch = (Columns + kLanes - 1) / kLanes * kLanes;
-  static constexpr int kSlots = kInPlace ? kLanes : Rows * kPitch;
-
-  alignas(64) S dense[kInPlace ? 1 : Stages][kSlots];
-  matrix<const S> loaded[Stages];
-};
-
-}  // namespace detail
-
-namespace detail {
-/// Stages of a left operand, each as the cooperative tensor Tile (which borrows its memory) of every simdgroup.
-template <class Tile, int Simdgroups, int Stages>
+/// Stages x (Rows, Depth) of a left operand for each simdgroup, Rows of its own. Transposed, it lies column by
+/// column.
+template <class T, class P, int Rows, int Depth, bool Transposed, int Simdgroups, int Stages>
 struct left_tile_stages {
-  using S = typename Tile::lane_tile_storage;
   struct part {
-    alignas(64) S slots[Tile::kColumns * Tile::kPitch];
-    int used_rows, used_columns;
+    left_room<Rows, P::steps(Depth)> room;
+    left_view loaded;
   };
   part parts[Stages][Simdgroups];
-  part& own(int stage) { return parts[stage][Simdgroups == 1 ? 0 : simdgroup_index_in_threadgroup()]; }
 };
+
+/// Stages x (Depth, Columns) of a right operand. Transposed, it lies column by column.
+template <class T, class P, int Depth, int Columns, bool Transposed, int Stages>
+struct right_tile_stages {
+  static constexpr int kPitch = panel::rounded_up(Transposed ? P::steps(Depth) : Columns, kLanes);
+  static constexpr int kLines = Transposed ? Columns : P::steps(Depth);
+
+  alignas(64) float packed[Stages][kLines * kPitch];
+  right_view loaded[Stages];
+};
+
+template <int Simdgroups>
+inline int own_part() {
+  return Simdgroups == 1 ? 0 : simdgroup_index_in_threadgroup();
+}
+
 }  // namespace detail
 
-/// A stage as the left operand of matmul2d::run.
-template <class Tile, int Simdgroups, int Stages>
-inline Tile tile(detail::left_tile_stages<Tile, Simdgroups, Stages>& stages, int stage) {
-  auto& own = stages.own(stage);
-  Tile result(own.slots);
-  result.used_rows = own.used_rows, result.used_columns = own.used_columns;
-  return result;
+/// A stage as an operand of matmul2d::run.
+template <class T, class P, int Rows, int Depth, bool Transposed, int Simdgroups, int Stages>
+inline auto tile(const detail::left_tile_stages<T, P, Rows, Depth, Transposed, Simdgroups, Stages>& stages,
+                 int stage) {
+  return detail::left_tile<T, P, Rows, Depth>{stages.parts[stage][detail::own_part<Simdgroups>()].loaded};
+}
+template <class T, class P, int Depth, int Columns, bool Transposed, int Stages>
+inline auto tile(const detail::right_tile_stages<T, P, Depth, Columns, Transposed, Stages>& stages, int stage) {
+  return detail::right_tile<T, P, Depth, Columns>{stages.loaded[stage]};
 }
 
 /// Tiles of whole rows, row after row, for simdgroup_load. Rows and Columns in elements.
@@ -71,17 +81,6 @@ struct row_tile_stages {
 template <class T, int Rows, int Columns, int Stages>
 inline const T* row_tile(const row_tile_stages<T, Rows, Columns, Stages>& stages, int stage) {
   return &stages.data[stage][0][0];
-}
-
-/// A stage as the right operand of matmul2d::run.
-template <class T, class S, int Rows, int Columns, bool Transposed, int Stages>
-inline auto tile(const detail::right_tile_stages<T, S, Rows, Columns, Transposed, Stages>& stages, int stage) {
-  const auto& m = stages.loaded[stage];
-  if constexpr (Transposed) {
-    return detail::right_tile<T, S, Columns, Rows>{{m.data, 1, m.stride, m.columns, m.rows}};
-  } else {
-    return detail::right_tile<T, S, Rows, Columns>{{m.data, m.stride, 1, m.rows, m.columns}};
-  }
 }
 
 namespace detail {
@@ -109,35 +108,33 @@ inline matrix<const T> covered(const tensor<E, X, D>& source) {
 }  // namespace detail
 
 /// Starts loading a stage from the tensor's first rows and columns; what the tensor lacks is 0.
-template <class Scope, class T, class S, int Rows, int Columns, bool Transposed, int Stages, class E, class X,
-          class D>
-inline void load_tile_async(detail::right_tile_stages<T, S, Rows, Columns, Transposed, Stages>& stages,
+template <class Scope, class T, class P, int Rows, int Depth, bool Transposed, int Simdgroups, int Stages,
+          class E, class X, class D>
+inline void load_tile_async(detail::left_tile_stages<T, P, Rows, Depth, Transposed, Simdgroups, Stages>& stages,
                             int stage, const tensor<E, X, D>& source) {
-  using Memory = detail::right_tile_stages<T, S, Rows, Columns, Transposed, Stages>;
-  const auto m = detail::covered<T, Rows, Columns>(source);
-  detail::matrix<const S> loaded{nullptr, 0, m.rows, m.columns};
-  if constexpr (Memory::kInPlace) {
-    loaded.data = m.data;
-    loaded.stride = m.stride;
-  } else {
-    S* dense = stages.dense[stage];
-    const auto own = detail::own_rows<Scope>(m.rows);
-    detail::copy_rows<S, T>(dense + own.begin * Memory::kPitch, Memory::kPitch, m.from(own.begin, 0).data,
-                            m.stride, own.end - own.begin, (m.columns + kLanes - 1) / kLanes * kLanes,
-                            m.columns);
-    loaded.data = dense;
-    loaded.stride = Memory::kPitch;
-  }
-  if (Scope::simdgroups <= 1 || simdgroup_index_in_threadgroup() == 0) stages.loaded[stage] = loaded;
+  constexpr int kAllRows = Rows * Simdgroups;
+  const int own = detail::own_part<Simdgroups>();
+  const auto all = detail::covered < T, Transposed ? Depth : kAllRows, Transposed ? kAllRows : Depth > (source);
+  auto& part = stages.parts[stage][own];
+  part.loaded = detail::pack_left<P, Transposed>(
+      part.room, Transposed ? all.from(0, own * Rows) : all.from(own * Rows, 0), Depth);
 }
 
-template <class Scope, class Tile, int Simdgroups, int Stages, class E, class X, class D>
-inline void load_tile_async(detail::left_tile_stages<Tile, Simdgroups, Stages>& stages, int stage,
-                            const tensor<E, X, D>& source) {
-  auto& own = stages.own(stage);
-  Tile loaded(own.slots);
-  load(loaded, source);
-  own.used_rows = loaded.used_rows, own.used_columns = loaded.used_columns;
+template <class Scope, class T, class P, int Depth, int Columns, bool Transposed, int Stages, class E, class X,
+          class D>
+inline void load_tile_async(detail::right_tile_stages<T, P, Depth, Columns, Transposed, Stages>& stages,
+                            int stage, const tensor<E, X, D>& source) {
+  using Memory = detail::right_tile_stages<T, P, Depth, Columns, Transposed, Stages>;
+  constexpr int kTogether = Transposed ? 1 : P::kPerStep;  // lines of memory that share steps
+  const auto all = detail::covered < T, Transposed ? Columns : Depth, Transposed ? Depth : Columns > (source);
+  const auto own = detail::own_rows<Scope>((all.rows + kTogether - 1) / kTogether);
+  auto part = all.from(own.begin * kTogether, 0);
+  part.rows = detail::smaller(part.rows, (own.end - own.begin) * kTogether);
+  float* packed = stages.packed[stage] + own.begin * Memory::kPitch;
+  auto loaded = detail::pack_right<P, Transposed>(packed, Memory::kPitch, part, Depth, Columns);
+  if (Scope::simdgroups > 1 && simdgroup_index_in_threadgroup() > 0) return;
+  loaded.depth = Transposed ? all.columns : all.rows, loaded.columns = Transposed ? all.rows : all.columns;
+  stages.loaded[stage] = loaded;
 }
 
 template <class Scope, class T, int Rows, int Columns, int Stages, class E, class X, class D>

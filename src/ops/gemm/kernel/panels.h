@@ -157,18 +157,14 @@ class Product {
                             smaller(kPer, depth - i), to.columns);
       }
     }
-#if defined(__AVX512VNNI__)
-    if constexpr (kIntegers) {  // what Int8QuadStep adds too much of
-      const __m512i ones = _mm512_set1_epi8(1);
+    if constexpr (kIntegers) {  // what steps of bytes add too much of
       for (int j = 0; j < to.vectors * kLanes; j += kLanes) {
-        __m512i sum = (__m512i)floats::load(to.column_sums + j).v;
-        for (int s = 0; s < steps_of<T>(depth); ++s) {
-          sum = _mm512_dpbusd_epi32(sum, ones, (__m512i)floats::load(packed_ + s * kWidth + j).v);
-        }
-        floats((floats::native)sum).store(to.column_sums + j);
+        ints sum = bits_of(floats::load(to.column_sums + j));
+        for (int s = 0; s < steps_of<T>(depth); ++s)
+          sum = Operand<T>::Step::add_elements(floats::load(packed_ + s * kWidth + j), sum);
+        floats_of_bits(sum).store(to.column_sums + j);
       }
     }
-#endif
   }
 
   /// A's rows of this block, columns k ... k + depth - 1: copied, so that they lie together, when several
@@ -220,7 +216,7 @@ class Product {
     for (int i = 0; i < rows_; ++i) {
       std::int32_t* to = static_cast<std::int32_t*>(p_.c) + (row_ + i) * p_.c_stride + from.column;
       for (int j = 0; j < from.columns; j += kLanes) {
-        const ints too_much = bits_of(floats::load(from.column_sums + j)) * ints(128);
+        const ints too_much = bits_of(floats::load(from.column_sums + j)) * ints(Operand<T>::Step::kExcess);
         ints value = bits_of(floats::load(from.sums + i * kWidth + j)) - too_much;
         const int left = from.columns - j;
         if (left >= kLanes) {

@@ -1,0 +1,143 @@
+// Operands of a product, packed from memory or from cooperative tensors into the steps that it takes
+// (product.h). Called by tile_stages.h and matmul2d.h; not part of the vocabulary.
+#pragma once
+
+#include "flashtile/primitives/cpu/cooperative_tensor.h"
+
+namespace flashtile::primitives {
+inline namespace FLASHTILE_BACKEND {
+namespace detail {
+
+/// Asks for a line of memory.
+template <class E>
+inline void fetch(const E* line, int elements) {
+  for (int i = 0; i < elements; i += 64 / static_cast<int>(sizeof(E))) __builtin_prefetch(line + i);
+}
+
+/// kPerStep lines of memory, `depth` of which are there, side by side: to[s * pitch + i] = step s of element i.
+template <class P, class E>
+inline void pack_across(float* to, int pitch, const E* from, std::int64_t stride, int depth, int elements) {
+  constexpr int kAhead = 16;  // lines; they may lie too far apart for a hardware prefetcher
+  for (int k = 0; k < depth; k += P::kPerStep) {
+    for (int i = k + kAhead; i < depth && i < k + kAhead + P::kPerStep; ++i) fetch(from + i * stride, elements);
+    panel::stage_across(to + k / P::kPerStep * pitch, from + k * stride, stride,
+                        smaller(P::kPerStep, depth - k), elements);
+  }
+}
+
+/// The steps of `lines` lines of neighbours in k as rows of lanes: to[s * Pitch + m] = step s of line m, zeros
+/// past the last line up to a whole vector.
+template <class P, int Pitch, class E>
+inline void pack_turned(float* to, const E* from, std::int64_t stride, int lines, int depth) {
+  const int whole = depth / P::kPerStep, rest = depth % P::kPerStep;
+  const int vectors = (lines + kLanes - 1) / kLanes;
+  const auto line = [=](int m) { return from + m * stride; };
+  panel::pack_rows<Pitch>(to, line, lines, whole, vectors);
+  if (rest == 0) return;
+  for (int m = 0; m < vectors * kLanes; ++m) {
+    float step = 0.0f;
+    if (m < lines)
+      std::memcpy(&step, line(m) + whole * P::kPerStep, static_cast<std::size_t>(rest) * sizeof(E));
+    to[whole * Pitch + m] = step;
+  }
+}
+
+/// Room for A, in panels of at most kWidth rows.
+template <int Rows, int Steps>
+struct left_room {
+  static constexpr int kWidth = Rows < panel::kWidth ? panel::rounded_up(Rows, kLanes) : panel::kWidth;
+  static constexpr int kPanelPitch = Steps * kWidth;
+  alignas(64) float steps[(Rows + kWidth - 1) / kWidth * kPanelPitch];
+};
+
+/// A, of at most Rows x `depth`, from a matrix of its rows, or, Turned, of its columns.
+template <class P, bool Turned, int Rows, int Steps, class E>
+inline left_view pack_left(left_room<Rows, Steps>& room, const matrix<const E>& all, int depth) {
+  using S = typename P::Sum;
+  constexpr int kWidth = left_room<Rows, Steps>::kWidth, kPanelPitch = left_room<Rows, Steps>::kPanelPitch;
+  const int all_rows = smaller(Rows, Turned ? all.columns : all.rows);
+  depth = smaller(depth, Turned ? all.rows : all.columns);
+  for (int first = 0; first < all_rows; first += kWidth) {
+    float* to = room.steps + first / kWidth * kPanelPitch;
+    const auto m = Turned ? all.from(0, first) : all.from(first, 0);
+    const int rows = smaller(kWidth, all_rows - first);
+    if constexpr (P::kDots && Turned)
+      pack_across<P>(to, kWidth, m.data, m.stride, depth, rows);
+    else if constexpr (P::kDots)
+      pack_turned<P, kWidth>(to, m.data, m.stride, rows, depth);
+    else if constexpr (Turned)
+      copy_rows<S, E>(reinterpret_cast<S*>(to), kWidth, m.data, m.stride, depth, kWidth, rows);
+    else
+      copy_columns<S, E>(reinterpret_cast<S*>(to), kWidth, m.data, m.stride, kWidth, depth, rows, depth);
+  }
+  return {room.steps, kWidth, kPanelPitch, all_rows, depth};
+}
+
+/// Can a product read B where it lies, from a matrix of its rows, or, Turned, of its columns?
+template <class P, bool Turned, class E>
+constexpr bool is_right_in_place(int depth) {
+  return P::kDots ? Turned && depth % P::kPerStep == 0 : std::is_same_v<E, typename P::Sum>;
+}
+
+/// Do lines so far apart fall into so few sets of a first-level cache (64 of 64 bytes) that they drive each
+/// other out?
+inline bool lines_collide(std::int64_t stride_bytes, int lines) {
+  const std::int64_t apart = smaller<std::int64_t>(stride_bytes & -stride_bytes, 4096);
+  return lines * apart > 8 * 4096;
+}
+
+/// B, of at most `depth` x `columns`: where it lies if it can be read there, and well or for want of room, else
+/// packed in rows of `pitch` steps of a column, or, not Turned, columns of a step.
+template <class P, bool Turned, class E>
+inline right_view pack_right(float* to, int pitch, const matrix<const E>& m, int depth, int columns) {
+  using S = typename P::Sum;
+  depth = smaller(depth, Turned ? m.columns : m.rows), columns = smaller(columns, Turned ? m.rows : m.columns);
+  const std::ptrdiff_t line = 4 * pitch;
+  const auto stride = static_cast<std::ptrdiff_t>(m.stride * std::int64_t{sizeof(E)});
+  if (is_right_in_place<P, Turned, E>(depth) &&
+      (P::kDots || to == nullptr || !lines_collide(stride, Turned ? columns : depth))) {
+    return {{m.data, Turned ? stride : 4, Turned ? 4 : stride}, depth, columns};
+  }
+  if constexpr (P::kDots && Turned) {
+    for (int n = 0; n < columns && depth > 0; ++n)
+      panel::stage_line(to + n * pitch, m.data + n * m.stride, depth);
+  } else if constexpr (P::kDots) {
+    pack_across<P>(to, pitch, m.data, m.stride, depth, columns);
+  } else {
+    const int lines = Turned ? columns : depth, length = Turned ? depth : columns;
+    copy_rows<S, E>(reinterpret_cast<S*>(to), pitch, m.data, m.stride, lines, panel::rounded_up(length, kLanes),
+                    length);
+  }
+  return {{to, Turned ? line : 4, Turned ? 4 : line}, depth, columns};
+}
+
+/// Columns k ... k + depth - 1 of a left tile, whose lanes are values of T, as steps.
+template <class P, class T, class S>
+inline void pack_lanes(float* to, const S* from, int pitch, int depth) {
+  constexpr int kBits = 8 * static_cast<int>(sizeof(T));
+  for (int k = 0; k < depth; k += P::kPerStep, to += pitch) {
+    for (int m = 0; m < pitch; m += kLanes) {
+      ints::wrapping step = {};
+      FT_UNROLL for (int i = 0; i < P::kPerStep; ++i) {
+        if (k + i >= depth) continue;
+        const auto x = lanes<S>::load(from + (k + i) * pitch + m);
+        if constexpr (std::is_same_v<T, bfloat>)
+          step |= (ints::wrapping)x.v >> 16 << i * kBits;
+        else
+          step |= ((ints::wrapping)x.v & 0xffu) << i * kBits;
+      }
+      floats((floats::native)step).store(to + m);
+    }
+  }
+}
+
+/// A tile's slots as elements of T again, for the rare operands that are packed from there.
+template <class T, class S>
+inline matrix<const T> elements_of(const matrix<const S>& m, T* room, std::int64_t stride) {
+  write_rows<S, T>(room, stride, m.data, m.stride, m.rows, m.columns);
+  return {room, stride, m.rows, m.columns};
+}
+
+}  // namespace detail
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::primitives
