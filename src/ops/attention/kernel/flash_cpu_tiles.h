@@ -59,8 +59,11 @@ template <int Parts, class Pair>
 template <class T>
 class TilePrefill : PanelTask<T, panel::kTileLanes> {
  public:
-  /// With fewer queries than two panels, nothing shares a prepared block.
-  static bool suits(const AttentionParams& p) { return p.query_length > 2 * kLanesOfPanel; }
+  /// With few queries nothing shares a prepared block, and short rows of many parts are mostly preparation.
+  static bool suits(const AttentionParams& p) {
+    return kParts<T> == 1 ? p.query_length > 2 * kLanesOfPanel
+                          : p.query_length > 4 * kLanesOfPanel && p.head_dim > 32;
+  }
   static KeySplits splits(const AttentionParams& p) { return tasks_of(p).splits; }
   static std::int64_t tasks(const AttentionParams& p) { return tasks_of(p).count(p); }
   static std::size_t scratch_bytes(const AttentionParams& p) {
