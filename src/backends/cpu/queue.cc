@@ -3,7 +3,6 @@
 #include <tbb/info.h>
 #include <tbb/parallel_for.h>
 
-#include <atomic>
 #include <charconv>
 #include <cstdlib>
 #include <string>
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include "flashtile/error.h"
+#include "src/backends/cpu/order.h"
 
 namespace flashtile {
 namespace backend {
@@ -38,20 +38,6 @@ int default_threads() {
   return threads;
 }
 
-// oneTBB orders what was before a parallel_for, its work and what is after it. The thread sanitizer cannot see
-// into that library, so that CpuQueue::for_each says the same order again, by an atomic that all sides touch.
-#if defined(__SANITIZE_THREAD__)
-#define FLASHTILE_UNSEEN_BY_TSAN __attribute__((no_sanitize("thread")))
-#else
-#define FLASHTILE_UNSEEN_BY_TSAN
-#endif
-
-void ordered(std::atomic<std::int64_t>& order, const std::function<void(std::int64_t)>& work, std::int64_t i) {
-  order.load(std::memory_order_acquire);
-  work(i);
-  order.fetch_add(1, std::memory_order_release);
-}
-
 }  // namespace
 
 CpuQueue::CpuQueue(CpuQueueOptions options)
@@ -62,14 +48,19 @@ CpuQueue::CpuQueue(CpuQueueOptions options)
 void CpuQueue::for_each(std::int64_t count, const std::function<void(std::int64_t)>& work) const {
   if (count == 1) return work(0);
   if (executor_) return executor_(count, work);
-  std::atomic<std::int64_t> order{0};
-  order.store(1, std::memory_order_release);
-  arena_.execute([&]() FLASHTILE_UNSEEN_BY_TSAN {  // on another thread when the arena is full
+  Order order;
+  order.begin();
+  arena_.execute([&] {  // on another thread when the arena is full
     tbb::parallel_for(
-        std::int64_t{0}, count, [&](std::int64_t i) FLASHTILE_UNSEEN_BY_TSAN { ordered(order, work, i); },
+        std::int64_t{0}, count,
+        [&](std::int64_t i) {
+          order.enter();
+          work(i);
+          order.leave();
+        },
         tbb::simple_partitioner());
   });
-  order.load(std::memory_order_acquire);
+  order.end();
 }
 
 const CpuQueue& cpu_queue(const Queue& queue) {
