@@ -63,7 +63,10 @@ std::string_view declines(const AttentionProblem& problem) {
   return {};
 }
 
-std::int64_t heads_of(const AttentionProblem& problem) { return problem.batch * problem.kv_heads; }
+/// At least 1, for a problem of none.
+std::int64_t heads_of(const AttentionProblem& problem) {
+  return std::max<std::int64_t>(1, problem.batch * problem.kv_heads);
+}
 
 /// How many KV heads are worked on together: so few that what is prepared of them is still in cache when it is
 /// used, yet enough that no thread waits long for the last.

@@ -42,10 +42,12 @@ std::span<const Kernel> compiled_for(Device device, const KernelTable<Kernel> (&
 
 /// In namespace flashtile::kernels: declares `std::span<const Kernel> function()` in the namespace of each
 /// backend of this build, and defines `tables`, which lists them.
+// NOLINTBEGIN(bugprone-macro-parentheses): a name that is defined takes none
 #define FLASHTILE_KERNEL_TABLES(tables, Kernel, function)                                         \
   FLASHTILE_CPU_BACKENDS(FLASHTILE_DECLARE_TABLE, Kernel, function)                               \
   FLASHTILE_DECLARE_GPU_TABLES(Kernel, function)                                                  \
   constexpr KernelTable<Kernel> tables[] = {FLASHTILE_CPU_BACKENDS(FLASHTILE_CPU_TABLE, function) \
                                                 FLASHTILE_GPU_TABLES(function)};
+// NOLINTEND(bugprone-macro-parentheses)
 
 }  // namespace flashtile::kernels
