@@ -126,7 +126,7 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
          const Queue& queue) {
   const FlashCpuKernels& kernels = *table_for(problem.dtype);
   const AttentionParams params = params_of(problem, buffers);
-  const std::int64_t heads = heads_of(problem), at_once = heads_at_once(problem);
+  const std::int64_t heads = heads_of(problem);
   Call call{kernels,
             params,
             workspace.data(),
@@ -142,6 +142,7 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
                                static_cast<double>(problem.head_dim + problem.value_dim);
   if (multiply_adds < kWorthThreads || queue.threads() == 1)
     return detail::run_on_cpu(queue, 1, scratch, 1, run_all, &call);
+  const std::int64_t at_once = heads_at_once(problem);
   for (; call.first_head < heads; call.first_head += at_once) {
     call.heads = std::min(at_once, heads - call.first_head);
     detail::run_on_cpu(queue, call.heads * call.prepare_tasks, scratch, 1, prepare_task, &call);

@@ -130,14 +130,8 @@ class DecodeTask {
   }
   int position_of(int row) const { return row % p_.query_length; }
 
-  const T* key(int column) const {
-    return static_cast<const T*>(p_.k) + batch_ * p_.k_strides.batch + kv_head_ * p_.k_strides.head +
-           column * p_.k_strides.row;
-  }
-  const T* value(int column) const {
-    return static_cast<const T*>(p_.v) + batch_ * p_.v_strides.batch + kv_head_ * p_.v_strides.head +
-           column * p_.v_strides.row;
-  }
+  const T* key(int column) const { return key_row<T>(p_, batch_, kv_head_, column); }
+  const T* value(int column) const { return value_row<T>(p_, batch_, kv_head_, column); }
   /// Asks for `elements` of each row, `ahead` elements behind its start. Past the last key lie those of the
   /// next task, or nothing that matters.
   template <int Count>

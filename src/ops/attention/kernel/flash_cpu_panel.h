@@ -73,14 +73,8 @@ class PanelTask {
       *lanes = take<std::int32_t>(Width);
   }
 
-  const T* keys_at(int column) const {
-    return static_cast<const T*>(p_.k) + batch_ * p_.k_strides.batch + kv_head_ * p_.k_strides.head +
-           column * p_.k_strides.row;
-  }
-  const T* values_at(int column) const {
-    return static_cast<const T*>(p_.v) + batch_ * p_.v_strides.batch + kv_head_ * p_.v_strides.head +
-           column * p_.v_strides.row;
-  }
+  const T* keys_at(int column) const { return key_row<T>(p_, batch_, kv_head_, column); }
+  const T* values_at(int column) const { return value_row<T>(p_, batch_, kv_head_, column); }
   KeyRange keys_of(const Panel& panel) const {
     return p_.band.keys(panel.first_position, panel.last_position, p_.kv_length);
   }

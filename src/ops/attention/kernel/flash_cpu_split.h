@@ -68,6 +68,18 @@ class Partials {
 };
 
 template <class T>
+FT_FUNCTION const T* key_row(const AttentionParams& p, std::int64_t batch, std::int64_t kv_head,
+                             std::int64_t key) {
+  return static_cast<const T*>(p.k) + batch * p.k_strides.batch + kv_head * p.k_strides.head +
+         key * p.k_strides.row;
+}
+template <class T>
+FT_FUNCTION const T* value_row(const AttentionParams& p, std::int64_t batch, std::int64_t kv_head,
+                               std::int64_t key) {
+  return static_cast<const T*>(p.v) + batch * p.v_strides.batch + kv_head * p.v_strides.head +
+         key * p.v_strides.row;
+}
+template <class T>
 FT_FUNCTION T* out_row(const AttentionParams& p, std::int64_t batch, std::int64_t head, std::int64_t position) {
   return static_cast<T*>(p.out) + batch * p.out_strides.batch + head * p.out_strides.head +
          position * p.out_strides.row;
