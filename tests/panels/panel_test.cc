@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <memory>
 #include <random>
 #include <vector>
@@ -233,6 +234,41 @@ TEST_F(TileProduct, SumsOfBfloatsMultiplyAsFloats) {
     }
   }
 }
+
+/// Rows of R an odd number of tiles, its depth no whole number of them.
+template <class T>
+void check_byte_tiles() {
+  using Step = typename Operand<T>::Step;
+  constexpr int kRows = 48, kDepth = 150, kSteps = 48, kLanesHere = panel::kTileLanes, kPitch = 50 * kLanes;
+  std::mt19937 random(11);
+  std::uniform_int_distribution<int> any(std::numeric_limits<T>::min(), std::numeric_limits<T>::max());
+  std::vector<T> right(kRows * kDepth), left(kDepth * kLanesHere);
+  for (T& x : right) x = static_cast<T>(any(random));
+  for (T& x : left) x = static_cast<T>(any(random));
+  const auto r = scratch(kSteps / kLanes * kPitch), l = scratch(kSteps * kLanesHere);
+  for (int n = 0; n < kRows; ++n)
+    panel::stage_tile_rows(r.get() + n * kLanes, kPitch, right.data() + n * kDepth, kDepth);
+  std::fill_n(l.get(), kSteps * kLanesHere, 0.0f);
+  for (int k = 0; k < kDepth; k += 4) {
+    panel::stage_across(l.get() + k / 4 * kLanesHere, left.data() + k * kLanesHere, kLanesHere,
+                        panel::smaller(4, kDepth - k), kLanesHere);
+  }
+  const auto sums = scratch(kRows * kLanesHere);
+  auto* const found = reinterpret_cast<std::int32_t*>(sums.get());
+  std::fill_n(found, kRows * kLanesHere, 3);
+  const panel::Session<Step> session;
+  panel::multiply_tiles<Step, Mode::accumulate, kLanesHere>(sums.get(), {r.get(), 64, kPitch / kLanes * 4},
+                                                            l.get(), kRows, kSteps);
+  for (int n = 0; n < kRows; ++n) {
+    for (int m = 0; m < kLanesHere; ++m) {
+      std::int32_t exact = 3;
+      for (int k = 0; k < kDepth; ++k) exact += right[n * kDepth + k] * left[k * kLanesHere + m];
+      ASSERT_EQ(found[n * kLanesHere + m], exact) << "row " << n << " lane " << m;
+    }
+  }
+}
+TEST_F(TileProduct, OfSignedBytesIsExact) { check_byte_tiles<std::int8_t>(); }
+TEST_F(TileProduct, OfUnsignedBytesIsExact) { check_byte_tiles<std::uint8_t>(); }
 
 #endif
 

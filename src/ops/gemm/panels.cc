@@ -22,7 +22,8 @@ namespace flashtile::kernels {
 
 #define FLASHTILE_DECLARE(isa_name, namespace_name)                                              \
   namespace namespace_name {                                                                     \
-  extern const GemmPanelsKernels kGemmPanelsF32, kGemmPanelsF16, kGemmPanelsBf16, kGemmPanelsI8; \
+  extern const GemmPanelsKernels kGemmPanelsF32, kGemmPanelsF16, kGemmPanelsBf16, kGemmPanelsI8, \
+      kGemmPanelsU8;                                                                             \
   }
 FLASHTILE_PANELS_BACKENDS(FLASHTILE_DECLARE)
 #undef FLASHTILE_DECLARE
@@ -35,25 +36,24 @@ namespace {
 using kernels::GemmPanelsCall;
 using kernels::GemmPanelsKernels;
 
-constexpr int kMostRows = 1024, kFewestRows = 32;  ///< of C in one task
-constexpr int kPanelColumns = 64;                  ///< of the widest panel
-constexpr int kTasksPerThread = 4;                 ///< enough for an even share
+constexpr int kFewestRows = 32;     ///< of C in one task
+constexpr int kTasksPerThread = 4;  ///< enough for an even share
 /// Below this many multiply-adds a call is over before a second thread has woken up.
 constexpr double kWorthThreads = 1e6;
 
 const GemmPanelsKernels* table_for(const GemmProblem& problem) {
   if (problem.a_dtype != problem.b_dtype) return nullptr;
+  const auto compiled = [](const GemmPanelsKernels& table) { return table.run != nullptr ? &table : nullptr; };
   switch (backend::best_isa()) {
-#define FLASHTILE_TABLE(isa_name, namespace_name)                                                              \
-  case backend::Isa::isa_name:                                                                                 \
-    switch (problem.a_dtype) {                                                                                 \
-      case DType::f32: return &kernels::namespace_name::kGemmPanelsF32;                                        \
-      case DType::f16: return &kernels::namespace_name::kGemmPanelsF16;                                        \
-      case DType::bf16: return &kernels::namespace_name::kGemmPanelsBf16;                                      \
-      case DType::i8:                                                                                          \
-        return kernels::namespace_name::kGemmPanelsI8.run != nullptr ? &kernels::namespace_name::kGemmPanelsI8 \
-                                                                     : nullptr;                                \
-      default: return nullptr;                                                                                 \
+#define FLASHTILE_TABLE(isa_name, namespace_name)                              \
+  case backend::Isa::isa_name:                                                 \
+    switch (problem.a_dtype) {                                                 \
+      case DType::f32: return &kernels::namespace_name::kGemmPanelsF32;        \
+      case DType::f16: return &kernels::namespace_name::kGemmPanelsF16;        \
+      case DType::bf16: return &kernels::namespace_name::kGemmPanelsBf16;      \
+      case DType::i8: return compiled(kernels::namespace_name::kGemmPanelsI8); \
+      case DType::u8: return compiled(kernels::namespace_name::kGemmPanelsU8); \
+      default: return nullptr;                                                 \
     }
     FLASHTILE_PANELS_BACKENDS(FLASHTILE_TABLE)
 #undef FLASHTILE_TABLE
@@ -69,10 +69,10 @@ std::string_view declines(const GemmProblem& problem) {
 }
 
 /// Large blocks read and pack A and B less often, small ones keep more threads busy.
-GemmPanelsCall call_of(const GemmProblem& problem) {
-  GemmPanelsCall call{problem.params, problem.transpose_a, problem.transpose_b, kMostRows,
-                      GemmPanelsCall::kMostPanels};
-  const std::int64_t panels = (problem.n() + kPanelColumns - 1) / kPanelColumns;
+GemmPanelsCall call_of(const GemmProblem& problem, const GemmPanelsKernels& kernels) {
+  GemmPanelsCall call{problem.params, problem.transpose_a, problem.transpose_b, kernels.most_rows,
+                      kernels.most_panels};
+  const std::int64_t panels = (problem.n() + kernels.panel_columns - 1) / kernels.panel_columns;
   const auto tasks = [&] {
     return (problem.m() + call.block_rows - 1) / call.block_rows *
            ((panels + call.block_panels - 1) / call.block_panels);
@@ -104,7 +104,7 @@ void run_all(const void* context, std::int64_t, void* scratch) {
 
 void run(const GemmProblem& problem, const GemmBuffers&, std::span<std::byte>, const Queue& queue) {
   const GemmPanelsKernels& kernels = *table_for(problem);
-  const GemmPanelsCall product = call_of(problem);
+  const GemmPanelsCall product = call_of(problem, kernels);
   const Call call{kernels, product, kernels.tasks(product)};
   const std::size_t scratch = kernels.scratch_bytes(product);
   const double multiply_adds =

@@ -149,6 +149,23 @@ std::vector<GemmCase> gemm_cases() {
                      .size = s});
     }
   }
+  // Deeper than what any way keeps of A in a cache, and more rows and columns than one task has.
+  for (const Types& t : {Types{DType::f32, DType::f32, DType::f32}, Types{DType::bf16, DType::bf16, DType::f32},
+                         Types{DType::i8, DType::i8, DType::i32}, Types{DType::u8, DType::u8, DType::i32}}) {
+    for (const bool turned : {false, true}) {
+      const std::string name_end = std::string(name(t.a)) + (turned ? "_turned" : "");
+      all.push_back({.name = "Deep_" + name_end,
+                     .types = t,
+                     .size = {37, 70, 4229},
+                     .transpose_a = turned,
+                     .transpose_b = !turned});
+      all.push_back({.name = "Large_" + name_end,
+                     .types = t,
+                     .size = {1061, 1050, 19},
+                     .transpose_a = turned,
+                     .transpose_b = turned});
+    }
+  }
   // Sizes on both sides of every tile's edges, in each of the four transposes, lines apart or not.
   Random sizes;
   for (int turn = 0; turn < 48; ++turn) {
@@ -211,9 +228,8 @@ std::vector<Reason> reasons_of(const std::string& way, const GemmCase& c, Device
   const auto [a, b, out] = c.types;
   const bool bytes = a == DType::i8 || a == DType::u8;
   const bool empty = c.size.k == 0 || c.alpha == 0;
-  if (way == "panels") {  // of bytes it has i8 alone, where the processor multiplies them
-    const bool runs =
-        a == b && (!bytes || (a == DType::i8 && backend::best_isa() >= backend::Isa::avx512_bf16));
+  if (way == "panels") {  // it has bytes where the processor multiplies them
+    const bool runs = a == b && (!bytes || backend::best_isa() >= backend::Isa::avx512_bf16);
     return {{"it is for CPUs", device.type != DeviceType::cpu},
             {"no kernel is compiled for these element types and this instruction set", !runs}};
   }

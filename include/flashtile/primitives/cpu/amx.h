@@ -3,7 +3,8 @@
 // A register's number is a template parameter. With FLASHTILE_EMULATE_AMX, for tests on machines without AMX,
 // the registers are memory of the thread and AVX-512 does the arithmetic, rounding where the unit rounds.
 //
-// Source    Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2: TDPBF16PS, TDPBSSD.
+// Source    Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2: TDPBF16PS, TDPBSSD,
+// TDPBUUD.
 #pragma once
 
 #include <cstddef>
@@ -66,10 +67,14 @@ template <int D, int A, int B>
 FT_FUNCTION void multiply_add_bf16() {
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(D), "i"(A), "i"(B));
 }
-/// The same over quadruples of signed bytes, int32 sums.
+/// The same over quadruples of signed, or of unsigned, bytes, int32 sums.
 template <int D, int A, int B>
 FT_FUNCTION void multiply_add_i8() {
   asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(D), "i"(A), "i"(B));
+}
+template <int D, int A, int B>
+FT_FUNCTION void multiply_add_u8() {
+  asm volatile("tdpbuud %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(D), "i"(A), "i"(B));
 }
 
 #else
@@ -130,13 +135,22 @@ inline void multiply_add_bf16() {
   }
   _mm_setcsr(control);
 }
-template <int D, int A, int B>
-inline void multiply_add_i8() {
-  each_step<A, B>([](int m, __m512i a, __m512i b) {  // even bytes, then odd ones, as 16 bits
-    const auto even = [](__m512i x) { return _mm512_srai_epi16(_mm512_slli_epi16(x, 8), 8); };
-    const auto odd = [](__m512i x) { return _mm512_srai_epi16(x, 8); };
+/// D += A B where even and odd take the bytes of each pair out as 16 bits.
+template <int D, int A, int B, class Even, class Odd>
+inline void multiply_add_bytes(Even even, Odd odd) {
+  each_step<A, B>([=](int m, __m512i a, __m512i b) {
     tile<D>.row[m] = _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(tile<D>.row[m], even(a), even(b)), odd(a), odd(b));
   });
+}
+template <int D, int A, int B>
+inline void multiply_add_i8() {
+  multiply_add_bytes<D, A, B>([](__m512i x) { return _mm512_srai_epi16(_mm512_slli_epi16(x, 8), 8); },
+                              [](__m512i x) { return _mm512_srai_epi16(x, 8); });
+}
+template <int D, int A, int B>
+inline void multiply_add_u8() {
+  multiply_add_bytes<D, A, B>([](__m512i x) { return _mm512_srli_epi16(_mm512_slli_epi16(x, 8), 8); },
+                              [](__m512i x) { return _mm512_srli_epi16(x, 8); });
 }
 
 #endif

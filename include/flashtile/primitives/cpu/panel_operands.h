@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "flashtile/primitives/cpu/panel.h"
+#include "flashtile/primitives/cpu/panel_amx_bytes.h"
 
 namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
@@ -38,10 +39,17 @@ struct QuadOperand {
   static constexpr int kPerStep = 4;
   static constexpr bool kConverted = false;
 };
+#if defined(FT_AMX)
+template <>
+struct Operand<std::int8_t> : QuadOperand<AmxInt8QuadStep> {};
+template <>
+struct Operand<std::uint8_t> : QuadOperand<AmxUint8QuadStep> {};
+#else
 template <>
 struct Operand<std::int8_t> : QuadOperand<Int8QuadStep> {};
 template <>
 struct Operand<std::uint8_t> : QuadOperand<Uint8QuadStep> {};
+#endif
 #endif
 
 // Not std::min: a template of std would be shared with code for other instruction sets.
@@ -138,6 +146,21 @@ FT_FUNCTION void stage_line(float* to, const T* from, int elements) {
   } else {
     to[steps_of<T>(elements) - 1] = 0.0f;
     std::memcpy(to, from, static_cast<std::size_t>(elements) * sizeof(T));
+  }
+}
+
+/// A line of neighbours in k as rows of tiles: 16 steps at `to`, the next 16 `pitch` floats on, zeros behind
+/// the last one.
+template <class T>
+FT_FUNCTION void stage_tile_rows(float* to, std::ptrdiff_t pitch, const T* from, int elements) {
+  constexpr int kAtOnce = 16 * Operand<T>::kPerStep;
+  for (int e = 0; e < elements; e += kAtOnce, to += pitch) {
+    if (elements - e >= kAtOnce) {
+      std::memcpy(to, from + e, 64);
+    } else {
+      std::memset(to, 0, 64);
+      std::memcpy(to, from + e, static_cast<std::size_t>(elements - e) * sizeof(T));
+    }
   }
 }
 

@@ -1,11 +1,12 @@
 // Matrix product scheduled for CPUs, on panel products: lanes are columns of C, rows of A are broadcast.
 //
 //   for each block of rows and a few panels of columns of C:
-//     for each kSteps of K:
-//       R = A's part                                 (rows, steps), in the second-level cache
+//     for each kRowSteps of K:
+//       R = A's part                                 (rows, row steps), in the second-level cache
 //       for each panel:
-//         L = B's part, packed                       (steps, kWidth), in the first-level cache
-//         sums += R L                                (rows, kWidth)
+//         for each kSteps of these:
+//           L = B's part, packed                     (steps, kLanesOfPanel), in the first-level cache
+//           sums += R's part L                       (rows, kLanesOfPanel)
 //     C = alpha * sums + beta * C
 #pragma once
 
@@ -26,15 +27,42 @@ using panel::rounded_up;
 using panel::smaller;
 using panel::steps_of;
 
-inline constexpr int kRowsAtOnce = 16;  ///< of A
-inline constexpr int kSteps = 128;      ///< of 4 bytes in k: a packed panel of B takes 32 KiB
+/// Sizes of the parts that lie in caches; steps are 4 bytes in k.
+struct VectorParts {
+  static constexpr int kLanesOfPanel = kWidth, kRowsAtOnce = 16;
+  static constexpr int kSteps = 128;  ///< a packed panel of B takes 32 KiB
+  static constexpr int kRowSteps = kSteps;
+  static constexpr int kMostRows = 1024, kMostPanels = 8;
+};
+#if defined(FT_AMX)
+/// Tiles multiply faster than sums come and go, which lie in the second-level cache only while a panel's are
+/// used: A's part is deep, so that they seldom leave it. What L and 32 rows of R take of the first-level cache,
+/// 16 KiB each, leaves room for sums and for what is fetched ahead.
+struct TileParts {
+  static constexpr int kLanesOfPanel = panel::kTileLanes, kRowsAtOnce = 32;
+  static constexpr int kSteps = 128;
+  static constexpr int kRowSteps = 4 * kSteps;
+  static constexpr int kMostRows = 512, kMostPanels = 32;
+};
+#endif
 
 template <class T>
 class Product {
+  using Step = typename Operand<T>::Step;
+  static constexpr bool kTiles = panel::kUsesTiles<Step>;
+#if defined(FT_AMX)
+  using Parts = std::conditional_t<kTiles, TileParts, VectorParts>;
+#else
+  using Parts = VectorParts;
+#endif
+
  public:
-  static std::size_t scratch_bytes(const GemmPanelsCall& call) { return Product(call, nullptr).used_; }
+  static constexpr int kLanesOfPanel = Parts::kLanesOfPanel, kMostRows = Parts::kMostRows,
+                       kMostPanels = Parts::kMostPanels;
+
+  static std::size_t scratch_bytes(const GemmPanelsCall& call) { return Product(call, nullptr).taken_; }
   static std::int64_t tasks(const GemmPanelsCall& call) {
-    return blocks(call.params.m, call.block_rows) * blocks(call.params.n, call.block_panels * kWidth);
+    return blocks(call.params.m, call.block_rows) * blocks(call.params.n, call.block_panels * kLanesOfPanel);
   }
   static void run(const GemmPanelsCall& call, std::int64_t task, void* scratch) {
     Product(call, scratch).multiply(task);
@@ -42,7 +70,9 @@ class Product {
 
  private:
   static constexpr int kPer = Operand<T>::kPerStep;
-  static constexpr bool kIntegers = std::is_same_v<T, std::int8_t>;
+  static constexpr int kSteps = Parts::kSteps, kRowSteps = Parts::kRowSteps, kRowsAtOnce = Parts::kRowsAtOnce;
+  static constexpr bool kIntegers = sizeof(T) == 1;
+  static constexpr bool kHasExcess = kIntegers && !kTiles;  ///< integer steps of vectors add too much
 
   static std::int64_t blocks(std::int64_t length, int block) { return (length + block - 1) / block; }
 
@@ -50,51 +80,73 @@ class Product {
   struct Panel {
     std::int64_t column;
     int columns, vectors;
-    float* sums;         ///< (block rows, kWidth); int32 for integers
-    float* column_sums;  ///< (kWidth) int32
+    float* sums;         ///< (block rows, kLanesOfPanel); int32 for integers
+    float* column_sums;  ///< (kLanesOfPanel) int32
   };
 
   Product(const GemmPanelsCall& call, void* scratch)
       : call_(call), p_(call.params), memory_(static_cast<char*>(scratch)) {
-    staged_stride_ = rounded_up(call.block_rows, kLanes);
+    block_rows_ = rounded_up(call.block_rows, kLanes);
+    const bool at_once = p_.k <= kRowSteps * kPer;  // then a panel is done before the next one starts
     for (int i = 0; i < call.block_panels; ++i) {
-      panels_[i].sums = take(call.block_rows * kWidth);
-      panels_[i].column_sums = take(kWidth);
+      panels_[i].sums = at_once && i > 0 ? panels_[0].sums : take(block_rows_ * kLanesOfPanel);
+      panels_[i].column_sums = take(kLanesOfPanel);
     }
-    packed_ = take(kSteps * kWidth);
-    staged_columns_ = take(kLanes * kSteps);
-    staged_rows_ = take(staged_stride_ * kSteps);
+    packed_ = take(kSteps * kLanesOfPanel);
+    if constexpr (kTiles) {
+      // Tiles of neighbours in k are an odd number of lines past half of a cache's sets apart: all sets serve.
+      staged_stride_ = (rounded_up(block_rows_, 64) + 33) * kLanes;
+      staged_rows_ = take(kRowSteps / kLanes * staged_stride_);
+      staged_lines_ = take(kLanes * larger(block_rows_, kSteps));
+    } else {
+      staged_stride_ = block_rows_;
+      staged_rows_ = take(kRowSteps * staged_stride_);
+      staged_lines_ = take(kLanes * kSteps);
+    }
   }
   float* take(int count) {
-    float* here = reinterpret_cast<float*>(memory_ + used_);
-    used_ += (static_cast<std::size_t>(count) * sizeof(float) + 63) / 64 * 64;
+    float* here = reinterpret_cast<float*>(memory_ + taken_);
+    taken_ += (static_cast<std::size_t>(count) * sizeof(float) + 63) / 64 * 64;
     return here;
   }
 
   /// Blocks of rows are the outer loop: tasks that follow each other read the same rows of A.
   void multiply(std::int64_t task) {
-    const panel::Session<typename Operand<T>::Step> session;
-    const int width = call_.block_panels * kWidth;
+    const panel::Session<Step> session;
+    const int width = call_.block_panels * kLanesOfPanel;
     row_ = task / blocks(p_.n, width) * call_.block_rows;
     rows_ = static_cast<int>(smaller<std::int64_t>(call_.block_rows, p_.m - row_));
-    int used = 0;
-    for (std::int64_t column = task % blocks(p_.n, width) * width; used < call_.block_panels && column < p_.n;
-         column += kWidth) {
-      start(panels_[used++], column);
+    const std::int64_t first_column = task % blocks(p_.n, width) * width;
+    used_ =
+        static_cast<int>(smaller<std::int64_t>(blocks(p_.n - first_column, kLanesOfPanel), call_.block_panels));
+    for (int i = 0; i < used_; ++i) {
+      panels_[i].column = first_column + i * kLanesOfPanel;
+      panels_[i].columns = static_cast<int>(smaller<std::int64_t>(kLanesOfPanel, p_.n - panels_[i].column));
+      panels_[i].vectors = (panels_[i].columns + kLanes - 1) / kLanes;
     }
-    for (int k = 0; k < p_.k; k += kSteps * kPer) {
-      const int depth = smaller(kSteps * kPer, p_.k - k);
+    for (int k = 0; k < larger(p_.k, 1); k += kRowSteps * kPer) {
+      const int depth = smaller(kRowSteps * kPer, p_.k - k);
       const RightRows rows = rows_operand(k, depth);
-      for (int i = 0; i < used; ++i) {
-        pack_columns(panels_[i], k, depth);
-        const bool last = i + 1 == used;
-        const int next_k = k + kSteps * kPer;
-        const Lines next_a = last ? lines_of_a(next_k) : Lines{};
-        const Lines next_b = last ? lines_of_b(panels_[0], next_k) : lines_of_b(panels_[i + 1], k);
-        multiply_rows(panels_[i], rows, depth, next_a, next_b);
+      for (int i = 0; i < used_; ++i) {
+        if (k == 0) clear(panels_[i]);
+        multiply_panel(i, rows, k, depth);
+        if (k + depth == p_.k) finish(panels_[i]);
       }
     }
-    for (int i = 0; i < used; ++i) finish(panels_[i]);
+  }
+
+  /// sums += R L for columns k ... k + depth - 1 of A.
+  void multiply_panel(int i, RightRows rows, int k, int depth) {
+    for (int done = 0; done < depth; done += kSteps * kPer) {
+      const int part = smaller(kSteps * kPer, depth - done), next = k + done + part;
+      pack_columns(panels_[i], k + done, part);
+      const bool last_part = done + part == depth, last = last_part && i + 1 == used_;
+      const Lines next_a = last ? lines_of_a(next) : Lines{};
+      const Lines next_b = last        ? lines_of_b(panels_[0], next)
+                           : last_part ? lines_of_b(panels_[i + 1], k)
+                                       : lines_of_b(panels_[i], next);
+      multiply_rows(panels_[i], rows.from(0, done / kPer), part, next_a, next_b);
+    }
   }
 
   /// Lines of an operand in memory, to be asked for ahead of their use: they lie too far apart for a hardware
@@ -128,40 +180,48 @@ class Product {
 
   /// sums += R L; what comes next of A and B is fetched meanwhile, an even share with each few rows.
   void multiply_rows(const Panel& to, RightRows rows, int depth, const Lines& next_a, const Lines& next_b) {
+    const int steps = steps_of<T>(depth);
     for (int i = 0; i < rows_; i += kRowsAtOnce) {
       const int end = smaller(i + kRowsAtOnce, rows_);
       for (const Lines* next : {&next_a, &next_b})
         next->fetch(next->count * i / rows_, next->count * end / rows_);
-      panel::multiply<typename Operand<T>::Step, panel::Mode::accumulate>(
-          to.sums + i * kWidth, rows.from(i, 0), packed_, end - i, steps_of<T>(depth), to.vectors);
+      float* sums = to.sums + i * kLanesOfPanel;
+      if constexpr (kTiles) {
+        panel::multiply_tiles<Step, panel::Mode::accumulate, kLanesOfPanel>(
+            sums, rows.from(i, 0), packed_, rounded_up(end - i, kLanes), rounded_up(steps, kLanes));
+      } else {
+        panel::multiply<Step, panel::Mode::accumulate>(sums, rows.from(i, 0), packed_, end - i, steps,
+                                                       to.vectors);
+      }
     }
   }
 
-  void start(Panel& to, std::int64_t column) {
-    to.column = column;
-    to.columns = static_cast<int>(smaller<std::int64_t>(kWidth, p_.n - column));
-    to.vectors = (to.columns + kLanes - 1) / kLanes;
-    for (int i = 0; i < rows_ * kWidth; i += kLanes) floats(0.0f).store(to.sums + i);
-    for (int i = 0; i < kWidth; i += kLanes) floats(0.0f).store(to.column_sums + i);
+  void clear(const Panel& panel) {
+    for (int i = 0; i < rounded_up(rows_, kLanes) * kLanesOfPanel; i += kLanes)
+      floats(0.0f).store(panel.sums + i);
+    for (int i = 0; i < kLanesOfPanel; i += kLanes) floats(0.0f).store(panel.column_sums + i);
   }
 
   /// B's rows k ... k + depth - 1 of this panel's columns.
   void pack_columns(const Panel& to, int k, int depth) {
     const T* b = static_cast<const T*>(p_.b);
+    if (kTiles && (to.columns < kLanesOfPanel || depth < kSteps * kPer)) {  // tiles are whole
+      for (int i = 0; i < kSteps * kLanesOfPanel; i += kLanes) floats(0.0f).store(packed_ + i);
+    }
     if (call_.transpose_b) {
       const auto line = [=, this](int j) { return b + (to.column + j) * p_.b_stride + k; };
-      panel::pack_lines<T>(packed_, line, to.columns, to.vectors, depth, staged_columns_);
+      panel::pack_lines<T, kLanesOfPanel>(packed_, line, to.columns, to.vectors, depth, staged_lines_);
     } else {
       for (int i = 0; i < depth; i += kPer) {
-        panel::stage_across(packed_ + i / kPer * kWidth, b + (k + i) * p_.b_stride + to.column, p_.b_stride,
-                            smaller(kPer, depth - i), to.columns);
+        panel::stage_across(packed_ + i / kPer * kLanesOfPanel, b + (k + i) * p_.b_stride + to.column,
+                            p_.b_stride, smaller(kPer, depth - i), to.columns);
       }
     }
-    if constexpr (kIntegers) {  // what steps of bytes add too much of
+    if constexpr (kHasExcess) {
       for (int j = 0; j < to.vectors * kLanes; j += kLanes) {
         ints sum = bits_of(floats::load(to.column_sums + j));
         for (int s = 0; s < steps_of<T>(depth); ++s)
-          sum = Operand<T>::Step::add_elements(floats::load(packed_ + s * kWidth + j), sum);
+          sum = Step::add_elements(floats::load(packed_ + s * kLanesOfPanel + j), sum);
         floats_of_bits(sum).store(to.column_sums + j);
       }
     }
@@ -170,6 +230,7 @@ class Product {
   /// A's rows of this block, columns k ... k + depth - 1: copied, so that they lie together, when several
   /// panels need them; where they lie, if they can be read there, when one does.
   RightRows rows_operand(int k, int depth) {
+    if constexpr (kTiles) return rows_of_tiles(k, depth);
     const T* a = static_cast<const T*>(p_.a);
     const auto line = static_cast<std::ptrdiff_t>(p_.a_stride * static_cast<std::int64_t>(sizeof(T)));
     const bool once = call_.block_panels == 1;
@@ -188,6 +249,34 @@ class Product {
     return {staged_rows_, 4 * kSteps, 4};
   }
 
+  /// The same as whole tiles, zeros where A ends: 16 steps of all rows, the next 16 steps, ...
+  RightRows rows_of_tiles(int k, int depth) {
+    const T* a = static_cast<const T*>(p_.a);
+    const int all_rows = rounded_up(rows_, kLanes), steps = steps_of<T>(depth);
+    for (int i = rows_; i < all_rows; ++i) {
+      for (int s = 0; s < steps; s += kLanes)
+        floats(0.0f).store(staged_rows_ + s / kLanes * staged_stride_ + i * kLanes);
+    }
+    if (call_.transpose_a) {
+      for (int s = 0; s < steps; s += kLanes) {
+        const int count = smaller(kLanes, steps - s);
+        const auto line = [=, this](int i) { return staged_lines_ + i * block_rows_; };
+        for (int i = 0; i < count; ++i) {
+          const int done = (s + i) * kPer;
+          panel::stage_across(line(i), a + (k + done) * p_.a_stride + row_, p_.a_stride,
+                              smaller(kPer, depth - done), rows_);
+        }
+        panel::pack_rows<kLanes>(staged_rows_ + s / kLanes * staged_stride_, line, count, rows_, 1);
+      }
+    } else {
+      for (int i = 0; i < rows_; ++i) {
+        panel::stage_tile_rows(staged_rows_ + i * kLanes, staged_stride_, a + (row_ + i) * p_.a_stride + k,
+                               depth);
+      }
+    }
+    return {staged_rows_, 4 * kLanes, 4 * staged_stride_ / kLanes};
+  }
+
   void finish(const Panel& from) {
     if constexpr (kIntegers) return store_integers(from);
     switch (p_.c_type) {
@@ -203,7 +292,7 @@ class Product {
     for (int i = 0; i < rows_; ++i) {
       C* to = static_cast<C*>(p_.c) + (row_ + i) * p_.c_stride + from.column;
       for (int j = 0; j < from.columns; j += kLanes) {
-        floats value = floats::load(from.sums + i * kWidth + j) * alpha;
+        floats value = floats::load(from.sums + i * kLanesOfPanel + j) * alpha;
         if (p_.beta != 0.0f) value = value + panel::load_some(to + j, from.columns - j) * beta;
         panel::store_some(to + j, value, from.columns - j);
       }
@@ -216,8 +305,9 @@ class Product {
     for (int i = 0; i < rows_; ++i) {
       std::int32_t* to = static_cast<std::int32_t*>(p_.c) + (row_ + i) * p_.c_stride + from.column;
       for (int j = 0; j < from.columns; j += kLanes) {
-        const ints too_much = bits_of(floats::load(from.column_sums + j)) * ints(Operand<T>::Step::kExcess);
-        ints value = bits_of(floats::load(from.sums + i * kWidth + j)) - too_much;
+        ints value = bits_of(floats::load(from.sums + i * kLanesOfPanel + j));
+        if constexpr (kHasExcess)
+          value = value - bits_of(floats::load(from.column_sums + j)) * ints(Step::kExcess);
         const int left = from.columns - j;
         if (left >= kLanes) {
           if (p_.beta != 0.0f) value = value + load_lanes<std::int32_t>(to + j);
@@ -233,13 +323,13 @@ class Product {
   const GemmPanelsCall& call_;
   const GemmParams& p_;
   char* memory_;
-  std::size_t used_ = 0;
+  std::size_t taken_ = 0;
   std::int64_t row_ = 0;
-  int rows_ = 0, staged_stride_;
-  Panel panels_[GemmPanelsCall::kMostPanels];
-  float* packed_;          ///< (kSteps, kWidth)
-  float* staged_columns_;  ///< (kLanes, kSteps)
-  float* staged_rows_;     ///< (block rows, kSteps), or the other way around
+  int rows_ = 0, block_rows_, staged_stride_, used_ = 0;
+  Panel panels_[kMostPanels];
+  float* packed_;        ///< (kSteps, kLanesOfPanel)
+  float* staged_lines_;  ///< (kLanes, kSteps), or, for tiles, (kLanes, block rows)
+  float* staged_rows_;   ///< (block rows, kRowSteps), or the other way around, or as tiles
 };
 
 }  // namespace gemm_panels

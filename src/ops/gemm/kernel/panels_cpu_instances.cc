@@ -7,17 +7,20 @@ inline namespace FLASHTILE_BACKEND {
 template <class T>
 constexpr GemmPanelsKernels gemm_panels_of() {
   using Product = gemm_panels::Product<T>;
-  return {&Product::scratch_bytes, &Product::tasks, &Product::run};
+  return {Product::kLanesOfPanel,  Product::kMostRows, Product::kMostPanels,
+          &Product::scratch_bytes, &Product::tasks,    &Product::run};
 }
 
-extern const GemmPanelsKernels kGemmPanelsF32, kGemmPanelsF16, kGemmPanelsBf16, kGemmPanelsI8;
+extern const GemmPanelsKernels kGemmPanelsF32, kGemmPanelsF16, kGemmPanelsBf16, kGemmPanelsI8, kGemmPanelsU8;
 const GemmPanelsKernels kGemmPanelsF32 = gemm_panels_of<float>();
 const GemmPanelsKernels kGemmPanelsF16 = gemm_panels_of<half>();
 const GemmPanelsKernels kGemmPanelsBf16 = gemm_panels_of<bfloat>();
 #if defined(__AVX512VNNI__)
 const GemmPanelsKernels kGemmPanelsI8 = gemm_panels_of<std::int8_t>();
+const GemmPanelsKernels kGemmPanelsU8 = gemm_panels_of<std::uint8_t>();
 #else
-const GemmPanelsKernels kGemmPanelsI8 = {};  // without byte products the shared kernels are as good
+// Without byte products the shared kernels are as good.
+const GemmPanelsKernels kGemmPanelsI8 = {}, kGemmPanelsU8 = {};
 #endif
 
 }  // namespace FLASHTILE_BACKEND

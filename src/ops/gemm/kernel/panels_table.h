@@ -12,12 +12,13 @@ namespace flashtile::kernels {
 struct GemmPanelsCall {
   GemmParams params;
   bool transpose_a, transpose_b;
-  static constexpr int kMostPanels = 8;
   int block_rows, block_panels;  ///< rows and panels of columns of one task; they change no bit of the result
 };
 
 /// A call is `tasks` calls of run, on any threads.
 struct GemmPanelsKernels {
+  int panel_columns;                                    ///< of the widest panel
+  int most_rows, most_panels;                           ///< of one task
   std::size_t (*scratch_bytes)(const GemmPanelsCall&);  ///< of a thread, 64-byte aligned
   std::int64_t (*tasks)(const GemmPanelsCall&);
   void (*run)(const GemmPanelsCall&, std::int64_t task, void* scratch);
