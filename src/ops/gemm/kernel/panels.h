@@ -29,10 +29,10 @@ using panel::steps_of;
 
 /// Sizes of the parts that lie in caches; steps are 4 bytes in k.
 struct VectorParts {
-  static constexpr int kLanesOfPanel = kWidth, kRowsAtOnce = 16;
+  static constexpr int kLanesOfPanel = kWidth, kRowsAtOnce = 64;
   static constexpr int kSteps = 128;  ///< a packed panel of B takes 32 KiB
   static constexpr int kRowSteps = kSteps;
-  static constexpr int kMostRows = 1024, kMostPanels = 8;
+  static constexpr int kMostRows = 1024, kMostPanels = 16;
 };
 #if defined(FT_AMX)
 /// Tiles multiply faster than sums come and go, which lie in the second-level cache only while a panel's are
@@ -99,7 +99,7 @@ class Product {
       staged_rows_ = take(kRowSteps / kLanes * staged_stride_);
       staged_lines_ = take(kLanes * larger(block_rows_, kSteps));
     } else {
-      staged_stride_ = block_rows_;
+      staged_stride_ = block_rows_ + kLanes;  // powers of two would meet in few sets of a cache
       staged_rows_ = take(kRowSteps * staged_stride_);
       staged_lines_ = take(kLanes * kSteps);
     }
