@@ -23,7 +23,8 @@ Timing summarize(std::vector<double> samples);
 
 /// Measures each function for about `seconds`, at least three samples, one sample of each in turn. A sample is
 /// one call, or as many as take a millisecond, but at most `most_calls`. Each function is called once before
-/// the first sample. progress(text) is told how far it is.
+/// the first sample, and, where another one had the caches and threads meanwhile, once before each sample
+/// unless a call is so long that this does not matter. progress(text) is told how far it is.
 std::vector<Timing> measure(const std::vector<std::function<void()>>& functions, double seconds,
                             const bench::Stopwatch& stopwatch, double most_calls,
                             const std::function<void(const std::string&)>& progress);

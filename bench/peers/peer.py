@@ -39,7 +39,9 @@ def timed(call, seconds):
 
 
 def serve(way, prepare):
-    """prepare(problem) returns a function to time, or raises with the reason why this peer cannot."""
+    """Says "ready" on a line of its own, then answers; prepare(problem) returns a function to time, or raises with the
+    reason why this peer cannot."""
+    print("ready", flush=True)
     for text in sys.stdin:
         p = json.loads(text)
         answer = {"way": way, "device": "cpu", **p}
