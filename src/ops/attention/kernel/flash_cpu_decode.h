@@ -5,6 +5,9 @@
 //     S = sums over lanes of K row * Q row   (keys, Rows), float32
 //     mask S where needed;  P = exp2(scale S - maximum); a maximum that grew much rescales O and the sums
 //     O = O + P V                            (Rows, output columns), float32
+//
+// Where one query and its output fit in registers, one loop reads K of a block and V of the block before: two
+// steady streams, which a processor fetches ahead by itself, faster than instructions do for either by turns.
 #pragma once
 
 #include "src/ops/attention/kernel/flash_cpu_mask.h"
@@ -51,12 +54,16 @@ class DecodeTask {
         memory_(static_cast<char*>(scratch)),
         chunks_((p.head_dim + kChunkElements - 1) / kChunkElements),
         output_stride_(rounded_up(p.value_dim, kColumns)),
-        block_(smaller(
-            kMostDecodeKeys,
-            rounded_up(kBlockBytes / static_cast<int>(sizeof(T)) / larger(p.head_dim, p.value_dim), 16))),
+        together_(kTogether > 0 && p.head_dim == p.value_dim &&
+                  (p.head_dim == kTogether * kLanes || p.head_dim == kTogether / 2 * kLanes)),
+        block_(smaller(kMostDecodeKeys,
+                       rounded_up((together_ ? kTogetherBytes : kBlockBytes) / static_cast<int>(sizeof(T)) /
+                                      larger(p.head_dim, p.value_dim),
+                                  16))),
         ahead_(block_ + block_ / 4) {
     queries_ = take(kRegisters * chunks_ * kLanes);
     short_keys_ = take(kAbreast * kLanes);
+    lanes_ = take(together_ ? kMostDecodeKeys * kLanes : 0);
     last_chunk_ = take(kLanes);
     scores_ = take(kMostDecodeKeys * Rows);
     output_ = take(Rows * output_stride_);
@@ -72,17 +79,29 @@ class DecodeTask {
     const KeyRange range = p_.band.keys(0, p_.query_length - 1, p_.kv_length);
     const int begin = split * splits.keys;
     const int end = smaller(range.end, begin + splits.keys);
-    for (int c = begin; c < smaller(begin + ahead_, end); ++c) {
+    const auto weigh = [&](int column, int keys) {
+      softmax(keys, scale_and_mask(column, keys, column + keys > range.whole_end));
+    };
+    for (int c = begin; c < smaller(begin + ahead_, end) && !together_; ++c) {
       fetch({key(c)}, 0, p_.head_dim);
       fetch({value(c)}, 0, p_.value_dim);
     }
     start();
+    int before = 0;  // keys of the block whose values come together with the next block's keys
     for (int column = begin; column < end; column += block_) {
       const int keys = smaller(block_, end - column);
-      multiply_scores(column, keys);
-      softmax(keys, scale_and_mask(column, keys, column + keys > range.whole_end));
-      multiply_values(column, keys);
+      if (together_) {
+        multiply_both(column, keys, before);
+        sum_scores(keys);
+        weigh(column, keys);
+        before = keys;
+      } else {
+        multiply_scores(column, keys);
+        weigh(column, keys);
+        multiply_values(column, keys);
+      }
     }
+    if (before > 0) multiply_both(end, 0, before);
     finish(splits.count, split);
   }
 
@@ -108,6 +127,9 @@ class DecodeTask {
   static constexpr int kValuesPerStep = kPairs ? 2 : 1;
   /// Of K, and of V: short, so that memory never rests for long; rows that share the softmax want it longer.
   static constexpr int kBlockBytes = Rows == 1 ? 4096 : 8192;
+  /// Most registers of one query, and of its output, that one loop over K and V keeps.
+  static constexpr int kTogether = Rows == 1 && Element::kPerStep == 1 ? kHalf / 2 : 0;
+  static constexpr int kTogetherBytes = 16384;  ///< of a block of K, and of V
   /// Registers of columns that are summed at a time.
   static constexpr int kSums = Rows == 1 ? 8 : kHalf / Rows;
   static constexpr int kFewestSums = kPairs ? 2 : 1;
@@ -186,6 +208,59 @@ class DecodeTask {
   FT_FUNCTION floats load_last_chunk(const T* row) const {
     return floats_of_bits(bits_of(load_chunk(row + p_.head_dim - kChunkElements)) &
                           bits_of(floats::load(last_chunk_)));
+  }
+
+  /// lanes_ <- K Q of `keys` keys from `column` on, and output_ += P V of the `before` keys in front of them.
+  void multiply_both(int column, int keys, int before) {
+    if constexpr (kTogether > 0) {
+      if (p_.head_dim == kTogether * kLanes)
+        multiply_both<kTogether>(column, keys, before);
+      else
+        multiply_both<kTogether / 2>(column, keys, before);
+    }
+  }
+  template <int Registers>
+  void multiply_both(int column, int keys, int before) {
+    const int both = smaller(keys, before);
+    multiply_rows<Registers, Registers>(column, before, 0, both);
+    multiply_rows<Registers, 0>(column, before, both, keys);
+    multiply_rows<0, Registers>(column, before, both, before);
+  }
+  /// Of registers of K and of V: rows begin ... end - 1 of both blocks.
+  template <int Keys, int Values>
+  FT_FUNCTION void multiply_rows(int column, int before, int begin, int end) {
+    if (begin >= end) return;
+    const T *k = key(column + begin), *v = value(column - before + begin);
+    const std::int64_t k_stride = p_.k_strides.row, v_stride = p_.v_strides.row;
+    const float* const weights = scores_;
+    float *const lanes = lanes_, *const out = output_;
+    floats query[Keys + 1], sum[Values + 1];
+    FT_UNROLL for (int n = 0; n < Keys; ++n) query[n] = floats::load(queries_ + n * kLanes);
+    FT_UNROLL for (int n = 0; n < Values; ++n) sum[n] = floats::load(out + n * kLanes);
+    for (int c = begin; c < end; ++c, k += k_stride, v += v_stride) {
+      if constexpr (Keys > 0) {
+        floats even = 0.0f, odd = 0.0f;
+        FT_UNROLL for (int n = 0; n < Keys; n += 2) {
+          even = fma(load_chunk(k + n * kLanes), query[n], even);
+          odd = fma(load_chunk(k + (n + 1) * kLanes), query[n + 1], odd);
+        }
+        (even + odd).store(lanes + c * kLanes);
+      }
+      if constexpr (Values > 0) {
+        const floats weight = weights[c];
+        FT_UNROLL for (int n = 0; n < Values; ++n) sum[n] = fma(weight, load_chunk(v + n * kLanes), sum[n]);
+      }
+    }
+    FT_UNROLL for (int n = 0; n < Values; ++n) sum[n].store(out + n * kLanes);
+  }
+  /// Scores, not yet scaled, <- sums of lanes_.
+  void sum_scores(int keys) {
+    for (int c = 0; c < keys; c += kLanes) {
+      floats lanes[kLanes];
+      FT_UNROLL for (int n = 0; n < kLanes; ++n) lanes[n] = floats::load(lanes_ + (c + n) * kLanes);
+      sum_lanes(lanes);
+      lanes[0].store(scores_ + c);
+    }
   }
 
   /// Scores of a block, not yet scaled; keys of the next one are fetched meanwhile.
@@ -407,11 +482,13 @@ class DecodeTask {
   char* memory_;
   std::size_t used_ = 0;
   int chunks_, output_stride_;  ///< of a key; floats
+  bool together_;               ///< does one loop read K and V?
   int block_;                   ///< keys
   int ahead_;  ///< keys from one that is read to the one that is fetched: a block exactly was up to 6 % slower
   std::int64_t batch_ = 0, kv_head_ = 0;
   float* queries_;     ///< (registers of rows, chunks of D, kLanes)
   float* short_keys_;  ///< (keys abreast, kLanes)
+  float* lanes_;       ///< (block, kLanes) what the scores of one row are sums of
   float* last_chunk_;  ///< (kLanes) bits that the last chunk of a row does not repeat
   float* scores_;      ///< (block, Rows), see place
   float* output_;      ///< (Rows, Dv)
