@@ -22,26 +22,35 @@ void portable(std::int64_t iterations) {
 
 using Line = std::uint64_t __attribute__((vector_size(64)));
 
-/// Adds lines up, and asks for those a page ahead.
+/// Adds lines up, and asks for those `Ahead` further on; 0 leaves it to the processor to see them coming.
+template <int Ahead>
 __attribute__((always_inline)) inline void add_lines(const void* data, std::int64_t lines) {
-  constexpr std::int64_t kAhead = 64;
   const Line* line = static_cast<const Line*>(data);
   Line even = {}, odd = {};
   for (std::int64_t i = 0; i + 2 <= lines; i += 2) {
-    __builtin_prefetch(line + i + kAhead);
-    __builtin_prefetch(line + i + kAhead + 1);
+    if constexpr (Ahead > 0) {
+      __builtin_prefetch(line + i + Ahead);
+      __builtin_prefetch(line + i + Ahead + 1);
+    }
     even += line[i];
     odd += line[i + 1];
   }
   __asm__ volatile("" : : "m"(even), "m"(odd));
 }
-void read_portable(const void* data, std::int64_t lines) { add_lines(data, lines); }
+template <int Ahead>
+void read_portable(const void* data, std::int64_t lines) {
+  add_lines<Ahead>(data, lines);
+}
 
 #if defined(__x86_64__)
 
-__attribute__((target("avx2"))) void read_avx2(const void* data, std::int64_t lines) { add_lines(data, lines); }
+template <int Ahead>
+__attribute__((target("avx2"))) void read_avx2(const void* data, std::int64_t lines) {
+  add_lines<Ahead>(data, lines);
+}
+template <int Ahead>
 __attribute__((target("avx512f"))) void read_avx512(const void* data, std::int64_t lines) {
-  add_lines(data, lines);
+  add_lines<Ahead>(data, lines);
 }
 
 /// Does `architecture` have what `isa` has?
@@ -149,12 +158,13 @@ RegisterLoop best_register_loop([[maybe_unused]] DType dtype,
   return {portable, 2.0 * 4 * 12, "128-bit multiply and add, float32"};
 }
 
-ReadLoop best_read_loop([[maybe_unused]] const std::string& architecture) {
+std::array<ReadLoop, 2> read_loops([[maybe_unused]] const std::string& architecture) {
+  constexpr int kPage = 64;  // lines
 #if defined(__x86_64__)
-  if (at_least(architecture, "avx512")) return read_avx512;
-  if (at_least(architecture, "avx2")) return read_avx2;
+  if (at_least(architecture, "avx512")) return {read_avx512<0>, read_avx512<kPage>};
+  if (at_least(architecture, "avx2")) return {read_avx2<0>, read_avx2<kPage>};
 #endif
-  return read_portable;
+  return {read_portable<0>, read_portable<kPage>};
 }
 
 }  // namespace flashtile::bench

@@ -2,6 +2,7 @@
 // peaks.cc.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 
@@ -23,8 +24,9 @@ std::string without_emulation(const std::string& architecture);
 RegisterLoop best_register_loop(DType dtype, const std::string& architecture);
 
 /// Reads 64-byte lines from first to last, with the widest loads of `architecture`: narrower ones keep fewer
-/// lines on their way.
+/// lines on their way. One loop leaves it to the processor to fetch ahead, and one asks for it: which is faster
+/// differs between processors.
 using ReadLoop = void (*)(const void* data, std::int64_t lines);
-ReadLoop best_read_loop(const std::string& architecture);
+std::array<ReadLoop, 2> read_loops(const std::string& architecture);
 
 }  // namespace flashtile::bench
