@@ -87,7 +87,7 @@ std::vector<Case> cases() {
   for (const auto& [heads, lq] : std::vector<std::pair<std::int64_t, std::int64_t>>{
            {1, 1}, {2, 1}, {1, 3}, {2, 2}, {8, 1}, {3, 2}, {1, 8}}) {
     for (const auto& [d, dv] : std::vector<std::pair<std::int64_t, std::int64_t>>{
-             {128, 128}, {83, 45}, {20, 130}, {8, 31}, {64, 17}, {145, 80}, {3, 2}}) {
+             {128, 128}, {64, 64}, {16, 16}, {83, 45}, {20, 130}, {8, 31}, {64, 17}, {145, 80}, {3, 2}}) {
       const std::int64_t lkv = d == 64 ? 1100 : dv % 2 == 0 ? 130 : 37;
       all.push_back({.name = "Few_" + std::to_string(heads) + "x" + std::to_string(lq) + "_" +
                              std::to_string(d) + "_" + std::to_string(dv) + "_" + std::to_string(lkv),

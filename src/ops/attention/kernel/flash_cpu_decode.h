@@ -322,14 +322,9 @@ class DecodeTask {
       for (int i = 0; i < place(rounded_up(keys, kChunk), 0); i += kLanes)
         (floats::load(scores_ + i) * floats(p_.scale_log2)).store(scores_ + i);
     }
+    with_mask_entries(p_.mask, [&](const auto* first) { add_mask(first, column, keys); });
     for (int r = 0; r < Rows; ++r) {
       for (int c = keys; c < rounded_up(keys, kChunk); ++c) scores_[place(c, r)] = kMinusInfinity;
-    }
-    if (p_.mask.kind != MaskTensorKind::none) {
-      for (int r = 0; r < count(); ++r) {
-        for (int c = 0; c < keys; ++c)
-          scores_[place(c, r)] += mask_bias(p_.mask, batch_, head_of(r), position_of(r), column + c);
-      }
     }
     for (int r = 0; r < count() && on_diagonal; ++r) {
       for (int c = 0; c < keys; ++c) {
@@ -337,6 +332,29 @@ class DecodeTask {
       }
     }
     return scaled ? 1.0f : p_.scale_log2;
+  }
+
+  /// Adds the mask tensor, whose entries begin at `first`, to scores in base 2.
+  template <class E>
+  void add_mask(const E* first, int column, int keys) {
+    const MaskTensorParams& mask = p_.mask;
+    const E* entries[Rows] = {};
+    for (int r = 0; r < count(); ++r) {
+      entries[r] = first + batch_ * mask.strides.batch + head_of(r) * mask.strides.head +
+                   (mask.rows == 1 ? 0 : position_of(r)) * mask.strides.row + (mask.columns == 1 ? 0 : column);
+    }
+    for (int c = 0; c < keys; c += kChunk) {
+      for (int j = 0; j < kRegisters; ++j) {
+        float bias[kLanes + kChunk] = {};  // of the rows of a register, one after the other
+        for (int r = j * kShared; r < smaller(count(), (j + 1) * kShared); ++r) {
+          const floats of_row = mask.columns == 1 ? floats(bias_of(entries[r], 1)[0])
+                                                  : bias_of(entries[r] + c, smaller(kChunk, keys - c));
+          of_row.store(bias + r % kShared * kChunk);
+        }
+        float* const at = scores_ + place(c, j * kShared);
+        (floats::load(at) + floats::load(bias)).store(at);
+      }
+    }
   }
 
   /// One step of the online softmax with a lazy maximum: scores <- weights, as floats or as bfloats.

@@ -92,25 +92,16 @@ class PanelMask {
   int column_, keys_;
 };
 
-/// One entry, as what is added to a score in base 2.
-FT_FUNCTION float mask_bias(const MaskTensorParams& mask, std::int64_t batch, std::int64_t head,
-                            std::int64_t position, std::int64_t column) {
-  const std::int64_t at = batch * mask.strides.batch + head * mask.strides.head +
-                          (mask.rows == 1 ? 0 : position) * mask.strides.row + (mask.columns == 1 ? 0 : column);
-  float bias = 0.0f;
+/// Calls f(pointer to the first entry) if there is a mask tensor.
+template <class F>
+FT_FUNCTION void with_mask_entries(const MaskTensorParams& mask, F f) {
   switch (mask.kind) {
-    case MaskTensorKind::boolean_u8:
-      return static_cast<const std::uint8_t*>(mask.data)[at] != 0 ? 0.0f : kMinusInfinity;
-    case MaskTensorKind::additive_f32: bias = static_cast<const float*>(mask.data)[at]; break;
-    case MaskTensorKind::additive_f16:
-      bias = static_cast<float>(static_cast<const half*>(mask.data)[at]);
-      break;
-    case MaskTensorKind::additive_bf16:
-      bias = static_cast<float>(static_cast<const bfloat*>(mask.data)[at]);
-      break;
-    case MaskTensorKind::none: break;
+    case MaskTensorKind::boolean_u8: return f(static_cast<const std::uint8_t*>(mask.data));
+    case MaskTensorKind::additive_f32: return f(static_cast<const float*>(mask.data));
+    case MaskTensorKind::additive_f16: return f(static_cast<const half*>(mask.data));
+    case MaskTensorKind::additive_bf16: return f(static_cast<const bfloat*>(mask.data));
+    case MaskTensorKind::none: return;
   }
-  return bias == kMinusInfinity ? bias : max(kLowestBias, bias * kLog2OfE);
 }
 
 /// Calls f(PanelMask) for the mask's element type; without a mask tensor returns `none`.
