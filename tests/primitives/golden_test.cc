@@ -173,9 +173,56 @@ void check_sequential(int k, std::size_t columns, unsigned seed) {
   }
 }
 
+/// matmul2d::add of depth K.
+template <class T, int K>
+struct AddProduct {
+  using Params = Operands<T>;
+  struct Threadgroup {};
+  static constexpr int kSimdgroups = 1;
+  static FT_FUNCTION void run(const Params& p, Threadgroup&, GridPosition) {
+    using Product = matmul2d<matmul2d_descriptor{8, 16, dynamic_length}, execution_simdgroup>;
+    Product product;
+    Matrix<const T> a(p.a, dextents<int, 2>(K, 8)), b(p.b, dextents<int, 2>(16, K));
+    Matrix<const float> c(p.c, dextents<int, 2>(16, 8));
+    Matrix<float> out(p.d, dextents<int, 2>(16, 8));
+    auto d = product.template get_destination_cooperative_tensor<decltype(a), decltype(b), float>();
+    load(d, c);
+    product.add(a, b, d);
+    d.store(out);
+  }
+};
+
+/// What add promises on a CPU: chains of 32 from 0, added to D one after another.
+template <class T, int K>
+void check_chains(unsigned seed) {
+  const auto a = random_values<T>(8 * K, seed), b = random_values<T>(K * 16, seed + 1);
+  const auto c = random_values<float>(8 * 16, seed + 2);
+  const Array<T> da(a), db(b);
+  const Array<float> dc(c), dd(8 * 16, NAN);
+  run<AddProduct<T, K>>({da.data(), db.data(), dc.data(), dd.data()});
+  const auto found = dd.read();
+  for (std::size_t r = 0; r < 8; ++r) {
+    for (std::size_t n = 0; n < 16; ++n) {
+      float sum = c[r * 16 + n];
+      for (std::size_t first = 0; first < K; first += 32) {
+        float chain = 0.0f;
+        for (std::size_t i = first; i < K && i < first + 32; ++i)
+          chain = fused(static_cast<float>(a[r * K + i]), static_cast<float>(b[i * 16 + n]), chain);
+        sum += chain;
+      }
+      EXPECT_EQ(bits(found[r * 16 + n]), bits(sum)) << r << ' ' << n;
+    }
+  }
+}
+
 #if !defined(__CUDACC__)  // the matrix units of NVIDIA GPUs sum in another order
 TEST(Golden, MatricesOfHalvesSumInOrder) {
   for (unsigned seed = 0; seed < 64; ++seed) check_sequential<ChainOfMatrices<half, 8>, half>(8, 8, seed * 3);
+}
+TEST(Golden, AddSumsInShortChains) {
+  check_chains<float, 16>(1);
+  check_chains<float, 80>(2);
+  check_chains<half, 300>(3);  // deeper than one pass
 }
 TEST(Golden, ChainsOfMatricesSumInOrder) {
   for (unsigned seed = 0; seed < 16; ++seed) {

@@ -224,7 +224,7 @@ class matmul2d {
       static_assert(Destination::kRole == tile_role::destination && Destination::kRows == kM &&
                         Destination::kColumns == kN && Destination::kSimdgroups == kParts,
                     "matmul2d: the destination tile was made for another shape, scope or role");
-      multiply(left, right, destination.data());
+      multiply<false>(left, right, destination.data());
       destination.written_everywhere();
       detail::round_all<D>(destination.data(), Destination::get_capacity());
     } else {
@@ -235,9 +235,21 @@ class matmul2d {
       alignas(64) S sums[kN * kPitch];
       if constexpr (Descriptor.accumulates())
         detail::copy_columns<S, D>(sums, kPitch, out.data, out.stride, kPitch, kN, rows, columns);
-      multiply(left, right, sums);
+      multiply<false>(left, right, sums);
       detail::write_columns<S, D>(out.data, out.stride, sums, kPitch, rows, columns);
     }
+  }
+
+  /// D += A B, where A B is summed apart, in chains from 0 that are then added: rounding errors grow less with
+  /// K than those of one chain. Chains of floats are 32 long. Ours; for mode multiply, destinations of float or
+  /// int32_t.
+  template <class Left, class Right, class D, class X, class L>
+  void add(Left& left, Right& right, cooperative_tensor<D, X, L>& destination) const {
+    static_assert(!Descriptor.accumulates() && std::is_same_v<D, storage_for<D>>,
+                  "matmul2d: add is for mode multiply and destinations of float or int32_t");
+    check_types<Left, Right, D>();
+    multiply<true>(left, right, destination.data());
+    destination.written_everywhere();
   }
 
   /// run, on hardware that can, in the background: the operands and D are not to be touched before
@@ -460,7 +472,7 @@ class matmul2d {
     return {m.data, m.stride, detail::smaller(m.rows, rows), detail::smaller(m.columns, columns)};
   }
 
-  template <class Left, class Right, class S>
+  template <bool InParts, class Left, class Right, class S>
   static void multiply(Left& left, Right& right, S* sums) {
     using P = detail::product_of_operands<Left, Right>;
     const Depth left_depth = depth_of_left(left), right_depth = depth_of_right(right);
@@ -471,9 +483,9 @@ class matmul2d {
     constexpr bool kLeftInPlace = left_in_place<P, Left>(), kRightInPlace = right_in_place<P, Right>();
     if constexpr (kLeftInPlace && kRightInPlace) {
       Nothing nothing;
-      detail::product<P>(left_panel<P>(left, 0, depth, nothing),
-                         right_panel<P>(right, 0, depth, 0, kN, nothing), sums, kPitch, kPitch, kN,
-                         Descriptor.accumulates());
+      detail::product<P, InParts>(left_panel<P>(left, 0, depth, nothing),
+                                  right_panel<P>(right, 0, depth, 0, kN, nothing), sums, kPitch, kPitch, kN,
+                                  InParts || Descriptor.accumulates());
     } else {
       constexpr int kPanelDepth = kPanelSteps<P> * P::kPerStep;
       constexpr int kColumnStep = kRightInPlace ? kN : kPanelColumns;
@@ -485,8 +497,9 @@ class matmul2d {
         const auto a = left_panel<P>(left, k, panel_depth, left_room);
         for (int n = 0; n < kN; n += kColumnStep) {
           const int columns = detail::smaller(kN - n, kColumnStep);
-          detail::product<P>(a, right_panel<P>(right, k, panel_depth, n, columns, right_room),
-                             sums + n * kPitch, kPitch, kPitch, columns, Descriptor.accumulates() || k > 0);
+          detail::product<P, InParts>(a, right_panel<P>(right, k, panel_depth, n, columns, right_room),
+                                      sums + n * kPitch, kPitch, kPitch, columns,
+                                      InParts || Descriptor.accumulates() || k > 0);
         }
         k += kPanelDepth;
       } while (k < depth);

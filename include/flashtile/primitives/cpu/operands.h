@@ -95,7 +95,7 @@ inline right_view pack_right(float* to, int pitch, const matrix<const E>& m, int
   const std::ptrdiff_t line = 4 * pitch;
   const auto stride = static_cast<std::ptrdiff_t>(m.stride * std::int64_t{sizeof(E)});
   if (is_right_in_place<P, Turned, E>(depth) &&
-      (P::kDots || !Turned || to == nullptr || !lines_collide(stride, columns))) {
+      (P::kDots || to == nullptr || !lines_collide(stride, Turned ? columns : depth))) {
     return {{m.data, Turned ? stride : 4, Turned ? 4 : stride}, depth, columns};
   }
   if constexpr (P::kDots && Turned) {

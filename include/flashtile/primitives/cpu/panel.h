@@ -24,6 +24,12 @@ struct FloatStep {
   static FT_FUNCTION floats multiply_add(floats r, floats l, floats d) { return fma(r, l, d); }
 };
 
+/// The same in short chains, which keep rounding errors from growing with their length: each kChain steps are
+/// summed from 0 and then added to D. For Mode::add.
+struct ChainedFloatStep : FloatStep {
+  static constexpr int kChain = 32;
+};
+
 #if defined(__AVX512BF16__)
 /// One step is a pair of bfloats: d + r.even * l.even + r.odd * l.odd.
 struct BfloatPairStep {
@@ -100,7 +106,8 @@ struct RightRows {
   }
 };
 
-enum class Mode { overwrite, accumulate };
+/// What a product does with D: sums from 0 replace it, or start from it, or, add, are added to it in the end.
+enum class Mode { overwrite, accumulate, add };
 
 /// Floats from one row of D, and of L, to the next.
 struct Pitches {
@@ -141,7 +148,10 @@ template <class Step, int Rows, int Vectors, Mode M>
     at += r.step_stride;
   }
   FT_UNROLL for (int i = 0; i < Rows; ++i) {
-    FT_UNROLL for (int j = 0; j < Vectors; ++j) sum[i][j].store(at_sum(i, j));
+    FT_UNROLL for (int j = 0; j < Vectors; ++j) {
+      if constexpr (M == Mode::add) sum[i][j] = sum[i][j] + Sum::load(at_sum(i, j));
+      sum[i][j].store(at_sum(i, j));
+    }
   }
 }
 
@@ -149,7 +159,16 @@ template <class Step, int Rows, int Vectors, Mode M>
 [[gnu::always_inline]] FT_FUNCTION void blocks(float*& d, RightRows& r, const float* l, int& rows, int steps,
                                                Pitches pitches) {
   for (; rows >= Rows; rows -= Rows) {
-    block<Step, Rows, Vectors, M>(d, r, l, steps, pitches);
+    if constexpr (requires { Step::kChain; }) {
+      static_assert(M == Mode::add, "panel products in chains are added to D");
+      for (int k = 0; k < steps; k += Step::kChain) {
+        const int left = steps - k;
+        block<Step, Rows, Vectors, M>(d, r.from(0, k), l + k * pitches.l,
+                                      left < Step::kChain ? left : Step::kChain, pitches);
+      }
+    } else {
+      block<Step, Rows, Vectors, M>(d, r, l, steps, pitches);
+    }
     d += Rows * pitches.d;
     r = r.from(Rows, 0);
   }

@@ -7,8 +7,9 @@
 //
 // is a panel product (panel.h): it takes whole vectors of A and D and single steps of B, read where they lie. A
 // step is one k, and the sum of each element one chain of fused multiply-adds from the old D on (or from 0), so
-// that its bits do not depend on tile shapes. Only where both operands are bfloats, or bytes of one kind, and
-// the target has dot products of them, a step is two or four k.
+// that its bits do not depend on tile shapes; or, for matmul2d::add, short chains from 0 that are added up.
+// Only where both operands are bfloats, or bytes of one kind, and the target has dot products of them, a step
+// is two or four k.
 #pragma once
 
 #include "flashtile/primitives/cpu/panel_operands.h"
@@ -69,9 +70,13 @@ struct right_view {
 /// Steps of one pass: its part of A, kVectors wide, stays in two thirds of a 48 KiB first-level cache.
 inline constexpr int kPassSteps = 128;
 
+/// What a product in parts is made of: floats are summed in short chains, others in those of a pass.
+template <class Step>
+using step_in_parts = std::conditional_t<std::is_same_v<Step, panel::FloatStep>, panel::ChainedFloatStep, Step>;
+
 /// D = A B or D += A B for a tile of `columns` columns of `rows` rows, whole vectors of them. What lies outside
-/// A or B counts as 0 and costs nothing.
-template <class P>
+/// A or B counts as 0 and costs nothing. InParts accumulates what is summed from 0 part by part.
+template <class P, bool InParts = false>
 inline void product(const left_view& a, const right_view& b, typename P::Sum* d, std::int64_t d_pitch, int rows,
                     int columns, bool accumulate) {
   using panel::Mode;
@@ -86,7 +91,10 @@ inline void product(const left_view& a, const right_view& b, typename P::Sum* d,
       const float* left = a.at(s, v);
       float* sums = reinterpret_cast<float*>(d) + v * kLanes;
       const int some = smaller(panel::kVectors, vectors - v);
-      if (accumulate || s > 0)
+      if constexpr (InParts)
+        panel::multiply<step_in_parts<Step>, Mode::add>(sums, b.at.from(0, s), left, some_columns, pass, some,
+                                                        pitches);
+      else if (accumulate || s > 0)
         panel::multiply<Step, Mode::accumulate>(sums, b.at.from(0, s), left, some_columns, pass, some, pitches);
       else
         panel::multiply<Step, Mode::overwrite>(sums, b.at.from(0, s), left, some_columns, pass, some, pitches);

@@ -16,6 +16,7 @@
 #include "flashtile/primitives/common/descriptor.h"
 #include "flashtile/primitives/common/tensor.h"
 #include "flashtile/primitives/cuda/cooperative_tensor.h"
+#include "flashtile/primitives/cuda/maps.h"
 #include "flashtile/primitives/cuda/operand_fragments.h"
 #include "flashtile/primitives/cuda/tile_stages.h"
 #include "flashtile/primitives/cuda/warpgroup_product.h"
@@ -202,6 +203,16 @@ class matmul2d {
       finish<Left, Right>(result);
       store(result, destination);
     }
+  }
+
+  /// D += A B, where A B is summed apart, from 0: rounding errors grow less with the number of such products
+  /// than those of one chain. Ours; for mode multiply, destinations of float or int32_t.
+  template <class Left, class Right, class T, class Layout>
+  FT_FUNCTION void add(Left& left, Right& right, cooperative_tensor<T, Layout>& destination) const {
+    static_assert(!Descriptor.accumulates(), "matmul2d: add is for mode multiply");
+    auto part = get_destination_cooperative_tensor<Left, Right, T>();
+    run(left, right, part);
+    map_elements(destination, part, [](T sum, T more) { return sum + more; });
   }
 
   /// Starts the product. Until wait_products says that it is done, the operands must stay as they are and the

@@ -25,16 +25,12 @@ template <>
 struct GemmTensorOpsTile<bfloat, bfloat> : GemmTile<128, 256, 64, 8, 4> {};
 struct GemmSimdgroupTile : GemmTile<64, 64, 32, 4> {};
 #else
-// 64 rows are four AVX-512 vectors, and chains of 32 float products keep rounding errors small (tensor_ops.h).
-// Of the widths 64, 96 and 128, 128 was the fastest for tensor_ops on AVX-512; for simdgroup 64 and 96 are
-// alike, and 16 or 32 rows half as fast as 64. Dot products of bytes are exact and those of bfloats are for
-// speed: packed A and B of 128 steps, the sums and a part of them fill half of a second-level cache of 1 MiB,
-// and B is packed half as often as for 64 rows.
-template <class A, class B, bool Dots = primitives::detail::product_of<A, B>::kDots>
-struct GemmTensorOpsTile : GemmTile<64, 128, 32, 1> {};
+// Packed A and B of 128 steps and the sums fill a third of a second-level cache of 1 MiB, and B is
+// packed half as often as for 64 rows. More rows are a few percent faster where there is enough work, and leave
+// threads without where there is not. For simdgroup chains of 32 keep rounding errors small, 64 and 96 columns
+// are alike, and 16 or 32 rows half as fast as 64.
 template <class A, class B>
-struct GemmTensorOpsTile<A, B, true>
-    : GemmTile<128, 256, 128 * primitives::detail::product_of<A, B>::kPerStep, 1> {};
+struct GemmTensorOpsTile : GemmTile<128, 256, 128 * primitives::detail::product_of<A, B>::kPerStep, 1> {};
 struct GemmSimdgroupTile : GemmTile<64, 64, 32, 1> {};
 #endif
 
