@@ -100,14 +100,35 @@ struct alignas(64) TileConfig {
   std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
+/// Four tiles of bfloats between -1 and 1 that look random. On zeros the unit needs less power, and so runs up
+/// to 1.17 times as fast, than on any numbers worth multiplying (measured on Emerald Rapids).
+struct alignas(64) TileNumbers {
+  std::uint16_t bits[4][512];
+
+  TileNumbers() {
+    std::uint32_t state = 1;
+    for (auto& tile : bits) {
+      for (std::uint16_t& x : tile) {
+        state = state * 1664525u + 1013904223u;
+        x = static_cast<std::uint16_t>((state >> 16 & 0x81ff) | 0x3e00);
+      }
+    }
+  }
+};
+
 // Four independent sums of 2 x 2 operand tiles. The library has asked for permission to use tiles when it
 // reports "amx".
 #define FLASHTILE_TILE_LOOP(NAME, TARGET, INSTRUCTION)                                                      \
   __attribute__((target(TARGET))) void NAME(std::int64_t iterations) {                                      \
     const TileConfig config;                                                                                \
+    static const TileNumbers numbers;                                                                       \
     __asm__ volatile(                                                                                       \
         "ldtilecfg %0\n tilezero %%tmm0\n tilezero %%tmm1\n tilezero %%tmm2\n tilezero %%tmm3\n"            \
-        "tilezero %%tmm4\n tilezero %%tmm5\n tilezero %%tmm6\n tilezero %%tmm7\n" ::"m"(config));           \
+        "tileloadd (%1,%2,1), %%tmm4\n tileloadd 1024(%1,%2,1), %%tmm5\n"                                   \
+        "tileloadd 2048(%1,%2,1), %%tmm6\n tileloadd 3072(%1,%2,1), %%tmm7\n"                               \
+        :                                                                                                   \
+        : "m"(config), "r"(&numbers), "r"(std::int64_t{64})                                                 \
+        : "memory");                                                                                        \
     for (std::int64_t i = 0; i < iterations; ++i) {                                                         \
       __asm__ volatile(INSTRUCTION " %%tmm6, %%tmm4, %%tmm0\n" INSTRUCTION                                  \
                                    " %%tmm7, %%tmm4, %%tmm1\n" INSTRUCTION                                  \

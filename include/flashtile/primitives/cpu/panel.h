@@ -229,11 +229,13 @@ FT_FUNCTION void pack_rows(float* l, RowAddress row, int count, int steps, int v
     for (int k = 0; k < steps; k += kLanes) {
       const int width = steps - k < kLanes ? steps - k : kLanes;
       floats square[kLanes];
-      for (int i = 0; i < kLanes; ++i) {
-        square[i] = 0.0f;
-        if (first + i >= count) continue;
-        square[i] = width == kLanes ? primitives::detail::load_lanes<float>(at(first + i) + k)
-                                    : primitives::detail::load_lanes<float>(at(first + i) + k, width);
+      if (width == kLanes && first + kLanes <= count) {
+        FT_UNROLL for (int i = 0; i < kLanes; ++i) square[i] = floats::load(at(first + i) + k);
+      } else {
+        for (int i = 0; i < kLanes; ++i) {
+          square[i] = first + i < count ? primitives::detail::load_lanes<float>(at(first + i) + k, width)
+                                        : floats(0.0f);
+        }
       }
       primitives::detail::transpose(square);
       for (int i = 0; i < width; ++i) square[i].store(l + (k + i) * Width + first);

@@ -66,7 +66,7 @@ FT_FUNCTION void start_sum(const float* at, std::ptrdiff_t row_bytes) {
 /// and 7. beside() is called after each product.
 template <int Rows, int Columns, Mode M, int Width, class Split = Whole, class Beside>
 [[gnu::always_inline]] FT_FUNCTION void tile_block(float* d, RightRows r, const float* l, int steps,
-                                                   Beside beside, std::ptrdiff_t r_part = 0,
+                                                   Beside&& beside, std::ptrdiff_t r_part = 0,
                                                    std::ptrdiff_t l_part = 0) {
   constexpr std::ptrdiff_t kRowBytes = Width * 4;
   const auto each_sum = [&](auto f) {
@@ -110,7 +110,7 @@ template <int Rows, int Columns, Mode M, int Width, class Split = Whole, class B
 /// turns, and each is stored behind the other's products, since a tile is not free before its store is done.
 template <int Depth, Mode M, int Width, class Beside>
 [[gnu::always_inline]] FT_FUNCTION void tile_strip(float* d, RightRows r, const float* l, int row_tiles,
-                                                   Beside beside) {
+                                                   Beside&& beside) {
   constexpr std::ptrdiff_t kRowBytes = Width * 4;
   amx::load<4>(l, kRowBytes);
   amx::load<5>(l + kTile, kRowBytes);
@@ -165,7 +165,7 @@ inline constexpr int kTileLanes = 32;  ///< lanes of the panels of multiply_tile
 /// Parts of R lie r_part steps apart, those of L l_part floats; see split_floats().
 template <Mode M, int Width, class Split = Whole, class Beside>
 [[gnu::always_inline]] FT_FUNCTION void multiply_tiles(float* d, RightRows r, const float* l, int rows,
-                                                       int steps, Beside beside, std::ptrdiff_t r_part = 0,
+                                                       int steps, Beside&& beside, std::ptrdiff_t r_part = 0,
                                                        std::ptrdiff_t l_part = 0) {
   using detail::kTile;
   if constexpr (std::is_same_v<Split, Whole>) {

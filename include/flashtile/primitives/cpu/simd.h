@@ -352,6 +352,27 @@ inline vector<std::uint16_t> float_to_bfloat(floats x) {
 template <class E>
 inline constexpr bool is_16_bit_float = std::is_same_v<E, half> || std::is_same_v<E, bfloat>;
 
+/// Elements of 16 bits in pairs, each lane of `even` below that of `odd`.
+template <class E>
+inline floats pairs_of(floats even, floats odd) {
+#if defined(__AVX512BF16__)
+  if constexpr (std::is_same_v<E, bfloat>) {
+    alignas(64) static constexpr std::uint16_t kInterleave[] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
+                                                                21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
+                                                                11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    const __m512i halves = (__m512i)_mm512_cvtne2ps_pbh((__m512)odd.v, (__m512)even.v);
+    return (floats::native)_mm512_permutexvar_epi16(_mm512_load_si512(kInterleave), halves);
+  }
+#endif
+  const auto widened = [](floats x) {
+    if constexpr (std::is_same_v<E, half>)
+      return __builtin_convertvector(float_to_half(x), vector<std::uint32_t>);
+    else
+      return __builtin_convertvector(float_to_bfloat(x), vector<std::uint32_t>);
+  };
+  return (floats::native)(widened(even) | widened(odd) << 16);
+}
+
 /// kLanes elements of memory, as lanes of S.
 template <class S, class E>
 inline lanes<S> load_lanes(const E* p) {

@@ -86,15 +86,18 @@ class PanelTask {
     panel.vectors = larger(fewest_vectors, (panel.count + kLanes - 1) / kLanes);
     panel.first_position = p_.query_length;
     panel.last_position = 0;
+    std::int64_t head = tasks.side_by_side ? unit * tasks.group + first / p_.query_length : unit;
+    std::int64_t position = tasks.side_by_side ? first % p_.query_length : first;
     for (int i = 0; i < panel.vectors * kLanes; ++i) {
-      const std::int64_t row = first + smaller(i, panel.count - 1);  // unused lanes repeat the last one
-      panel.position[i] = static_cast<std::int32_t>(tasks.side_by_side ? row % p_.query_length : row);
-      panel.head[i] =
-          static_cast<std::int32_t>(tasks.side_by_side ? unit * tasks.group + row / p_.query_length : unit);
+      panel.position[i] = static_cast<std::int32_t>(position);
+      panel.head[i] = static_cast<std::int32_t>(head);
       panel.first_position = smaller(panel.first_position, panel.position[i]);
       panel.last_position = larger(panel.last_position, panel.position[i]);
       panel.maximum[i] = -3.402823466e38f;  // finite, so that a masked block leaves 0 and never NaN
       panel.sum[i] = panel.lse_sum[i] = 0.0f;
+      if (i + 1 >= panel.count) continue;  // unused lanes repeat the last one
+      ++position;
+      if (position == p_.query_length) position = 0, ++head;
     }
     std::memset(panel.output, 0, static_cast<std::size_t>(panel.output_rows) * Width * sizeof(float));
   }
@@ -122,25 +125,15 @@ class PanelTask {
   /// O^T / sum into the rows of O, and lse; or the parts of this split into the workspace.
   void finish(const Panel& panel, const Partials& partials, int splits, int split) {
     for (int first = 0; first < panel.count; first += kLanes) {
-      const floats factor = splits > 1 ? floats(1.0f) : floats(1.0f) / floats::load(panel.sum + first);
-      const int lanes = smaller(kLanes, panel.count - first);
-      for (int d = 0; d < p_.value_dim; d += kLanes) {
-        const int columns = smaller(kLanes, p_.value_dim - d);
-        floats square[kLanes];
-        for (int i = 0; i < kLanes; ++i) {
-          square[i] =
-              i < columns ? floats::load(panel.output + (d + i) * Width + first) * factor : floats(0.0f);
-        }
-        primitives::detail::transpose(square);
-        for (int i = 0; i < lanes; ++i) {
-          if (splits > 1)
-            square[i].store(
-                partials.row(batch_, panel.head[first + i], panel.position[first + i], split).output() + d);
-          else
-            store_some(out_row<T>(p_, batch_, panel.head[first + i], panel.position[first + i]) + d, square[i],
-                       columns);
-        }
-      }
+      const auto head = [&](int lane) { return panel.head[first + lane]; };
+      const auto position = [&](int lane) { return panel.position[first + lane]; };
+      if (splits > 1)
+        store_turned<float>(panel, first, 1.0f, [&](int lane) {
+          return partials.row(batch_, head(lane), position(lane), split).output();
+        });
+      else
+        store_turned<T>(panel, first, floats(1.0f) / floats::load(panel.sum + first),
+                        [&](int lane) { return out_row<T>(p_, batch_, head(lane), position(lane)); });
     }
     for (int i = 0; i < panel.count; ++i) {
       if (splits > 1) {
@@ -150,6 +143,36 @@ class PanelTask {
         part.lse_sum() = panel.lse_sum[i];
       } else {
         store_lse(p_, batch_, panel.head[i], panel.position[i], panel.maximum[i], panel.lse_sum[i]);
+      }
+    }
+  }
+
+  /// Stores O^T * factor of a register of lanes from lane `first` on, a row a lane: row(i) is the address of
+  /// that of lane first + i.
+  template <class E, class RowAddress>
+  void store_turned(const Panel& panel, int first, floats factor, RowAddress row) const {
+    constexpr int kPer = sizeof(float) / sizeof(E);  // elements that fill a lane
+    const int lanes = smaller(kLanes, panel.count - first);
+    for (int d = 0; d < p_.value_dim; d += kPer * kLanes) {
+      const int left = p_.value_dim - d;
+      const bool whole = left >= kPer * kLanes;
+      const auto column = [&](int c) {
+        return whole || c < left ? floats::load(panel.output + (d + c) * Width + first) * factor : floats(0.0f);
+      };
+      floats square[kLanes];
+      FT_UNROLL for (int i = 0; i < kLanes; ++i) {
+        if constexpr (kPer == 1)
+          square[i] = column(i);
+        else
+          square[i] = primitives::detail::pairs_of<E>(column(2 * i), column(2 * i + 1));
+      }
+      primitives::detail::transpose(square);
+      for (int i = 0; i < lanes; ++i) {
+        float* to = reinterpret_cast<float*>(row(i) + d);
+        if (whole)
+          square[i].store(to);
+        else
+          std::memcpy(static_cast<void*>(to), &square[i], static_cast<std::size_t>(left) * sizeof(E));
       }
     }
   }

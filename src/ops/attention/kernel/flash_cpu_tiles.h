@@ -38,8 +38,18 @@ inline constexpr int kWeightParts = std::is_same_v<T, bfloat> ? 1 : 3;
 inline constexpr int kTilePanels = 4;
 inline constexpr std::size_t kSecondCacheBytes = std::size_t{2} << 20;
 
-/// Two rows as bfloat pairs, even below odd, each cut. Where weights are but one part, that errs by at most
-/// half a unit around weights that are all smaller by one factor, which O^T / sums does not see.
+/// 2^z for z < 128 and half of a bfloat's last place more, so that what cutting it to a bfloat leaves is 2^z
+/// rounded. Of the 2^-8 that a bfloat may be off, rounding leaves more to a polynomial the farther 2^z is from
+/// a power of two: this one is off by up to 8.6e-5, but by nothing there, and both together stay below 2^-8.
+FT_FUNCTION floats exp2_to_cut(floats z) {
+  constexpr float c[] = {1.0f + 0x1p-8f, 6.951173e-01f, 2.2764346e-01f, 7.706808e-02f};
+  const floats f = (floats::native)_mm512_reduce_ps((__m512)z.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  floats p = c[3];
+  FT_UNROLL for (int i = 2; i >= 0; --i) p = fma(p, f, c[i]);
+  return (floats::native)_mm512_maskz_scalef_ps(0xffff, (__m512)p.v, (__m512)z.v);
+}
+
+/// Two rows as bfloat pairs, even below odd, each cut.
 FT_FUNCTION floats cut_pairs(floats even, floats odd) {
   return (floats::native)_mm512_mask_blend_epi16(0xaaaaaaaau, (__m512i)((ints::wrapping)bits_of(even).v >> 16),
                                                  (__m512i)odd.v);
@@ -71,7 +81,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   }
   static std::size_t workspace_bytes(const AttentionParams& p, std::int64_t heads_at_once) {
     return TilePrefill(p, nullptr, 0, nullptr).partial_bytes() +
-           static_cast<std::size_t>(heads_at_once * Blocks(p).count) * Blocks(p).size * sizeof(float);
+           static_cast<std::size_t>(heads_at_once * Blocks(p).of_head()) * Blocks(p).size * sizeof(float);
   }
   static std::int64_t prepare_tasks(const AttentionParams& p) { return Blocks(p).count * p.batch * p.kv_heads; }
   static void prepare(const AttentionParams& p, void* workspace, std::int64_t first_head, std::int64_t task,
@@ -110,8 +120,12 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   /// From one part of a block's weights to the next, which lies behind the scores that the first replaces.
   static constexpr int kWeightsPart = kKeys * kLanesOfPanel;
 
-  /// Prepared blocks of keys: each part of K by rows, then each part of V^T by rows, of 4-byte steps.
+  /// Prepared blocks of keys: each part of K by rows, then each part of V^T by rows, of 4-byte steps. V^T is
+  /// that of the keys kApart blocks before, since the products of these two alternate: memory is read in one
+  /// stream.
   struct Blocks {
+    static constexpr int kApart = 2;
+
     std::int64_t count;           ///< of a KV head
     int key_steps, value_rows;    ///< steps of a row of K, rows of V^T with one of ones: whole tiles
     int value_steps = kKeys / 2;  ///< of a row of V^T
@@ -127,6 +141,8 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
           values_part(value_rows * value_steps),
           plain(kParts<T> * (keys_part + values_part)),
           size(static_cast<std::size_t>(plain + kTile)) {}
+
+    std::int64_t of_head() const { return count + kApart; }
   };
 
   TilePrefill(const AttentionParams& p, void* workspace, std::int64_t first_head, void* scratch)
@@ -148,13 +164,13 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   std::size_t partial_bytes() const { return Partials(p_, nullptr, splits(p_).count).bytes(); }
   /// Block `column` / kKeys of the KV head that this task is about.
   float* block(int column) const {
-    const std::int64_t index = (batch_ * p_.kv_heads + kv_head_ - first_head_) * blocks_.count + column / kKeys;
+    const std::int64_t index =
+        (batch_ * p_.kv_heads + kv_head_ - first_head_) * blocks_.of_head() + column / kKeys;
     return reinterpret_cast<float*>(static_cast<char*>(this->workspace_) + partial_bytes_) +
            index * static_cast<std::int64_t>(blocks_.size);
   }
-  RightRows keys_of_block(int column) const { return {block(column), 4 * blocks_.key_steps, 4}; }
-  RightRows values_of_block(int column) const {
-    return {block(column) + kParts<T> * blocks_.keys_part, 4 * blocks_.value_steps, 4};
+  float* values_of(int column) const {
+    return block(column + Blocks::kApart * kKeys) + kParts<T> * blocks_.keys_part;
   }
 
   void prepare(std::int64_t task) {
@@ -167,7 +183,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
       std::memset(rows, 0, static_cast<std::size_t>(kParts<T> * blocks_.keys_part) * sizeof(float));
     for (int i = 0; i < keys; ++i)
       stage_row(rows + i * blocks_.key_steps, blocks_.keys_part, this->keys_at(column) + i * p_.k_strides.row);
-    turn_values(rows + kParts<T> * blocks_.keys_part, this->values_at(column), keys);
+    turn_values(values_of(column), this->values_at(column), keys);
     rows[blocks_.plain] = plain_;
   }
 
@@ -185,8 +201,11 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   /// The parts of a row of K or Q as steps, `part` floats apart, with zeros up to a whole tile.
   void stage_row(float* to, int part, const T* from) {
     const int elements = p_.head_dim;
-    if (kParts<T> == 1 && elements == 2 * blocks_.key_steps)
-      return panel::stage_line(to, reinterpret_cast<const bfloat*>(from), elements);
+    if (rows_are_whole()) {
+      for (int i = 0; i < blocks_.key_steps; i += kLanes)
+        floats::load(reinterpret_cast<const float*>(from) + i).store(to + i);
+      return;
+    }
     for (int i = 0; i < 2 * blocks_.key_steps; i += kLanes) {
       floats parts[kParts<T>] = {};
       if (i < elements) panel::split_floats(load_plain(from + i, elements - i), parts);
@@ -195,26 +214,47 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     }
   }
 
+  /// Columns of V that are turned together: bfloats come in pairs of registers.
+  static constexpr int kColumns = kParts<T> == 1 ? 2 * kLanes : kLanes;
+  using Square = floats[kLanes];
+
+  /// Row i of squares of pairs of keys, `key` and the next: for bfloats two squares of neighbouring columns,
+  /// else one of each part.
+  [[gnu::always_inline]] void load_pair(Square* squares, int i, const T* values, int key, int keys, int left) {
+    const T* row = values + key * p_.v_strides.row;
+    if constexpr (kParts<T> == 1) {
+      squares[0][i] = squares[1][i] = 0.0f;
+      if (key < keys) panel::load_across(squares[0][i], squares[1][i], row, p_.v_strides.row, keys - key, left);
+    } else {
+      floats even[kParts<T>] = {}, odd[kParts<T>] = {};
+      if (key < keys) panel::split_floats(load_plain(row, left), even);
+      if (key + 1 < keys) panel::split_floats(load_plain(row + p_.v_strides.row, left), odd);
+      FT_UNROLL for (int part = 0; part < kParts<T>; ++part) squares[part][i] =
+          cut_pairs(even[part], odd[part]);
+    }
+  }
+  /// The rows of the turned square, `pitch` floats apart, `left` of them at most.
+  [[gnu::always_inline]] static void store_turned(Square& square, float* to, int pitch, int left) {
+    primitives::detail::transpose(square);
+    if (left >= kLanes) {
+      FT_UNROLL for (int i = 0; i < kLanes; ++i) square[i].store(to + i * pitch);
+    } else {
+      for (int i = 0; i < left; ++i) square[i].store(to + i * pitch);
+    }
+  }
+
   /// The parts of V^T of `keys` rows of V, with a row of ones in the first of them.
   void turn_values(float* to, const T* values, int keys) {
     const int steps = blocks_.value_steps;
-    for (int c = 0; c < p_.value_dim; c += kLanes) {
-      const int left = p_.value_dim - c;
-      const auto row = [&](int key) {
-        return key < keys ? load_plain(values + key * p_.v_strides.row + c, left) : floats(0.0f);
-      };
+    for (int c = 0; c < p_.value_dim; c += kColumns) {
       for (int s = 0; s < steps; s += kLanes) {
-        floats square[kParts<T>][kLanes];
-        for (int i = 0; i < kLanes; ++i) {
-          floats even[kParts<T>], odd[kParts<T>];
-          panel::split_floats(row(2 * (s + i)), even);
-          panel::split_floats(row(2 * (s + i) + 1), odd);
-          for (int part = 0; part < kParts<T>; ++part) square[part][i] = cut_pairs(even[part], odd[part]);
-        }
-        for (int part = 0; part < kParts<T>; ++part) {
-          primitives::detail::transpose(square[part]);
-          for (int i = 0; i < smaller(kLanes, left); ++i)
-            square[part][i].store(to + part * blocks_.values_part + (c + i) * steps + s);
+        Square squares[kColumns / kLanes * kParts<T>];
+        FT_UNROLL for (int i = 0; i < kLanes; ++i)
+            load_pair(squares, i, values + c, 2 * (s + i), keys, p_.value_dim - c);
+        FT_UNROLL for (int n = 0; n < kColumns / kLanes * kParts<T>; ++n) {
+          const int column = c + n / kParts<T> * kLanes;
+          store_turned(squares[n], to + n % kParts<T> * blocks_.values_part + column * steps + s, steps,
+                       p_.value_dim - column);
         }
       }
     }
@@ -236,8 +276,10 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     for (; active_ < tasks.panels && first < tasks.rows; first += kLanesOfPanel) {
       Panel& panel = panels_[active_];
       start(panel, tasks, place.unit, first);
-      ends_[active_++] = smaller(keys_of(panel).end, begin + tasks.splits.keys);
-      end_ = larger(end_, ends_[active_ - 1]);
+      const KeyRange range = keys_of(panel);
+      const int end = smaller(range.end, begin + tasks.splits.keys);
+      sights_[active_++] = {end, smaller(range.whole_end, end), false};
+      end_ = larger(end_, end);
     }
     if (p_.lse == nullptr)
       blend_units<Lse::unwanted>(begin);
@@ -254,9 +296,11 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   void start(Panel& panel, const Tasks& tasks, std::int64_t unit, std::int64_t first) {
     Base::start(panel, tasks, unit, first, kLanesOfPanel, kRegisters);
     fetch_rows(panel);
+    const auto query = [&](int lane) { return this->query_at(panel.head[lane], panel.position[lane]); };
+    if (rows_are_whole())
+      return panel::pack_rows<kLanesOfPanel>(panel.queries, query, panel.count, blocks_.key_steps, kRegisters);
     const int line = kParts<T> * blocks_.key_steps;
-    for (int i = 0; i < panel.count; ++i)
-      stage_row(staged_ + i * line, blocks_.key_steps, this->query_at(panel.head[i], panel.position[i]));
+    for (int i = 0; i < panel.count; ++i) stage_row(staged_ + i * line, blocks_.key_steps, query(i));
     for (int part = 0; part < kParts<T>; ++part) {
       const float* lines = staged_ + part * blocks_.key_steps;
       panel::pack_rows<kLanesOfPanel>(
@@ -264,6 +308,8 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
           blocks_.key_steps, kRegisters);
     }
   }
+  /// Are rows of K and Q steps of whole tiles as they lie?
+  bool rows_are_whole() const { return kParts<T> == 1 && p_.head_dim == 2 * blocks_.key_steps; }
   int queries_part() const { return blocks_.key_steps * kLanesOfPanel; }
 
   /// Fetches the rows that this task writes at its end, and those of Q that are likely read next.
@@ -278,6 +324,11 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     }
   }
 
+  /// What a panel sees: keys up to `end`, each of its lanes all of those up to `whole_end`.
+  struct Sight {
+    int end, whole_end;
+    bool settled;  ///< has each lane a maximum that stays?
+  };
   /// A block of keys for a panel that sees some of them.
   struct Unit {
     int column = 0, panel = 0, keys = 0;  ///< keys: 0 for none
@@ -286,17 +337,21 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     int rows() const { return rounded_up(keys, kKeys / 2); }
   };
   /// The first unit from this one on: block by block, of each panel by panel.
-  [[gnu::noinline]] Unit unit_from(int column, int panel) const {
+  Unit unit_from(int column, int panel) const {
     for (; column < end_; column += kKeys, panel = 0) {
       for (; panel < active_; ++panel) {
-        const int keys = smaller(kKeys, ends_[panel] - column);
+        const int keys = smaller(kKeys, sights_[panel].end - column);
         if (keys <= 0) continue;
-        const MaskBlock mask = with_mask(p_.mask, panels_[panel], batch_, column, keys, MaskBlock::open,
-                                         [](const auto& entries) { return entries.classify(); });
+        const MaskBlock mask =
+            p_.mask.kind == MaskTensorKind::none ? MaskBlock::open : classify(panels_[panel], column, keys);
         if (mask != MaskBlock::hidden) return {column, panel, keys, mask};
       }
     }
     return {};
+  }
+  [[gnu::noinline]] MaskBlock classify(const Panel& panel, int column, int keys) const {
+    return with_mask(p_.mask, panel, batch_, column, keys, MaskBlock::open,
+                     [](const auto& entries) { return entries.classify(); });
   }
 
   template <Lse kLse>
@@ -305,13 +360,13 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     const auto nothing = [] {};
     if (now.keys > 0) multiply_scores(now, scores_[0], nothing);
     while (now.keys > 0) {
-      plain_ &= block(now.column)[blocks_.plain] != 0.0f;
+      if constexpr (kParts < T >> 1) plain_ &= block(now.column)[blocks_.plain] != 0.0f;
       const Unit next = unit_from(now.column, now.panel + 1);
-      const float multiplier = settle(now, before);
-      Weights<kLse> weights(panels_[now.panel], scores_[0], multiplier, now.rows() / 2);
-      const auto beside = weights.over(products_of(before, next));
-      if (before.keys > 0) multiply_values(before, scores_[1], beside);
-      if (next.keys > 0) multiply_scores(next, scores_[1], beside);
+      const float multiplier = is_settled(now) ? p_.scale_log2 : settle(now, before);
+      Weights<kLse> weights(panels_[now.panel], scores_[0], multiplier, now.rows() / 2,
+                            products_of(before, next));
+      if (before.keys > 0) multiply_values(before, scores_[1], weights);
+      if (next.keys > 0) multiply_scores(next, scores_[1], weights);
       weights.finish();
       before = now;
       now = next;
@@ -323,16 +378,16 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   }
 
   template <class Beside>
-  [[gnu::always_inline]] void multiply_scores(const Unit& u, float* scores, Beside beside) {
+  [[gnu::always_inline]] void multiply_scores(const Unit& u, float* scores, Beside&& beside) {
     panel::multiply_tiles<panel::Mode::overwrite, kLanesOfPanel, ScoresSplit>(
-        scores, keys_of_block(u.column), panels_[u.panel].queries, u.rows(), blocks_.key_steps, beside,
-        blocks_.keys_part, queries_part());
+        scores, {block(u.column), 4 * blocks_.key_steps, 4}, panels_[u.panel].queries, u.rows(),
+        blocks_.key_steps, beside, blocks_.keys_part, queries_part());
   }
   template <class Beside>
-  [[gnu::always_inline]] void multiply_values(const Unit& u, const float* weights, Beside beside) {
+  [[gnu::always_inline]] void multiply_values(const Unit& u, const float* weights, Beside&& beside) {
     panel::multiply_tiles<panel::Mode::accumulate, kLanesOfPanel, OutputSplit>(
-        panels_[u.panel].output, values_of_block(u.column), weights, blocks_.value_rows, u.rows() / 2, beside,
-        blocks_.values_part, kWeightsPart);
+        panels_[u.panel].output, {values_of(u.column), 4 * blocks_.value_steps, 4}, weights, blocks_.value_rows,
+        u.rows() / 2, beside, blocks_.values_part, kWeightsPart);
   }
   /// Tile products of a unit before and a unit to come.
   int products_of(const Unit& before, const Unit& next) const {
@@ -340,20 +395,27 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
            panel::tile_products<ScoresSplit>(next.rows(), blocks_.key_steps);
   }
 
+  /// Is there nothing to mask, and does the maximum stay?
+  bool is_settled(const Unit& u) const {
+    const Sight& sight = sights_[u.panel];
+    return sight.settled && u.mask == MaskBlock::open && u.column + kKeys <= sight.whole_end;
+  }
   /// Masks the scores and sees to the maximum; returns what is left to multiply scores with. A maximum that
   /// rises needs the weights of the unit before in O^T first.
-  float settle(const Unit& now, Unit& before) {
+  [[gnu::noinline]] float settle(const Unit& now, Unit& before) {
     const Panel& panel = panels_[now.panel];
+    Sight& sight = sights_[now.panel];
     float* scores = scores_[0];
     const float multiplier = this->scale_and_mask(panel, scores, now.mask, now.column, now.keys);
-    const bool on_diagonal = now.column + now.keys > keys_of(panel).whole_end;
-    if (on_diagonal) {
+    if (now.column + now.keys > sight.whole_end) {
       const Diagonal diagonal(panel, p_.band.offset, now.column);
       hide_future<kLanesOfPanel>(panel, scores, now.keys);
     }
     for (int i = now.keys * kLanesOfPanel; i < now.rows() * kLanesOfPanel; i += kLanes)
       floats(kMinusInfinity).store(scores + i);
-    if (!kFollows && all_have_a_maximum(panel)) return multiplier;
+    const bool stays = !kFollows && all_have_a_maximum(panel);
+    sight.settled = stays && p_.scale_log2 > 0.0f;
+    if (stays) return multiplier;
 
     floats top[kRegisters];
     block_maximum<kRegisters, kLanesOfPanel>(scores, now.rows(), top);
@@ -386,67 +448,79 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     return !any(probe != floats(0.0f));
   }
 
-  /// Turns the scores of a block into weights in place, two keys at a time.
+  /// Turns the scores of a block into weights in place, two keys at a time, an even share beside each of
+  /// `products` tile products. All its code is inlined, so that what it holds stays in registers.
   template <Lse kLse>
   class Weights {
    public:
-    Weights(const Panel& panel, float* scores, float multiplier, int pairs)
-        : panel_(panel), from_(scores), to_(scores), scale_(multiplier), left_(pairs) {
-      FT_UNROLL for (int j = 0; j < kRegisters; ++j) {
-        minus_maximum_[j] = -floats::load(panel.maximum + j * kLanes);
-        lse_sum_[j] = floats::load(panel.lse_sum + j * kLanes);
-      }
+    [[gnu::always_inline]] Weights(const Panel& panel, float* scores, float multiplier, int pairs, int products)
+        : from_(scores),
+          to_(scores),
+          lse_to_(panel.lse_sum),
+          scale_(multiplier),
+          left_(pairs),
+          period_(larger(1, products / pairs)),
+          countdown_(period_) {
+      take<0>(panel);
+      take<1>(panel);
     }
-    /// What runs beside tile products: a pair of keys every `period` of them.
-    struct Share {
-      Weights& weights;
-      int period, countdown;
-
-      [[gnu::always_inline]] void operator()() {
-        if (--countdown > 0) return;
-        countdown = period;
-        if (weights.left_ > 0) weights.pair();
-      }
-    };
-    /// An even share for each of `products`.
-    Share over(int products) {
-      const int period = larger(1, products / left_);
-      return {*this, period, period};
+    /// What runs beside one product.
+    [[gnu::always_inline]] void operator()() {
+      if (--countdown_ > 0) [[unlikely]]
+        return;
+      countdown_ = period_;
+      if (left_ > 0) [[likely]]
+        pair();
     }
     [[gnu::always_inline]] void finish() {
       while (left_ > 0) pair();
-      FT_UNROLL for (int j = 0; j < kRegisters; ++j) lse_sum_[j].store(panel_.lse_sum + j * kLanes);
+      lse_sum_[0].store(lse_to_);
+      lse_sum_[1].store(lse_to_ + kLanes);
     }
 
    private:
+    static_assert(kRegisters == 2);
+
+    template <int kRegister>
+    [[gnu::always_inline]] void take(const Panel& panel) {
+      minus_maximum_[kRegister] = -floats::load(panel.maximum + kRegister * kLanes);
+      lse_sum_[kRegister] = floats::load(panel.lse_sum + kRegister * kLanes);
+    }
     [[gnu::always_inline]] void pair() {
-      FT_UNROLL for (int j = 0; j < kRegisters; ++j) {
-        const floats even = weight(from_, j), odd = weight(from_ + kLanesOfPanel, j);
-        split_pairs<kWeightParts<T>>(
-            even, odd, [&](int part, floats pair) { pair.store(to_ + part * kWeightsPart + j * kLanes); });
-        if constexpr (kLse == Lse::wanted) lse_sum_[j] = lse_sum_[j] + (even + odd);
-      }
+      pair_of<0>();
+      pair_of<1>();
       from_ += 2 * kLanesOfPanel;
       to_ += kLanesOfPanel;
       --left_;
     }
-    [[gnu::always_inline]] floats weight(const float* row, int j) {
-      return exp2_weight(fma(floats::load(row + j * kLanes), scale_, minus_maximum_[j]));
+    template <int kRegister>
+    [[gnu::always_inline]] void pair_of() {
+      const float* row = from_ + kRegister * kLanes;
+      const floats even = fma(floats::load(row), scale_, minus_maximum_[kRegister]);
+      const floats odd = fma(floats::load(row + kLanesOfPanel), scale_, minus_maximum_[kRegister]);
+      float* to = to_ + kRegister * kLanes;
+      if constexpr (kWeightParts<T> == 1)
+        cut_pairs(exp2_to_cut(even), exp2_to_cut(odd)).store(to);
+      else
+        split_pairs<kWeightParts<T>>(exp2_weight(even), exp2_weight(odd),
+                                     [to](int part, floats pair) { pair.store(to + part * kWeightsPart); });
+      if constexpr (kLse == Lse::wanted)
+        lse_sum_[kRegister] = lse_sum_[kRegister] + (exp2_weight(even) + exp2_weight(odd));
     }
 
-    const Panel& panel_;
     const float* from_;
-    float* to_;
+    float *to_, *lse_to_;
     floats scale_, minus_maximum_[kRegisters], lse_sum_[kRegisters];
-    int left_;
+    int left_, period_, countdown_;
   };
 
   Blocks blocks_;
   std::int64_t first_head_;
   Panel panels_[kTilePanels];
-  int active_ = 0;                   ///< panels in use
-  int ends_[kTilePanels], end_ = 0;  ///< the key after the last that each sees, that any does
-  bool plain_ = true;                ///< all numbers so far
+  int active_ = 0;  ///< panels in use
+  Sight sights_[kTilePanels];
+  int end_ = 0;        ///< the key after the last that any panel sees
+  bool plain_ = true;  ///< all numbers so far
   float *scores_[2], *staged_;
   std::size_t partial_bytes_ = partial_bytes();
 };
