@@ -1,5 +1,9 @@
 #include "bench/peaks_cpu.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include <string_view>
 
 namespace flashtile::bench {
@@ -145,7 +149,9 @@ FLASHTILE_TILE_LOOP(amx_int8, "amx-tile,amx-int8", "tdpbssd")
 
 std::string without_emulation(const std::string& architecture) {
 #if defined(__x86_64__)
-  if (architecture == "amx" && __builtin_cpu_supports("amx-bf16") == 0) return "avx512_bf16";
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;  // clang 14 has no __builtin_cpu_supports("amx-bf16")
+  const bool has_tiles = __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx >> 22 & 1) != 0;
+  if (architecture == "amx" && !has_tiles) return "avx512_bf16";
 #endif
   return architecture;
 }

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <limits>
 
-#include "src/ops/attention/kernel/flash_cpu_tiles.h"
+#include "src/ops/attention/kernel/flash_cpu_weights.h"
 
 namespace flashtile::test {
 namespace {

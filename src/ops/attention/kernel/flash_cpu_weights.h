@@ -1,0 +1,126 @@
+// The softmax that flash_cpu_tiles.h runs beside its tile products: scores of a block of keys become weights,
+// as the bfloats that tiles take.
+#pragma once
+
+#include "src/ops/attention/kernel/flash_cpu_softmax.h"
+
+#if defined(FT_AMX)
+
+namespace flashtile::kernels {
+inline namespace FLASHTILE_BACKEND {
+namespace flash_cpu {
+
+/// How many bfloats an element is the sum of, and a weight.
+template <class T>
+inline constexpr int kParts = std::is_same_v<T, bfloat> ? 1
+                              : std::is_same_v<T, half> ? 2
+                                                        : 3;
+template <class T>
+inline constexpr int kWeightParts = std::is_same_v<T, bfloat> ? 1 : 3;
+
+inline constexpr int kRegisters = panel::kTileLanes / kLanes;
+/// From one part of a block's weights to the next, which lies behind the scores that the first replaces.
+inline constexpr int kWeightsPart = kKeys * panel::kTileLanes;
+
+/// lse is made of a sum of its own, of weights before they are cut, so that wanting it changes no bit of the
+/// output.
+enum class Lse { unwanted, wanted };
+
+/// 2^z for z < 128 and half of a bfloat's last place more, so that what cutting it to a bfloat leaves is 2^z
+/// rounded. Of the 2^-8 that a bfloat may be off, rounding leaves more to a polynomial the farther 2^z is from
+/// a power of two: this one is off by up to 8.6e-5, but by nothing there, and both together stay below 2^-8.
+FT_FUNCTION floats exp2_to_cut(floats z) {
+  constexpr float c[] = {1.0f + 0x1p-8f, 6.951173e-01f, 2.2764346e-01f, 7.706808e-02f};
+  const floats f = (floats::native)_mm512_reduce_ps((__m512)z.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  floats p = c[3];
+  FT_UNROLL for (int i = 2; i >= 0; --i) p = fma(p, f, c[i]);
+  return (floats::native)_mm512_maskz_scalef_ps(0xffff, (__m512)p.v, (__m512)z.v);
+}
+
+/// Two rows as bfloat pairs, even below odd, each cut.
+FT_FUNCTION floats cut_pairs(floats even, floats odd) {
+  return (floats::native)_mm512_mask_blend_epi16(0xaaaaaaaau, (__m512i)((ints::wrapping)bits_of(even).v >> 16),
+                                                 (__m512i)odd.v);
+}
+/// The same of each part of two rows of weights: pair(i) is that of parts i.
+template <int Parts, class Pair>
+[[gnu::always_inline]] FT_FUNCTION void split_pairs(floats even, floats odd, Pair pair) {
+  FT_UNROLL for (int i = 0; i < Parts; ++i) {
+    pair(i, cut_pairs(even, odd));
+    if (i + 1 == Parts) return;
+    even = even - panel::cut_to_bfloat(even);
+    odd = odd - panel::cut_to_bfloat(odd);
+  }
+}
+
+/// Turns the scores of a block into weights in place, two keys at a time, an even share beside each of
+/// `products` tile products. All its code is inlined, so that what it holds stays in registers.
+template <class T, Lse kLse>
+class Weights {
+ public:
+  [[gnu::always_inline]] Weights(const Panel& panel, float* scores, float multiplier, int pairs, int products)
+      : from_(scores),
+        to_(scores),
+        lse_to_(panel.lse_sum),
+        scale_(multiplier),
+        left_(pairs),
+        period_(larger(1, products / pairs)),
+        countdown_(period_) {
+    take<0>(panel);
+    take<1>(panel);
+  }
+  /// What runs beside one product.
+  [[gnu::always_inline]] void operator()() {
+    if (--countdown_ > 0) [[unlikely]]
+      return;
+    countdown_ = period_;
+    if (left_ > 0) [[likely]]
+      pair();
+  }
+  [[gnu::always_inline]] void finish() {
+    while (left_ > 0) pair();
+    lse_sum_[0].store(lse_to_);
+    lse_sum_[1].store(lse_to_ + kLanes);
+  }
+
+ private:
+  static_assert(kRegisters == 2);
+
+  template <int kRegister>
+  [[gnu::always_inline]] void take(const Panel& panel) {
+    minus_maximum_[kRegister] = -floats::load(panel.maximum + kRegister * kLanes);
+    lse_sum_[kRegister] = floats::load(panel.lse_sum + kRegister * kLanes);
+  }
+  [[gnu::always_inline]] void pair() {
+    pair_of<0>();
+    pair_of<1>();
+    from_ += 2 * panel::kTileLanes;
+    to_ += panel::kTileLanes;
+    --left_;
+  }
+  template <int kRegister>
+  [[gnu::always_inline]] void pair_of() {
+    const float* row = from_ + kRegister * kLanes;
+    const floats even = fma(floats::load(row), scale_, minus_maximum_[kRegister]);
+    const floats odd = fma(floats::load(row + panel::kTileLanes), scale_, minus_maximum_[kRegister]);
+    float* to = to_ + kRegister * kLanes;
+    if constexpr (kWeightParts<T> == 1)
+      cut_pairs(exp2_to_cut(even), exp2_to_cut(odd)).store(to);
+    else
+      split_pairs<kWeightParts<T>>(exp2_weight(even), exp2_weight(odd),
+                                   [to](int part, floats pair) { pair.store(to + part * kWeightsPart); });
+    if constexpr (kLse == Lse::wanted)
+      lse_sum_[kRegister] = lse_sum_[kRegister] + (exp2_weight(even) + exp2_weight(odd));
+  }
+
+  const float* from_;
+  float *to_, *lse_to_;
+  floats scale_, minus_maximum_[kRegisters], lse_sum_[kRegisters];
+  int left_, period_, countdown_;
+};
+
+}  // namespace flash_cpu
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::kernels
+
+#endif
