@@ -33,7 +33,8 @@ class ProgramTest : public testing::Test {
  protected:
   ProgramTest() : folder_(testing::TempDir() + "program_test." + std::to_string(getpid()) + "/") {
     const char* program = std::getenv("FLASHTILE_PROGRAM");  // ctest sets it
-    program_ = program != nullptr ? program : "flashtile";
+    program_ = "'" + std::string(program != nullptr ? program : "flashtile") + "'";
+    if (const char* emulator = std::getenv("FLASHTILE_TEST_EMULATOR")) program_ = emulator + (" " + program_);
     std::filesystem::create_directories(folder_);
   }
   ~ProgramTest() override { std::filesystem::remove_all(folder_); }
@@ -42,7 +43,7 @@ class ProgramTest : public testing::Test {
   Result flashtile(const std::string& arguments, const std::string& before = "") const {
     const std::string out = folder_ + "stdout", error = folder_ + "stderr";
     const int status =
-        std::system((before + " '" + program_ + "' " + arguments + " > " + out + " 2> " + error).c_str());
+        std::system((before + " " + program_ + " " + arguments + " > " + out + " 2> " + error).c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text_of(out), text_of(error)};
   }
   static std::string text_of(const std::string& path) {
