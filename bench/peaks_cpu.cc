@@ -104,8 +104,8 @@ struct alignas(64) TileConfig {
   std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
-/// Four tiles of bfloats between -1 and 1 that look random. On zeros the unit needs less power, and so runs up
-/// to 1.17 times as fast, than on any numbers worth multiplying (measured on Emerald Rapids).
+/// Four tiles of bfloats of sizes from 1/8 to 2 that look random. On zeros the unit needs less power, and so
+/// runs up to 1.17 times as fast, than on any numbers worth multiplying (measured on Emerald Rapids).
 struct alignas(64) TileNumbers {
   std::uint16_t bits[4][512];
 

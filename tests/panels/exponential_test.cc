@@ -1,8 +1,8 @@
 // The exponentials of flash.cpu: their errors are what the bounds of results are made of.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "src/ops/attention/kernel/flash_cpu_weights.h"

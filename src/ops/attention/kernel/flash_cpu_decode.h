@@ -339,10 +339,8 @@ class DecodeTask {
   void add_mask(const E* first, int column, int keys) {
     const MaskTensorParams& mask = p_.mask;
     const E* entries[Rows] = {};
-    for (int r = 0; r < count(); ++r) {
-      entries[r] = first + batch_ * mask.strides.batch + head_of(r) * mask.strides.head +
-                   (mask.rows == 1 ? 0 : position_of(r)) * mask.strides.row + (mask.columns == 1 ? 0 : column);
-    }
+    for (int r = 0; r < count(); ++r)
+      entries[r] = mask_row(first, mask, batch_, head_of(r), position_of(r), column);
     for (int c = 0; c < keys; c += kChunk) {
       for (int j = 0; j < kRegisters; ++j) {
         float bias[kLanes + kChunk] = {};  // of the rows of a register, one after the other

@@ -29,6 +29,14 @@ FT_FUNCTION floats bias_of(const E* from, int left) {
   }
 }
 
+/// The entries of a query from key `column` on, or the one that repeats over keys; `first` is the mask's first.
+template <class E>
+FT_FUNCTION const E* mask_row(const E* first, const MaskTensorParams& mask, std::int64_t batch,
+                              std::int64_t head, std::int64_t position, std::int64_t column) {
+  return first + batch * mask.strides.batch + head * mask.strides.head +
+         (mask.rows == 1 ? 0 : position) * mask.strides.row + (mask.columns == 1 ? 0 : column);
+}
+
 /// A mask tensor as one panel of queries sees it, keys `column` ... `column + keys - 1`.
 template <class E>
 class PanelMask {
@@ -78,10 +86,8 @@ class PanelMask {
     return mask_.rows == 1 && (mask_.strides.head == 0 || panel_.head[0] == panel_.head[panel_.count - 1]);
   }
   const E* row(int lane) const {
-    const std::int64_t position = mask_.rows == 1 ? 0 : panel_.position[lane];
-    return static_cast<const E*>(mask_.data) + batch_ * mask_.strides.batch +
-           panel_.head[lane] * mask_.strides.head + position * mask_.strides.row +
-           (mask_.columns == 1 ? 0 : column_);
+    return mask_row(static_cast<const E*>(mask_.data), mask_, batch_, panel_.head[lane], panel_.position[lane],
+                    column_);
   }
   static floats entries(const E* from, int c, int left) { return bias_of(from + c, left); }
   static floats repeated(const E* from) { return bias_of(from, 1)[0]; }
@@ -108,14 +114,10 @@ FT_FUNCTION void with_mask_entries(const MaskTensorParams& mask, F f) {
 template <class Result, class F>
 FT_FUNCTION Result with_mask(const MaskTensorParams& mask, const Panel& panel, std::int64_t batch, int column,
                              int keys, Result none, F f) {
-  switch (mask.kind) {
-    case MaskTensorKind::boolean_u8: return f(PanelMask<std::uint8_t>(mask, panel, batch, column, keys));
-    case MaskTensorKind::additive_f32: return f(PanelMask<float>(mask, panel, batch, column, keys));
-    case MaskTensorKind::additive_f16: return f(PanelMask<half>(mask, panel, batch, column, keys));
-    case MaskTensorKind::additive_bf16: return f(PanelMask<bfloat>(mask, panel, batch, column, keys));
-    case MaskTensorKind::none: break;
-  }
-  return none;
+  Result result = none;
+  with_mask_entries(mask,
+                    [&]<class E>(const E*) { result = f(PanelMask<E>(mask, panel, batch, column, keys)); });
+  return result;
 }
 
 }  // namespace flash_cpu

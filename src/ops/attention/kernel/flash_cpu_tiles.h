@@ -192,8 +192,8 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
           cut_pairs(even[part], odd[part]);
     }
   }
-  /// The rows of the turned square, `pitch` floats apart, `left` of them at most.
-  [[gnu::always_inline]] static void store_turned(Square& square, float* to, int pitch, int left) {
+  /// Stores the rows of the turned square, `pitch` floats apart, `left` of them at most.
+  [[gnu::always_inline]] static void turn_square(Square& square, float* to, int pitch, int left) {
     primitives::detail::transpose(square);
     if (left >= kLanes) {
       FT_UNROLL for (int i = 0; i < kLanes; ++i) square[i].store(to + i * pitch);
@@ -212,8 +212,8 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
             load_pair(squares, i, values + c, 2 * (s + i), keys, p_.value_dim - c);
         FT_UNROLL for (int n = 0; n < kColumns / kLanes * kParts<T>; ++n) {
           const int column = c + n / kParts<T> * kLanes;
-          store_turned(squares[n], to + n % kParts<T> * blocks_.values_part + column * steps + s, steps,
-                       p_.value_dim - column);
+          turn_square(squares[n], to + n % kParts<T> * blocks_.values_part + column * steps + s, steps,
+                      p_.value_dim - column);
         }
       }
     }
