@@ -38,9 +38,7 @@ TEST(ElementCount, IsCheckedIn64Bits) {
   EXPECT_EQ(element_count(Dims{3, 4}), 12);
   constexpr std::int64_t kHuge = std::int64_t{1} << 40;
   EXPECT_EQ(element_count(Dims{kHuge, kHuge, 0}), 0) << "a zero anywhere empties it";
-  EXPECT_EQ(message_of([] {
-              element_count(Dims{kHuge, kHuge});
-            }),
+  EXPECT_EQ(message_of([] { element_count(Dims{kHuge, kHuge}); }),
             "tensor: element count: 1099511627776 x 1099511627776 does not fit 64 bits");
   EXPECT_EQ(message_of([] { element_count(Dims{2, -1}); }), "tensor: shape (2, -1) has a negative size");
 }

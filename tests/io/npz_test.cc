@@ -155,21 +155,15 @@ TEST(Npz, WritesTheBytesOfAStoredZip) {
 TEST(Npz, RefusesToWriteANameTwice) {
   std::ostringstream out;
   const TensorView view = packed_view(kValues.data(), DType::f32, {3});
-  EXPECT_EQ(message_of(
-                [&] {
-                  write_npz(out, std::vector<NamedView>{{"q", view}, {"q", view}});
-                },
-                ErrorCode::invalid_argument),
+  EXPECT_EQ(message_of([&] { write_npz(out, std::vector<NamedView>{{"q", view}, {"q", view}}); },
+                       ErrorCode::invalid_argument),
             "write_npz: name 'q' is given twice");
   TensorView huge = view;
   huge.shape = {1, std::int64_t{1} << 30};
   huge.strides = {0, 0};
-  EXPECT_EQ(message_of(
-                [&] {
-                  write_npz(out, std::vector<NamedView>{{"h", huge}});
-                },
-                ErrorCode::invalid_argument),
-            "write_npz: 'h' does not fit in 4 GiB; write .safetensors");
+  EXPECT_EQ(
+      message_of([&] { write_npz(out, std::vector<NamedView>{{"h", huge}}); }, ErrorCode::invalid_argument),
+      "write_npz: 'h' does not fit in 4 GiB; write .safetensors");
 }
 
 TEST(NpzErrors, EndRecord) {

@@ -23,12 +23,12 @@ namespace {
 constexpr std::size_t kAlignment = 64;
 
 struct AlignedDelete {
-  void operator()(void* memory) const noexcept { ::operator delete (memory, std::align_val_t{kAlignment}); }
+  void operator()(void* memory) const noexcept { ::operator delete(memory, std::align_val_t{kAlignment}); }
 };
 using AlignedMemory = std::unique_ptr<void, AlignedDelete>;
 
 AlignedMemory aligned_memory(std::size_t bytes) {
-  void* memory = ::operator new (bytes, std::align_val_t{kAlignment}, std::nothrow);
+  void* memory = ::operator new(bytes, std::align_val_t{kAlignment}, std::nothrow);
   if (memory == nullptr) {
     throw Error(ErrorCode::out_of_memory,
                 "launch: no " + std::to_string(bytes) + " bytes of threadgroup memory");

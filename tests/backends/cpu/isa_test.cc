@@ -100,8 +100,7 @@ TEST_F(EnvironmentDeathTest, AnUnknownMaxIsaIsAnErrorThatListsTheNames) {
 }
 
 TEST_F(EnvironmentDeathTest, ThreadsSetsTheDefault) {
-  EXPECT_IN_CHILD(
-      "FLASHTILE_THREADS", "3", [] { return std::to_string(Queue::cpu().threads()); }, "^3$");
+  EXPECT_IN_CHILD("FLASHTILE_THREADS", "3", [] { return std::to_string(Queue::cpu().threads()); }, "^3$");
   EXPECT_IN_CHILD(
       "FLASHTILE_THREADS", "3", [] { return std::to_string(Queue::cpu({.threads = 2}).threads()); }, "^2$");
 }

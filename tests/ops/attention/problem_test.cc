@@ -51,9 +51,7 @@ TEST(AttentionArguments, AValidCallPasses) {
 }
 
 TEST(AttentionArguments, RankAndTypeOfQ) {
-  EXPECT_EQ(message_of([](ValidCall& c) {
-              c.q_view = packed_view(c.q.data(), DType::f32, {4, 5, 16});
-            }),
+  EXPECT_EQ(message_of([](ValidCall& c) { c.q_view = packed_view(c.q.data(), DType::f32, {4, 5, 16}); }),
             "attention: q has shape (4, 5, 16); expected 4 dimensions (B, Hq, Lq, D)");
   EXPECT_EQ(message_of([](ValidCall& c) { c.q_view.dtype = DType::i32; }),
             "attention: q has dtype i32; expected f32, f16 or bf16");
@@ -128,9 +126,7 @@ TEST(AttentionArguments, MemoryIsThereAlignedAndWithin64Bits) {
             "attention: k has no data, but shape (2, 2, 7, 16)");
   EXPECT_EQ(message_of([](ValidCall& c) { c.k_view.data = static_cast<std::byte*>(c.k_view.data) + 1; }),
             "attention: k has data that is not aligned to its f32 elements");
-  EXPECT_EQ(message_of([](ValidCall& c) {
-              c.q_view.strides = Dims{1, 2, 3};
-            }),
+  EXPECT_EQ(message_of([](ValidCall& c) { c.q_view.strides = Dims{1, 2, 3}; }),
             "attention: q has 3 strides for shape (2, 4, 5, 16)");
   EXPECT_THAT(message_of([](ValidCall& c) { c.q_view.strides[0] = std::int64_t{1} << 62; }),
               HasSubstr("does not fit 64 bits"));

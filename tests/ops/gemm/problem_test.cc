@@ -43,9 +43,7 @@ TEST(GemmArguments, AValidCallPasses) {
 }
 
 TEST(GemmArguments, ShapesMustFit) {
-  EXPECT_EQ(message_of([](ValidCall& c) {
-              c.a = packed_view(c.a.data, DType::f32, {1, 4, 6});
-            }),
+  EXPECT_EQ(message_of([](ValidCall& c) { c.a = packed_view(c.a.data, DType::f32, {1, 4, 6}); }),
             "gemm: a has shape (1, 4, 6); expected 2 dimensions (M, K)");
   EXPECT_EQ(message_of([](ValidCall& c) { c.b = packed_view(c.b.data, DType::f32, {48}); }),
             "gemm: b has shape (48,); expected 2 dimensions (K, N)");
@@ -75,13 +73,9 @@ TEST(GemmArguments, MemoryIsThereAlignedContiguousAndWithin64Bits) {
   EXPECT_EQ(message_of([](ValidCall& c) { c.a.data = nullptr; }), "gemm: a has no data, but shape (4, 6)");
   EXPECT_EQ(message_of([](ValidCall& c) { c.a.data = static_cast<std::byte*>(c.a.data) + 2; }),
             "gemm: a has data that is not aligned to its f32 elements");
-  EXPECT_EQ(message_of([](ValidCall& c) {
-              c.b.strides = {16, 2};
-            }),
+  EXPECT_EQ(message_of([](ValidCall& c) { c.b.strides = {16, 2}; }),
             "gemm: b has strides (16, 2); expected 1 in one dimension");
-  EXPECT_EQ(message_of([](ValidCall& c) {
-              c.c.strides = {0, 1};
-            }),
+  EXPECT_EQ(message_of([](ValidCall& c) { c.c.strides = {0, 1}; }),
             "gemm: c has stride 0 in dimension 0 of size 4; its elements must not overlap");
   EXPECT_THAT(message_of([](ValidCall& c) { c.b.strides[0] = std::int64_t{1} << 62; }),
               HasSubstr("does not fit 64 bits"));

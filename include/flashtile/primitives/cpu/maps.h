@@ -17,9 +17,7 @@ namespace detail {
 /// A tile of kColumns columns, kPitch elements apart, each holding the rows of this simdgroup (kPitch of them
 /// with padding).
 template <class T>
-concept lane_tile = requires {
-  typename T::lane_tile_storage;
-};
+concept lane_tile = requires { typename T::lane_tile_storage; };
 
 template <class Tile>
 using storage_of = typename Tile::lane_tile_storage;

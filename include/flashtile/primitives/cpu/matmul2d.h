@@ -53,13 +53,9 @@ constexpr bool types_are_supported() {
 }
 
 template <class T>
-concept left_tile_like = requires {
-  typename T::left_tile_product;
-};
+concept left_tile_like = requires { typename T::left_tile_product; };
 template <class T>
-concept right_tile_like = requires {
-  typename T::right_tile_product;
-};
+concept right_tile_like = requires { typename T::right_tile_product; };
 template <class T>
 using element_of = std::remove_cv_t<typename std::remove_cv_t<T>::element_type>;
 template <class Left, class Right>
@@ -275,8 +271,8 @@ class matmul2d {
   static constexpr void check_types() {
     using L = std::remove_cv_t<Left>;
     using R = std::remove_cv_t<Right>;
-    static_assert((detail::is_tensor<L> || detail::is_cooperative<L> || detail::left_tile_like<L>)&&(
-                      detail::is_tensor<R> || detail::is_cooperative<R> || detail::right_tile_like<R>),
+    static_assert((detail::is_tensor<L> || detail::is_cooperative<L> || detail::left_tile_like<L>) &&
+                      (detail::is_tensor<R> || detail::is_cooperative<R> || detail::right_tile_like<R>),
                   "matmul2d: operands are tensors, cooperative tensors or tiles of left_ or right_tile_stages");
     static_assert(detail::types_are_supported<detail::element_of<Left>, detail::element_of<Right>, D>(),
                   "matmul2d: no product of these element types; see the table in matmul2d.h");

@@ -201,7 +201,7 @@ FT_FUNCTION void split_floats(floats x, floats (&parts)[Parts]) {
 
 /// What fills whole tiles goes to them, the rest to vectors.
 template <class Step, Mode M>
-requires std::is_same_v<Step, AmxPairStep>
+  requires std::is_same_v<Step, AmxPairStep>
 void multiply(float* d, RightRows r, const float* l, int rows, int steps, int vectors) {
   using Rest = BfloatPairStep;
   const int whole_rows = r.step_stride == 4 ? rows / detail::kTile * detail::kTile : 0;

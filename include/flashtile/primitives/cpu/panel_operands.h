@@ -234,8 +234,7 @@ FT_FUNCTION void pack_lines(float* packed, LineAddress line, int count, int vect
   for (int first = 0; first < vectors * kLanes; first += kLanes) {
     const int here = smaller(count - first, kLanes);
     for (int i = 0; i < here; ++i) stage_line(staged + i * stride, line(first + i), elements);
-    pack_rows<Width>(
-        packed + first, [=](int m) { return staged + m * stride; }, here, steps, 1);
+    pack_rows<Width>(packed + first, [=](int m) { return staged + m * stride; }, here, steps, 1);
   }
 }
 

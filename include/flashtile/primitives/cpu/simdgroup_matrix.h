@@ -92,7 +92,9 @@ class simdgroup_matrix_block {
     by_row_ = false;
   }
 
-  static constexpr int kSlots = kColumns * kPitch > kRows* kRowPitch ? kColumns* kPitch : kRows* kRowPitch;
+  static constexpr int kColumnSlots = kColumns * kPitch;
+  static constexpr int kRowSlots = kRows * kRowPitch;
+  static constexpr int kSlots = kColumnSlots > kRowSlots ? kColumnSlots : kRowSlots;
   alignas(64) mutable float memory_[kSlots];
   mutable bool by_row_ = false;
 };

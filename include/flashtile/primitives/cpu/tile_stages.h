@@ -114,7 +114,7 @@ inline void load_tile_async(detail::left_tile_stages<T, P, Rows, Depth, Transpos
                             int stage, const tensor<E, X, D>& source) {
   constexpr int kAllRows = Rows * Simdgroups;
   const int own = detail::own_part<Simdgroups>();
-  const auto all = detail::covered < T, Transposed ? Depth : kAllRows, Transposed ? kAllRows : Depth > (source);
+  const auto all = detail::covered<T, Transposed ? Depth : kAllRows, Transposed ? kAllRows : Depth>(source);
   auto& part = stages.parts[stage][own];
   part.loaded = detail::pack_left<P, Transposed>(
       part.room, Transposed ? all.from(0, own * Rows) : all.from(own * Rows, 0), Depth);
@@ -126,7 +126,7 @@ inline void load_tile_async(detail::right_tile_stages<T, P, Depth, Columns, Tran
                             int stage, const tensor<E, X, D>& source) {
   using Memory = detail::right_tile_stages<T, P, Depth, Columns, Transposed, Stages>;
   constexpr int kTogether = Transposed ? 1 : P::kPerStep;  // lines of memory that share steps
-  const auto all = detail::covered < T, Transposed ? Columns : Depth, Transposed ? Depth : Columns > (source);
+  const auto all = detail::covered<T, Transposed ? Columns : Depth, Transposed ? Depth : Columns>(source);
   const auto own = detail::own_rows<Scope>((all.rows + kTogether - 1) / kTogether);
   auto part = all.from(own.begin * kTogether, 0);
   part.rows = detail::smaller(part.rows, (own.end - own.begin) * kTogether);

@@ -161,9 +161,7 @@ class cooperative_tensor {
 namespace detail {
 /// Cooperative tensors and the blocks of matrices that derive from them.
 template <class T>
-inline constexpr bool is_cooperative = requires {
-  typename T::layout;
-};
+inline constexpr bool is_cooperative = requires { typename T::layout; };
 
 /// Two adjacent elements in one access; `data` is aligned to it.
 template <class T>

@@ -38,7 +38,7 @@ FT_FUNCTION int scope_thread() {
   return static_cast<int>(Scope::simdgroups == 1 ? threadIdx.x % kSimdWidth : threadIdx.x);
 }
 template <class Scope>
-inline constexpr int scope_threads = Scope::simdgroups == 0 ? 1 : Scope::simdgroups* kSimdWidth;
+inline constexpr int scope_threads = Scope::simdgroups == 0 ? 1 : Scope::simdgroups * kSimdWidth;
 }  // namespace detail
 
 /// Calls f(i) once for each i in [0, count), the threads of the scope sharing the work.

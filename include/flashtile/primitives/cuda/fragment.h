@@ -200,9 +200,11 @@ FT_FUNCTION void mma(std::int32_t (&d)[4], const left_fragment<T>& a, const righ
 /// results. Relaxed keeps 16 bits of each mantissa and drops the product of the lower halves.
 template <bool Relaxed, class L, class R>
 FT_FUNCTION void multiply_parts(float (&c)[4], const left_fragment<L>& a, const right_fragment<R>& b) {
-  constexpr int kLeft = Relaxed && bfloat_parts < L >> 2 ? 2 : bfloat_parts<L>;
-  constexpr int kRight = Relaxed && bfloat_parts < R >> 2 ? 2 : bfloat_parts<R>;
-  constexpr int kSmallest = kLeft + kRight - 2 < (Relaxed ? 1 : 2) ? kLeft + kRight - 2 : (Relaxed ? 1 : 2);
+  constexpr int kMost = Relaxed ? 2 : 3;
+  constexpr int kLeftParts = bfloat_parts<L>, kRightParts = bfloat_parts<R>;
+  constexpr int kLeft = kLeftParts < kMost ? kLeftParts : kMost;
+  constexpr int kRight = kRightParts < kMost ? kRightParts : kMost;
+  constexpr int kSmallest = kLeft + kRight - 2 < kMost - 1 ? kLeft + kRight - 2 : kMost - 1;
   left_fragment<bfloat> left[kLeft];
   right_fragment<bfloat> right[kRight];
   FT_UNROLL for (int i = 0; i < 4; ++i) {

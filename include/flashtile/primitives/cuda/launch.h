@@ -32,9 +32,8 @@ constexpr int threadgroups_per_unit() {
     return 1;
 }
 template <class Kernel>
-inline constexpr std::size_t threadgroup_bytes = std::is_empty_v<typename Kernel::Threadgroup>
-                                                     ? 0
-                                                     : sizeof(typename Kernel::Threadgroup);
+inline constexpr std::size_t threadgroup_bytes =
+    std::is_empty_v<typename Kernel::Threadgroup> ? 0 : sizeof(typename Kernel::Threadgroup);
 
 template <class Kernel>
 __global__ void __launch_bounds__(Kernel::kSimdgroups * 32, threadgroups_per_unit<Kernel>())

@@ -34,6 +34,8 @@ inline constexpr std::size_t kSecondCacheBytes = std::size_t{2} << 20;
 /// Computes one panel of queries against blocks that prepare() has made ready in the workspace.
 template <class T>
 class TilePrefill : PanelTask<T, panel::kTileLanes> {
+  static constexpr bool kInParts = kParts<T> != 1;
+
  public:
   /// With few queries nothing shares a prepared block, and short rows of many parts are mostly preparation.
   static bool suits(const AttentionParams& p) {
@@ -319,7 +321,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     const auto nothing = [] {};
     if (now.keys > 0) multiply_scores(now, scores_[0], nothing);
     while (now.keys > 0) {
-      if constexpr (kParts < T >> 1) plain_ &= block(now.column)[blocks_.plain] != 0.0f;
+      if constexpr (kInParts) plain_ &= block(now.column)[blocks_.plain] != 0.0f;
       const Unit next = unit_from(now.column, now.panel + 1);
       const float multiplier = is_settled(now) ? p_.scale_log2 : settle(now, before);
       Weights<T, kLse> weights(panels_[now.panel], scores_[0], multiplier, now.rows() / 2,
