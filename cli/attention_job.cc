@@ -11,9 +11,9 @@
 #include "cli/job.h"
 #include "flashtile/attention.h"
 #include "flashtile/error.h"
+#include "reference/attention.h"
+#include "reference/bounds.h"
 #include "src/io/tensor_file.h"
-#include "tests/reference/attention.h"
-#include "tests/reference/tolerance.h"
 
 namespace flashtile::cli {
 namespace {

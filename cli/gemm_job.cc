@@ -8,9 +8,9 @@
 #include "cli/job.h"
 #include "flashtile/error.h"
 #include "flashtile/gemm.h"
+#include "reference/bounds.h"
+#include "reference/gemm.h"
 #include "src/io/tensor_file.h"
-#include "tests/reference/gemm.h"
-#include "tests/reference/tolerance.h"
 
 namespace flashtile::cli {
 namespace {

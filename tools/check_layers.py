@@ -45,10 +45,10 @@ LAYERS = [
     ("src/ops/attention/*", PUBLIC + CORE + LAUNCH + ["src/backends/*", "src/ops/attention/*", "src/ops/gemm/*", "src/ops/common/*"],
      ["oneapi/dnnl/*", "cublas*", "cudnn*"] + CUDA + INTRINSICS + SYSTEM),
     ("src/ops/common/*", PUBLIC + CORE + LAUNCH + ["src/backends/*", "src/ops/common/*"], CUDA + SYSTEM),
-    ("cli/*", PUBLIC + ["src/io/*", "cli/*", "bench/*", "tests/reference/*"], ["CLI/*", "fmt/*", "nlohmann/*"] + SYSTEM),
+    ("cli/*", PUBLIC + ["src/io/*", "cli/*", "bench/*", "reference/*"], ["CLI/*", "fmt/*", "nlohmann/*"] + SYSTEM),
     ("examples/*", PUBLIC + PRIMITIVES, []),
     # the oracle shares no code with what it judges
-    ("tests/reference/*", PUBLIC + ["tests/reference/*"], ["gtest/*", "gmock/*"]),
+    ("reference/*", ["reference/*"], []),
 ]
 STANDARD = re.compile(r"^[a-z0-9_]+$|^(std[a-z]*|math|string|errno|float|limits|signal|time)\.h$")
 KERNEL_TEXT = re.compile(r"^src/ops/\w+/kernel/(?!instances)")

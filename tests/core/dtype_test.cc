@@ -9,7 +9,7 @@
 #include <string>
 
 #include "flashtile/error.h"
-#include "tests/reference/tolerance.h"
+#include "reference/bounds.h"
 
 namespace flashtile {
 namespace {

@@ -1,13 +1,13 @@
 // The oracle itself, by other routes: closed forms, and what any softmax must satisfy.
-#include "tests/reference/attention.h"
+#include "reference/attention.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <vector>
 
-#include "tests/reference/gemm.h"
-#include "tests/reference/tolerance.h"
+#include "reference/bounds.h"
+#include "reference/gemm.h"
 
 namespace flashtile::reference {
 namespace {

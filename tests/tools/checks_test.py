@@ -26,18 +26,22 @@ def check(tool, files):
 class Layers(unittest.TestCase):
     def include(self, source, line, **others):
         return check("check_layers.py", {"include/flashtile/tensor.h": "", "src/ops/gemm/ways.h": "", "src/ops/attention/ways.h": "",
+                                         "reference/attention.h": "", "tests/cases.h": "",
                                          source: f"#include {line}\n", **others})
 
     def test_arrows_that_are_allowed(self):
         for source, line in [("src/ops/gemm/gemm.cc", '"flashtile/tensor.h"'), ("src/ops/attention/unfused.cc", '"src/ops/gemm/ways.h"'),
-                             ("src/backends/cpu/run.cc", "<tbb/task_arena.h>"), ("cli/main.cc", "<CLI/CLI.hpp>")]:
+                             ("src/backends/cpu/run.cc", "<tbb/task_arena.h>"), ("cli/main.cc", "<CLI/CLI.hpp>"),
+                             ("cli/verdict.cc", '"reference/attention.h"'), ("reference/attention.h", "<vector>")]:
             self.assertEqual(self.include(source, line)[0], 0, source)
 
     def test_arrows_that_are_not(self):
         for source, line in [("src/core/tensor.cc", '"src/ops/gemm/ways.h"'), ("src/ops/gemm/gemm.cc", '"src/ops/attention/ways.h"'),
                              ("src/backends/cpu/run.cc", '"src/ops/gemm/ways.h"'), ("cli/main.cc", '"src/ops/gemm/ways.h"'),
                              ("examples/a.cc", '"src/ops/gemm/ways.h"'), ("src/core/tensor.cc", "<tbb/task_arena.h>"),
-                             ("include/flashtile/error.h", "<fmt/core.h>"), ("src/ops/gemm/kernel/text.h", "<vector>")]:
+                             ("include/flashtile/error.h", "<fmt/core.h>"), ("reference/attention.h", '"flashtile/tensor.h"'),
+                             ("cli/verdict.cc", '"tests/cases.h"'), ("src/ops/attention/ways.cc", '"reference/attention.h"'),
+                             ("src/ops/gemm/kernel/text.h", "<vector>")]:
             status, output = self.include(source, line)
             self.assertEqual(status, 1, source)
             self.assertIn(f"{source}:1:", output)

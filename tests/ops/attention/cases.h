@@ -14,8 +14,8 @@
 
 #include "flashtile/attention.h"
 #include "flashtile/error.h"
-#include "tests/reference/attention.h"
-#include "tests/reference/tolerance.h"
+#include "reference/attention.h"
+#include "reference/bounds.h"
 
 namespace flashtile::test {
 

@@ -14,9 +14,9 @@
 
 #include "flashtile/error.h"
 #include "flashtile/gemm.h"
+#include "reference/bounds.h"
+#include "reference/gemm.h"
 #include "src/backends/cpu/isa.h"
-#include "tests/reference/gemm.h"
-#include "tests/reference/tolerance.h"
 
 namespace flashtile::test {
 namespace {

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "tests/reference/attention.h"
+#include "reference/attention.h"
 
 namespace flashtile::reference {
 
