@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "src/ops/attention/kernel/flash_cpu_weights.h"
+#include "src/ops/attention/kernel/flash_cpu/weights.h"
 
 namespace flashtile::test {
 namespace {

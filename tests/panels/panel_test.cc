@@ -62,7 +62,7 @@ struct Right {
     if (across) {  // values are (k, rows)
       for (int i = 0; i < k; i += kPer) {
         panel::stage_across(staged.get() + i / kPer * stride, values.data() + i * count, count,
-                            panel::smaller(kPer, k - i), count);
+                            min(kPer, k - i), count);
       }
       rows = {staged.get(), 4, 4 * stride};
     } else if (panel::in_place<T>(k)) {
@@ -251,7 +251,7 @@ void check_byte_tiles() {
   std::fill_n(l.get(), kSteps * kLanesHere, 0.0f);
   for (int k = 0; k < kDepth; k += 4) {
     panel::stage_across(l.get() + k / 4 * kLanesHere, left.data() + k * kLanesHere, kLanesHere,
-                        panel::smaller(4, kDepth - k), kLanesHere);
+                        min(4, kDepth - k), kLanesHere);
   }
   const auto sums = scratch(kRows * kLanesHere);
   auto* const found = reinterpret_cast<std::int32_t*>(sums.get());

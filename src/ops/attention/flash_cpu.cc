@@ -5,7 +5,7 @@
 
 #include "flashtile/detail/run_on_cpu.h"
 #include "src/backends/cpu/isa.h"
-#include "src/ops/attention/kernel/flash_cpu_table.h"
+#include "src/ops/attention/kernel/flash_cpu/table.h"
 #include "src/ops/attention/ways.h"
 
 namespace flashtile::kernels {

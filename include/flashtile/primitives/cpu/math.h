@@ -6,6 +6,7 @@
 //           max, min: the second operand where either is NaN.
 #pragma once
 
+#include "flashtile/primitives/cpu/exp2.h"
 #include "flashtile/primitives/cpu/simd.h"
 
 namespace flashtile::primitives {
@@ -16,45 +17,21 @@ inline float log2(float x) { return __builtin_log2f(x); }
 inline float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 inline float max(float a, float b) { return a > b ? a : b; }
 inline float min(float a, float b) { return a < b ? a : b; }
-inline int max(int a, int b) { return a > b ? a : b; }
-inline int min(int a, int b) { return a < b ? a : b; }
+/// Not std::max and std::min: a template of std would be shared with code for other instruction sets.
+template <class I>
+  requires std::is_integral_v<I>
+constexpr I max(I a, I b) {
+  return a > b ? a : b;
+}
+template <class I>
+  requires std::is_integral_v<I>
+constexpr I min(I a, I b) {
+  return a < b ? a : b;
+}
 inline float select(float when_false, float when_true, bool condition) {
   return condition ? when_true : when_false;
 }
 inline int select(int when_false, int when_true, bool condition) { return condition ? when_true : when_false; }
-
-inline floats exp2(floats x) {
-  // 2^f by polynomials of degree 6, exactly 1 at 0: error 1.2e-8 on [0, 1], 9e-9 on [-1/2, 1/2] before
-  // rounding.
-#if defined(FT_AVX512)
-  const floats f = (floats::native)_mm512_maskz_reduce_ps(detail::kAllLanes, (__m512)x.v,
-                                                          _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-  floats p = 2.08179146e-4f;
-  p = fma(p, f, 1.26921665e-3f);
-  p = fma(p, f, 9.6521955e-3f);
-  p = fma(p, f, 5.54960221e-2f);
-  p = fma(p, f, 2.40227208e-1f);
-  p = fma(p, f, 6.93147182e-1f);
-  p = fma(p, f, 1.0f);
-  // SCALEF multiplies with 2^floor(x): what REDUCE took away.
-  return (floats::native)_mm512_maskz_scalef_ps(detail::kAllLanes, (__m512)p.v, (__m512)x.v);
-#else
-  // Adding 1.5 * 2^23 rounds to an integer in the low bits; the 126 beside it makes them the exponent field of
-  // 2^(n - 1), and doubling p instead keeps 2^128 out of the way.
-  const floats magic = 12582912.0f + 126.0f;
-  const floats inside = min(floats(128.0f), max(floats(-126.0f), x));  // NaN passes: it is the second operand
-  const floats shifted = inside + magic;
-  const floats f = inside - (shifted - magic);
-  floats p = 2 * 1.54531634e-4f;
-  p = fma(p, f, 2 * 1.33908633e-3f);
-  p = fma(p, f, 2 * 9.61808302e-3f);
-  p = fma(p, f, 2 * 5.55035695e-2f);
-  p = fma(p, f, 2 * 2.40226507e-1f);
-  p = fma(p, f, 2 * 6.93147182e-1f);
-  p = fma(p, f, 2.0f);
-  return p * floats_of_bits((ints::native)((ints::wrapping)bits_of(shifted).v << 23));
-#endif
-}
 
 inline floats log2(floats x) {
   // x = 2^e m with m in [sqrt(1/2), sqrt(2)); log2(m) = 2 / ln 2 * artanh(t), t = (m - 1) / (m + 1), |t| <

@@ -465,7 +465,7 @@ class matmul2d {
   }
   template <class S>
   static detail::matrix<const S> clipped(detail::matrix<const S> m, int rows, int columns) {
-    return {m.data, m.stride, detail::smaller(m.rows, rows), detail::smaller(m.columns, columns)};
+    return {m.data, m.stride, min(m.rows, rows), min(m.columns, columns)};
   }
 
   template <bool InParts, class Left, class Right, class S>
@@ -474,8 +474,8 @@ class matmul2d {
     const Depth left_depth = depth_of_left(left), right_depth = depth_of_right(right);
     FT_REFUSE_IF(kK > left_depth.known || kK > right_depth.known,
                  "matmul2d: the static k passes the K extent of an operand; leave k dynamic for a ragged K");
-    const int used = detail::smaller(left_depth.used, right_depth.used);
-    const int depth = kK > 0 ? detail::smaller(kK, used) : used;
+    const int used = min(left_depth.used, right_depth.used);
+    const int depth = kK > 0 ? min(kK, used) : used;
     constexpr bool kLeftInPlace = left_in_place<P, Left>(), kRightInPlace = right_in_place<P, Right>();
     if constexpr (kLeftInPlace && kRightInPlace) {
       Nothing nothing;
@@ -489,10 +489,10 @@ class matmul2d {
       std::conditional_t<kRightInPlace, Nothing, RightRoom<P, detail::element_of<Right>>> right_room;
       int k = 0;
       do {
-        const int panel_depth = detail::smaller(depth - k, kPanelDepth);
+        const int panel_depth = min(depth - k, kPanelDepth);
         const auto a = left_panel<P>(left, k, panel_depth, left_room);
         for (int n = 0; n < kN; n += kColumnStep) {
-          const int columns = detail::smaller(kN - n, kColumnStep);
+          const int columns = min(kN - n, kColumnStep);
           detail::product<P, InParts>(a, right_panel<P>(right, k, panel_depth, n, columns, right_room),
                                       sums + n * kPitch, kPitch, kPitch, columns,
                                       InParts || Descriptor.accumulates() || k > 0);

@@ -20,8 +20,8 @@ inline void pack_across(float* to, int pitch, const E* from, std::int64_t stride
   constexpr int kAhead = 16;  // lines; they may lie too far apart for a hardware prefetcher
   for (int k = 0; k < depth; k += P::kPerStep) {
     for (int i = k + kAhead; i < depth && i < k + kAhead + P::kPerStep; ++i) fetch(from + i * stride, elements);
-    panel::stage_across(to + k / P::kPerStep * pitch, from + k * stride, stride,
-                        smaller(P::kPerStep, depth - k), elements);
+    panel::stage_across(to + k / P::kPerStep * pitch, from + k * stride, stride, min(P::kPerStep, depth - k),
+                        elements);
   }
 }
 
@@ -55,12 +55,12 @@ template <class P, bool Turned, int Rows, int Steps, class E>
 inline left_view pack_left(left_room<Rows, Steps>& room, const matrix<const E>& all, int depth) {
   using S = typename P::Sum;
   constexpr int kWidth = left_room<Rows, Steps>::kWidth, kPanelPitch = left_room<Rows, Steps>::kPanelPitch;
-  const int all_rows = smaller(Rows, Turned ? all.columns : all.rows);
-  depth = smaller(depth, Turned ? all.rows : all.columns);
+  const int all_rows = min(Rows, Turned ? all.columns : all.rows);
+  depth = min(depth, Turned ? all.rows : all.columns);
   for (int first = 0; first < all_rows; first += kWidth) {
     float* to = room.steps + first / kWidth * kPanelPitch;
     const auto m = Turned ? all.from(0, first) : all.from(first, 0);
-    const int rows = smaller(kWidth, all_rows - first);
+    const int rows = min(kWidth, all_rows - first);
     if constexpr (P::kDots && Turned)
       pack_across<P>(to, kWidth, m.data, m.stride, depth, rows);
     else if constexpr (P::kDots)
@@ -82,7 +82,7 @@ constexpr bool is_right_in_place(int depth) {
 /// Do lines so far apart fall into so few sets of a first-level cache (64 of 64 bytes) that they drive each
 /// other out?
 inline bool lines_collide(std::int64_t stride_bytes, int lines) {
-  const std::int64_t apart = smaller<std::int64_t>(stride_bytes & -stride_bytes, 4096);
+  const std::int64_t apart = min<std::int64_t>(stride_bytes & -stride_bytes, 4096);
   return lines * apart > 8 * 4096;
 }
 
@@ -91,7 +91,7 @@ inline bool lines_collide(std::int64_t stride_bytes, int lines) {
 template <class P, bool Turned, class E>
 inline right_view pack_right(float* to, int pitch, const matrix<const E>& m, int depth, int columns) {
   using S = typename P::Sum;
-  depth = smaller(depth, Turned ? m.columns : m.rows), columns = smaller(columns, Turned ? m.rows : m.columns);
+  depth = min(depth, Turned ? m.columns : m.rows), columns = min(columns, Turned ? m.rows : m.columns);
   const std::ptrdiff_t line = 4 * pitch;
   const auto stride = static_cast<std::ptrdiff_t>(m.stride * std::int64_t{sizeof(E)});
   if (is_right_in_place<P, Turned, E>(depth) &&

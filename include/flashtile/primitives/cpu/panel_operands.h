@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "flashtile/primitives/cpu/math.h"
 #include "flashtile/primitives/cpu/panel.h"
 #include "flashtile/primitives/cpu/panel_amx_bytes.h"
 
@@ -52,15 +53,6 @@ struct Operand<std::uint8_t> : QuadOperand<Uint8QuadStep> {};
 #endif
 #endif
 
-// Not std::min: a template of std would be shared with code for other instruction sets.
-template <class I>
-constexpr I smaller(I a, I b) {
-  return b < a ? b : a;
-}
-template <class I>
-constexpr I larger(I a, I b) {
-  return a < b ? b : a;
-}
 constexpr int rounded_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 /// Steps of a line of `elements` neighbours in k.
@@ -232,7 +224,7 @@ FT_FUNCTION void pack_lines(float* packed, LineAddress line, int count, int vect
   if (in_place<T>(elements)) return pack_rows<Width>(packed, line, count, steps, vectors);
   const int stride = rounded_up(steps, kLanes);
   for (int first = 0; first < vectors * kLanes; first += kLanes) {
-    const int here = smaller(count - first, kLanes);
+    const int here = min(count - first, kLanes);
     for (int i = 0; i < here; ++i) stage_line(staged + i * stride, line(first + i), elements);
     pack_rows<Width>(packed + first, [=](int m) { return staged + m * stride; }, here, steps, 1);
   }

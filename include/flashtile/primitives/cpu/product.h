@@ -18,8 +18,6 @@ namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace detail {
 
-using panel::smaller;
-
 /// Are there dot products of T? FLASHTILE_EXACT does without those of bfloats, which take products in pairs and
 /// numbers below 2^-126 for 0.
 #if defined(FLASHTILE_EXACT)
@@ -81,16 +79,16 @@ inline void product(const left_view& a, const right_view& b, typename P::Sum* d,
                     int columns, bool accumulate) {
   using panel::Mode;
   using Step = typename P::Step;
-  const int depth = smaller(a.depth, b.depth), steps = P::steps(depth);
-  const int some_columns = smaller(b.columns, columns);
-  const int vectors = depth > 0 ? (smaller(a.rows, rows) + kLanes - 1) / kLanes : 0;
+  const int depth = min(a.depth, b.depth), steps = P::steps(depth);
+  const int some_columns = min(b.columns, columns);
+  const int vectors = depth > 0 ? (min(a.rows, rows) + kLanes - 1) / kLanes : 0;
   const panel::Pitches pitches{d_pitch, a.pitch};
   for (int s = 0; s < steps; s += kPassSteps) {
-    const int pass = smaller(kPassSteps, steps - s);
+    const int pass = min(kPassSteps, steps - s);
     for (int v = 0; v < vectors; v += panel::kVectors) {
       const float* left = a.at(s, v);
       float* sums = reinterpret_cast<float*>(d) + v * kLanes;
-      const int some = smaller(panel::kVectors, vectors - v);
+      const int some = min(panel::kVectors, vectors - v);
       if constexpr (InParts)
         panel::multiply<step_in_parts<Step>, Mode::add>(sums, b.at.from(0, s), left, some_columns, pass, some,
                                                         pitches);

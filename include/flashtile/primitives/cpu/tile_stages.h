@@ -129,7 +129,7 @@ inline void load_tile_async(detail::right_tile_stages<T, P, Depth, Columns, Tran
   const auto all = detail::covered<T, Transposed ? Columns : Depth, Transposed ? Depth : Columns>(source);
   const auto own = detail::own_rows<Scope>((all.rows + kTogether - 1) / kTogether);
   auto part = all.from(own.begin * kTogether, 0);
-  part.rows = detail::smaller(part.rows, (own.end - own.begin) * kTogether);
+  part.rows = min(part.rows, (own.end - own.begin) * kTogether);
   float* packed = stages.packed[stage] + own.begin * Memory::kPitch;
   auto loaded = detail::pack_right<P, Transposed>(packed, Memory::kPitch, part, Depth, Columns);
   if (Scope::simdgroups > 1 && simdgroup_index_in_threadgroup() > 0) return;

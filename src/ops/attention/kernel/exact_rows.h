@@ -43,7 +43,7 @@ struct AttentionExactRows {
   static FT_FUNCTION void compute_row(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                                       FT_THREAD const Head<T>& head, FT_THREAD const KeyRange& keys,
                                       int64_t row) {
-    float top = minus_infinity();
+    float top = kMinusInfinity;
     bool any = false;
     for (int column = keys.begin; column < keys.end; column += kKeys) {
       const int count = load_scores(memory, head, row, column, keys.end);
@@ -71,7 +71,7 @@ struct AttentionExactRows {
     auto out = head.out(row);
     simd_for_each_index(p.value_dim, [&](int d) { out(d, 0) = static_cast<T>(memory.sums[d] / sum); });
     if (p.lse != nullptr) {
-      simd_for_each_index(1, [&](int) { head.lse(row) = any ? top + log2(sum) * kLn2 : minus_infinity(); });
+      simd_for_each_index(1, [&](int) { head.lse(row) = any ? top + log2(sum) * kLn2 : kMinusInfinity; });
     }
   }
 
@@ -94,7 +94,7 @@ struct AttentionExactRows {
     switch (head.p.mask.kind) {
       case MaskTensorKind::none: return true;
       case MaskTensorKind::boolean_u8: return head.template mask<uint8_t>(row, column)(0, 0) != 0;
-      default: return bias_of(head, row, column) != minus_infinity();
+      default: return bias_of(head, row, column) != kMinusInfinity;
     }
   }
 

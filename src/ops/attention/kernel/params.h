@@ -7,11 +7,9 @@
 #include <stdint.h>
 
 #include "src/ops/attention/kernel/mask.h"
+#include "src/ops/attention/kernel/numbers.h"
 
 namespace flashtile::kernels {
-
-inline constexpr float kLog2E = 1.4426950408889634f;
-inline constexpr float kLn2 = 0.6931471805599453f;
 
 /// Distance in elements from one batch, head or row to the next; the elements of a row are adjacent.
 struct RowStrides {

@@ -7,8 +7,6 @@
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 
-FT_FUNCTION float minus_infinity() { return -__builtin_huge_valf(); }
-
 /// score * scale + bias, or -inf where the entry excludes. Not in base 2: log2(e) would push the lowest finite
 /// biases to -inf, and they exclude nothing.
 template <class E, class Scores, class T>
@@ -18,7 +16,7 @@ FT_FUNCTION void add_bias(FT_THREAD Scores& scores, FT_THREAD Scores& bias, FT_T
   auto entries = head.template mask<E>(row, column);
   load_repeated(bias, entries);
   map_elements(scores, bias, [=](auto score, auto entry) {
-    return select(fma(score, scale, entry), minus_infinity(), entry == minus_infinity());
+    return select(fma(score, scale, entry), kMinusInfinity, entry == kMinusInfinity);
   });
 }
 
@@ -28,7 +26,7 @@ FT_FUNCTION void keep_where_true(FT_THREAD Scores& scores, FT_THREAD Scores& att
   auto entries = head.template mask<uint8_t>(row, column);
   load_repeated(attend, entries);
   map_elements(scores, attend,
-               [](auto score, auto entry) { return select(score, minus_infinity(), entry == 0.0f); });
+               [](auto score, auto entry) { return select(score, kMinusInfinity, entry == 0.0f); });
 }
 
 /// Do scores that a whole tile of queries sees need no more than the positive factor p.scale_log2?
@@ -62,7 +60,7 @@ FT_FUNCTION float scale_and_mask(FT_THREAD Scores& scores, FT_THREAD Scores& scr
                                                : static_cast<int>(diagonal);
     const int limit = p.kv_length - column;
     map_indexed(scores, [=](auto score, auto r, auto c) {
-      return select(minus_infinity(), score, (c <= r + reach) & (c < limit));
+      return select(kMinusInfinity, score, (c <= r + reach) & (c < limit));
     });
   }
   return additive || scale_now ? kLog2E : p.scale_log2;

@@ -20,7 +20,7 @@ struct OnlineSoftmax {
   float multiplier;
 
   FT_FUNCTION void start() FT_THREAD {
-    map_elements(maximum, [](auto) { return reduction_operation_identity<float>::max_identity; });
+    map_elements(maximum, [](auto) { return kLowest; });
     map_elements(sum, [](auto) { return 0.0f; });
     multiplier = 1.0f;
   }

@@ -27,10 +27,10 @@ struct AttentionSoftmaxRows {
     FT_DEVICE float* scores = p.scores + row * p.scores_stride;
     const int count = p.band.keys(row, row, p.kv_length).end;
     const int padded = (count + kLanes - 1) / kLanes * kLanes;
-    for (int c = count; c < padded; ++c) scores[c] = minus_infinity();
+    for (int c = count; c < padded; ++c) scores[c] = kMinusInfinity;
     mask(p, row, scores, count);
 
-    floats tops = minus_infinity();
+    floats tops = kMinusInfinity;
     for (int c = 0; c < padded; c += kLanes) tops = max(floats::load(scores + c), tops);
     float top = tops[0];
     for (int i = 1; i < kLanes; ++i) top = max(tops[i], top);
@@ -59,7 +59,7 @@ struct AttentionSoftmaxRows {
       case MaskTensorKind::none: return;
       case MaskTensorKind::boolean_u8:
         return mask_with(head.template mask<uint8_t>(row, 0), scores, count, [](floats score, floats entry) {
-          return select(score, minus_infinity(), entry == 0.0f);
+          return select(score, kMinusInfinity, entry == 0.0f);
         });
       case MaskTensorKind::additive_f32: return add_bias(head.template mask<float>(row, 0), scores, count);
       case MaskTensorKind::additive_f16: return add_bias(head.template mask<half>(row, 0), scores, count);
@@ -70,7 +70,7 @@ struct AttentionSoftmaxRows {
   template <class E>
   static FT_FUNCTION void add_bias(Matrix<const E> entries, FT_DEVICE float* scores, int count) {
     mask_with(entries, scores, count, [](floats score, floats entry) {
-      return select(score + entry, minus_infinity(), entry == minus_infinity());
+      return select(score + entry, kMinusInfinity, entry == kMinusInfinity);
     });
   }
 

@@ -20,11 +20,9 @@ namespace gemm_panels {
 
 using namespace flashtile::primitives;
 using panel::kWidth;
-using panel::larger;
 using panel::Operand;
 using panel::RightRows;
 using panel::rounded_up;
-using panel::smaller;
 using panel::steps_of;
 
 /// Sizes of the parts that lie in caches; steps are 4 bytes in k.
@@ -97,7 +95,7 @@ class Product {
       // Tiles of neighbours in k are an odd number of lines past half of a cache's sets apart: all sets serve.
       staged_stride_ = (rounded_up(block_rows_, 64) + 33) * kLanes;
       staged_rows_ = take(kRowSteps / kLanes * staged_stride_);
-      staged_lines_ = take(kLanes * larger(block_rows_, kSteps));
+      staged_lines_ = take(kLanes * max(block_rows_, kSteps));
     } else {
       staged_stride_ = block_rows_ + kLanes;  // powers of two would meet in few sets of a cache
       staged_rows_ = take(kRowSteps * staged_stride_);
@@ -115,17 +113,16 @@ class Product {
     const panel::Session<Step> session;
     const int width = call_.block_panels * kLanesOfPanel;
     row_ = task / blocks(p_.n, width) * call_.block_rows;
-    rows_ = static_cast<int>(smaller<std::int64_t>(call_.block_rows, p_.m - row_));
+    rows_ = static_cast<int>(min<std::int64_t>(call_.block_rows, p_.m - row_));
     const std::int64_t first_column = task % blocks(p_.n, width) * width;
-    used_ =
-        static_cast<int>(smaller<std::int64_t>(blocks(p_.n - first_column, kLanesOfPanel), call_.block_panels));
+    used_ = static_cast<int>(min<std::int64_t>(blocks(p_.n - first_column, kLanesOfPanel), call_.block_panels));
     for (int i = 0; i < used_; ++i) {
       panels_[i].column = first_column + i * kLanesOfPanel;
-      panels_[i].columns = static_cast<int>(smaller<std::int64_t>(kLanesOfPanel, p_.n - panels_[i].column));
+      panels_[i].columns = static_cast<int>(min<std::int64_t>(kLanesOfPanel, p_.n - panels_[i].column));
       panels_[i].vectors = (panels_[i].columns + kLanes - 1) / kLanes;
     }
-    for (int k = 0; k < larger(p_.k, 1); k += kRowSteps * kPer) {
-      const int depth = smaller(kRowSteps * kPer, p_.k - k);
+    for (int k = 0; k < max(p_.k, 1); k += kRowSteps * kPer) {
+      const int depth = min(kRowSteps * kPer, p_.k - k);
       const RightRows rows = rows_operand(k, depth);
       for (int i = 0; i < used_; ++i) {
         if (k == 0) clear(panels_[i]);
@@ -138,7 +135,7 @@ class Product {
   /// sums += R L for columns k ... k + depth - 1 of A.
   void multiply_panel(int i, RightRows rows, int k, int depth) {
     for (int done = 0; done < depth; done += kSteps * kPer) {
-      const int part = smaller(kSteps * kPer, depth - done), next = k + done + part;
+      const int part = min(kSteps * kPer, depth - done), next = k + done + part;
       pack_columns(panels_[i], k + done, part);
       const bool last_part = done + part == depth, last = last_part && i + 1 == used_;
       const Lines next_a = last ? lines_of_a(next) : Lines{};
@@ -166,13 +163,13 @@ class Product {
   };
   /// Columns k ... of A's rows of this block, and rows k ... of B's columns of a panel; none past the end.
   Lines lines_of_a(int k) const {
-    const int depth = larger(0, smaller(kSteps * kPer, p_.k - k));
+    const int depth = max(0, min(kSteps * kPer, p_.k - k));
     const T* a = static_cast<const T*>(p_.a);
     if (call_.transpose_a) return {a + k * p_.a_stride + row_, p_.a_stride, depth, rows_};
     return {a + row_ * p_.a_stride + k, p_.a_stride, rows_, depth};
   }
   Lines lines_of_b(const Panel& panel, int k) const {
-    const int depth = larger(0, smaller(kSteps * kPer, p_.k - k));
+    const int depth = max(0, min(kSteps * kPer, p_.k - k));
     const T* b = static_cast<const T*>(p_.b);
     if (call_.transpose_b) return {b + panel.column * p_.b_stride + k, p_.b_stride, panel.columns, depth};
     return {b + k * p_.b_stride + panel.column, p_.b_stride, depth, panel.columns};
@@ -182,7 +179,7 @@ class Product {
   void multiply_rows(const Panel& to, RightRows rows, int depth, const Lines& next_a, const Lines& next_b) {
     const int steps = steps_of<T>(depth);
     for (int i = 0; i < rows_; i += kRowsAtOnce) {
-      const int end = smaller(i + kRowsAtOnce, rows_);
+      const int end = min(i + kRowsAtOnce, rows_);
       for (const Lines* next : {&next_a, &next_b})
         next->fetch(next->count * i / rows_, next->count * end / rows_);
       float* sums = to.sums + i * kLanesOfPanel;
@@ -214,7 +211,7 @@ class Product {
     } else {
       for (int i = 0; i < depth; i += kPer) {
         panel::stage_across(packed_ + i / kPer * kLanesOfPanel, b + (k + i) * p_.b_stride + to.column,
-                            p_.b_stride, smaller(kPer, depth - i), to.columns);
+                            p_.b_stride, min(kPer, depth - i), to.columns);
       }
     }
     if constexpr (kHasExcess) {
@@ -239,7 +236,7 @@ class Product {
       if (once && std::is_same_v<T, float>) return {from, 4, line};
       for (int i = 0; i < depth; i += kPer) {
         panel::stage_across(staged_rows_ + i / kPer * staged_stride_, from + i * p_.a_stride, p_.a_stride,
-                            smaller(kPer, depth - i), rows_);
+                            min(kPer, depth - i), rows_);
       }
       return {staged_rows_, 4, 4 * staged_stride_};
     }
@@ -259,12 +256,12 @@ class Product {
     }
     if (call_.transpose_a) {
       for (int s = 0; s < steps; s += kLanes) {
-        const int count = smaller(kLanes, steps - s);
+        const int count = min(kLanes, steps - s);
         const auto line = [=, this](int i) { return staged_lines_ + i * block_rows_; };
         for (int i = 0; i < count; ++i) {
           const int done = (s + i) * kPer;
           panel::stage_across(line(i), a + (k + done) * p_.a_stride + row_, p_.a_stride,
-                              smaller(kPer, depth - done), rows_);
+                              min(kPer, depth - done), rows_);
         }
         panel::pack_rows<kLanes>(staged_rows_ + s / kLanes * staged_stride_, line, count, rows_, 1);
       }

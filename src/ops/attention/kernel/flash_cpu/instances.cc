@@ -1,8 +1,8 @@
 // The kernels of flash.cpu, compiled once for each instruction set.
-#include "src/ops/attention/kernel/flash_cpu.h"
-#include "src/ops/attention/kernel/flash_cpu_decode.h"
-#include "src/ops/attention/kernel/flash_cpu_table.h"
-#include "src/ops/attention/kernel/flash_cpu_tiles.h"
+#include "src/ops/attention/kernel/flash_cpu/decode.h"
+#include "src/ops/attention/kernel/flash_cpu/prefill.h"
+#include "src/ops/attention/kernel/flash_cpu/table.h"
+#include "src/ops/attention/kernel/flash_cpu/tiles.h"
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {

@@ -2,14 +2,12 @@
 // row is a key and a lane is a query.
 #pragma once
 
-#include "src/ops/attention/kernel/flash_cpu_operands.h"
+#include "src/ops/attention/kernel/flash_cpu/operands.h"
 #include "src/ops/attention/kernel/params.h"
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
-
-inline constexpr float kMinusInfinity = -__builtin_huge_valf();
 
 /// Scores may outgrow the maximum in use by this many bits before sums and output are brought to a new one:
 /// float32 and bfloat hold weights of up to 2^8 as exactly as those below 1.
@@ -62,30 +60,6 @@ void hide_future(const Panel& p, float* scores, int keys) {
       select(floats(kMinusInfinity), floats::load(at), reach >= ints(c)).store(at);
     }
   }
-}
-
-/// 2^z for z < 128, relative error 1.5e-7; exactly 0 for -inf, NaN for NaN; below 2^-126 the result may be 0.
-/// Minimax polynomials of degree 5 for the relative error.
-FT_FUNCTION floats exp2_weight(floats z) {
-#if defined(FT_AVX512)  // on [0, 1): VSCALEFPS rounds its second operand down by itself
-  constexpr float c[] = {9.999999251e-01f, 6.931530732e-01f, 2.401536170e-01f,
-                         5.582631812e-02f, 8.989340024e-03f, 1.877576700e-03f};
-  const floats f = (floats::native)_mm512_reduce_ps((__m512)z.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-#else  // on [-1/2, 1/2]; adding 1.5 * 2^23 rounds, and 127 more make the low bits the exponent field of 2^n
-  constexpr float c[] = {1.000000072e+00f, 6.931469671e-01f, 2.402211972e-01f,
-                         5.550713273e-02f, 9.675541331e-03f, 1.327647217e-03f};
-  const floats magic = 12582912.0f + 127.0f;
-  const floats inside = max(floats(-127.0f), z);  // NaN passes: it is the second operand
-  const floats shifted = inside + magic;
-  const floats f = inside - (shifted - magic);
-#endif
-  floats p = c[5];
-  FT_UNROLL for (int i = 4; i >= 0; --i) p = fma(p, f, c[i]);
-#if defined(FT_AVX512)
-  return (floats::native)_mm512_maskz_scalef_ps(0xffff, (__m512)p.v, (__m512)z.v);
-#else
-  return p * floats_of_bits((ints::native)((ints::wrapping)bits_of(shifted).v << 23));
-#endif
 }
 
 /// Two rows as bfloat pairs, even below odd, each rounded to nearest.

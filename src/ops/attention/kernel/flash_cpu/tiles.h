@@ -12,13 +12,13 @@
 //
 // The maximum is that of the first block, and higher scores simply weigh more than 1: that loses nothing of a
 // bfloat. That of float32 and half follows the scores. Panels of numbers that bfloats, their parts or sums
-// cannot hold are left to flash_cpu.h.
+// cannot hold are left to prefill.h.
 //
 // Source    Milakov & Gimelshein 2018 (online softmax); Dao et al. 2022 (tiling).
 #pragma once
 
-#include "src/ops/attention/kernel/flash_cpu.h"
-#include "src/ops/attention/kernel/flash_cpu_weights.h"
+#include "src/ops/attention/kernel/flash_cpu/prefill.h"
+#include "src/ops/attention/kernel/flash_cpu/weights.h"
 
 #if defined(FT_AMX)
 
@@ -45,7 +45,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   static KeySplits splits(const AttentionParams& p) { return tasks_of(p).splits; }
   static std::int64_t tasks(const AttentionParams& p) { return tasks_of(p).count(p); }
   static std::size_t scratch_bytes(const AttentionParams& p) {
-    return larger(TilePrefill(p, nullptr, 0, nullptr).used_, Prefill<T>::scratch_bytes(p));
+    return max(TilePrefill(p, nullptr, 0, nullptr).used_, Prefill<T>::scratch_bytes(p));
   }
   static std::size_t workspace_bytes(const AttentionParams& p, std::int64_t heads_at_once) {
     return TilePrefill(p, nullptr, 0, nullptr).partial_bytes() +
@@ -138,7 +138,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     const int column = static_cast<int>(task % blocks_.count) * kKeys;
     kv_head_ = task / blocks_.count % p_.kv_heads;
     batch_ = task / blocks_.count / p_.kv_heads;
-    const int keys = smaller(kKeys, p_.kv_length - column);
+    const int keys = min(kKeys, p_.kv_length - column);
     float* rows = block(column);
     if (keys < kKeys)
       std::memset(rows, 0, static_cast<std::size_t>(kParts<T> * blocks_.keys_part) * sizeof(float));
@@ -238,9 +238,9 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
       Panel& panel = panels_[active_];
       start(panel, tasks, place.unit, first);
       const KeyRange range = keys_of(panel);
-      const int end = smaller(range.end, begin + tasks.splits.keys);
-      sights_[active_++] = {end, smaller(range.whole_end, end), false};
-      end_ = larger(end_, end);
+      const int end = min(range.end, begin + tasks.splits.keys);
+      sights_[active_++] = {end, min(range.whole_end, end), false};
+      end_ = max(end_, end);
     }
     if (p_.lse == nullptr)
       blend_units<Lse::unwanted>(begin);
@@ -280,7 +280,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
       const int head = panel.head[i], position = panel.position[i];
       const T* output = out_row<T>(p_, batch_, head, position);
       for (int d = 0; d < p_.value_dim; d += kLine) __builtin_prefetch(output + d, 1);
-      const T* query = this->query_at(head, larger(0, position - kLanesOfPanel));
+      const T* query = this->query_at(head, max(0, position - kLanesOfPanel));
       for (int d = 0; d < p_.head_dim; d += kLine) __builtin_prefetch(query + d, 0, 2);
     }
   }
@@ -301,7 +301,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   Unit unit_from(int column, int panel) const {
     for (; column < end_; column += kKeys, panel = 0) {
       for (; panel < active_; ++panel) {
-        const int keys = smaller(kKeys, sights_[panel].end - column);
+        const int keys = min(kKeys, sights_[panel].end - column);
         if (keys <= 0) continue;
         const MaskBlock mask =
             p_.mask.kind == MaskTensorKind::none ? MaskBlock::open : classify(panels_[panel], column, keys);

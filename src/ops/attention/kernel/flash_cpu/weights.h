@@ -1,8 +1,8 @@
-// The softmax that flash_cpu_tiles.h runs beside its tile products: scores of a block of keys become weights,
+// The softmax that tiles.h runs beside its tile products: scores of a block of keys become weights,
 // as the bfloats that tiles take.
 #pragma once
 
-#include "src/ops/attention/kernel/flash_cpu_softmax.h"
+#include "src/ops/attention/kernel/flash_cpu/softmax.h"
 
 #if defined(FT_AMX)
 
@@ -25,17 +25,6 @@ inline constexpr int kWeightsPart = kKeys * panel::kTileLanes;
 /// lse is made of a sum of its own, of weights before they are cut, so that wanting it changes no bit of the
 /// output.
 enum class Lse { unwanted, wanted };
-
-/// 2^z for z < 128 and half of a bfloat's last place more, so that what cutting it to a bfloat leaves is 2^z
-/// rounded. Of the 2^-8 that a bfloat may be off, rounding leaves more to a polynomial the farther 2^z is from
-/// a power of two: this one is off by up to 8.6e-5, but by nothing there, and both together stay below 2^-8.
-FT_FUNCTION floats exp2_to_cut(floats z) {
-  constexpr float c[] = {1.0f + 0x1p-8f, 6.951173e-01f, 2.2764346e-01f, 7.706808e-02f};
-  const floats f = (floats::native)_mm512_reduce_ps((__m512)z.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-  floats p = c[3];
-  FT_UNROLL for (int i = 2; i >= 0; --i) p = fma(p, f, c[i]);
-  return (floats::native)_mm512_maskz_scalef_ps(0xffff, (__m512)p.v, (__m512)z.v);
-}
 
 /// Two rows as bfloat pairs, even below odd, each cut.
 FT_FUNCTION floats cut_pairs(floats even, floats odd) {
@@ -64,7 +53,7 @@ class Weights {
         lse_to_(panel.lse_sum),
         scale_(multiplier),
         left_(pairs),
-        period_(larger(1, products / pairs)),
+        period_(max(1, products / pairs)),
         countdown_(period_) {
     take<0>(panel);
     take<1>(panel);

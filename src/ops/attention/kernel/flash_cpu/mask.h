@@ -2,21 +2,16 @@
 // in registers. Blocks of entries that are all open or all hidden are found first and cost next to nothing.
 #pragma once
 
-#include "src/ops/attention/kernel/flash_cpu_softmax.h"
+#include "src/ops/attention/kernel/flash_cpu/softmax.h"
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
-inline constexpr float kLog2OfE = 1.4426950408889634f;
-
 /// What the mask tensor says about a block: nothing, that nobody sees it, or something in between.
 enum class MaskBlock { open, hidden, mixed };
 
-/// A finite entry, however low, is a bias and stays finite in base 2; NaN stays too.
-inline constexpr float kLowestBias = -3.402823466e38f;
-
-/// Entries as what is added to scores in base 2.
+/// Entries as what is added to scores in base 2. A finite entry, however low, stays finite; NaN stays NaN.
 template <class E>
 FT_FUNCTION floats bias_of(const E* from, int left) {
   if constexpr (std::is_same_v<E, std::uint8_t>) {
@@ -25,7 +20,7 @@ FT_FUNCTION floats bias_of(const E* from, int left) {
     return select(floats(0.0f), floats(kMinusInfinity), entries == ints(0));
   } else {
     const floats entries = load_some(from, left);
-    return select(max(floats(kLowestBias), entries * floats(kLog2OfE)), entries, entries == kMinusInfinity);
+    return select(max(floats(kLowest), entries * floats(kLog2E)), entries, entries == kMinusInfinity);
   }
 }
 

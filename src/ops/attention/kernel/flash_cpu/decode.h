@@ -10,8 +10,8 @@
 // steady streams, which a processor fetches ahead by itself, faster than instructions do for either by turns.
 #pragma once
 
-#include "src/ops/attention/kernel/flash_cpu_mask.h"
-#include "src/ops/attention/kernel/flash_cpu_split.h"
+#include "src/ops/attention/kernel/flash_cpu/mask.h"
+#include "src/ops/attention/kernel/flash_cpu/split.h"
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -56,10 +56,9 @@ class DecodeTask {
         output_stride_(rounded_up(p.value_dim, kColumns)),
         together_(kTogether > 0 && p.head_dim == p.value_dim &&
                   (p.head_dim == kTogether * kLanes || p.head_dim == kTogether / 2 * kLanes)),
-        block_(smaller(kMostDecodeKeys,
-                       rounded_up((together_ ? kTogetherBytes : kBlockBytes) / static_cast<int>(sizeof(T)) /
-                                      larger(p.head_dim, p.value_dim),
-                                  16))),
+        block_(min(kMostDecodeKeys, rounded_up((together_ ? kTogetherBytes : kBlockBytes) /
+                                                   static_cast<int>(sizeof(T)) / max(p.head_dim, p.value_dim),
+                                               16))),
         ahead_(block_ + block_ / 4) {
     queries_ = take(kRegisters * chunks_ * kLanes);
     short_keys_ = take(kAbreast * kLanes);
@@ -78,18 +77,18 @@ class DecodeTask {
     batch_ = task / splits.count / p_.kv_heads;
     const KeyRange range = p_.band.keys(0, p_.query_length - 1, p_.kv_length);
     const int begin = split * splits.keys;
-    const int end = smaller(range.end, begin + splits.keys);
+    const int end = min(range.end, begin + splits.keys);
     const auto weigh = [&](int column, int keys) {
       softmax(keys, scale_and_mask(column, keys, column + keys > range.whole_end));
     };
-    for (int c = begin; c < smaller(begin + ahead_, end) && !together_; ++c) {
+    for (int c = begin; c < min(begin + ahead_, end) && !together_; ++c) {
       fetch({key(c)}, 0, p_.head_dim);
       fetch({value(c)}, 0, p_.value_dim);
     }
     start();
     int before = 0;  // keys of the block whose values come together with the next block's keys
     for (int column = begin; column < end; column += block_) {
-      const int keys = smaller(block_, end - column);
+      const int keys = min(block_, end - column);
       if (together_) {
         multiply_both(column, keys, before);
         sum_scores(keys);
@@ -111,7 +110,7 @@ class DecodeTask {
 
   // Two rows share a register, each in lanes of its own. A chunk of a key is as many steps as a row has lanes,
   // so that one multiplication serves both rows, and fewer lanes are left to be summed up.
-  static constexpr int kShared = smaller(Rows, 2);   ///< rows in a register
+  static constexpr int kShared = min(Rows, 2);       ///< rows in a register
   static constexpr int kChunk = kLanes / kShared;    ///< lanes of a row: steps of a chunk, or keys of scores
   static constexpr int kRegisters = Rows / kShared;  ///< that hold all rows
   static constexpr int kChunkElements = kChunk * Element::kPerStep;
@@ -119,8 +118,8 @@ class DecodeTask {
   static constexpr int kHalf = kLanes < 16 ? 8 : 16;  ///< half of all registers
   /// Keys read at a time. Memory likes one after another; many rows want many sums, in half of all registers.
   static constexpr int kAbreast =
-      Rows == 1 ? 1 : smaller(kHalf / kRegisters, (Rows < kDecodeRows ? 4 : 8) / static_cast<int>(sizeof(T)));
-  static constexpr int kKeys = larger(kChunk, kAbreast);  ///< that are scored at a time
+      Rows == 1 ? 1 : min(kHalf / kRegisters, (Rows < kDecodeRows ? 4 : 8) / static_cast<int>(sizeof(T)));
+  static constexpr int kKeys = max(kChunk, kAbreast);  ///< that are scored at a time
 
   /// Are weights and values multiplied in pairs of keys? One row alone waits for memory, and stays exact.
   static constexpr bool kPairs = Element::kPerStep == 2 && Rows > 1;
@@ -182,14 +181,14 @@ class DecodeTask {
     }
     for (int i = 0; i < Rows * output_stride_; ++i) output_[i] = 0.0f;
     for (int i = 0; i < kRegisters * kLanes; ++i) {
-      maximum_[i] = -3.402823466e38f;  // finite, so that a masked block leaves 0 and never NaN
+      maximum_[i] = kLowest;
       sum_[i] = 0.0f;
     }
   }
 
   // Rows of D elements are read where they lie, in whole chunks and, behind them, the chunk that ends where the
   // row ends: what it repeats of the one before becomes 0. A row shorter than a chunk is copied.
-  int whole_chunks() const { return larger(1, p_.head_dim / kChunkElements); }
+  int whole_chunks() const { return max(1, p_.head_dim / kChunkElements); }
   FT_FUNCTION const T* chunks_of(const T* row, int line) {
     if (p_.head_dim >= kChunkElements) return row;
     float* copy = short_keys_ + line * kLanes;
@@ -221,7 +220,7 @@ class DecodeTask {
   }
   template <int Registers>
   void multiply_both(int column, int keys, int before) {
-    const int both = smaller(keys, before);
+    const int both = min(keys, before);
     multiply_rows<Registers, Registers>(column, before, 0, both);
     multiply_rows<Registers, 0>(column, before, both, keys);
     multiply_rows<0, Registers>(column, before, both, before);
@@ -271,7 +270,7 @@ class DecodeTask {
       floats sum[kRegisters][kKeys];
       FT_UNROLL for (int i = 0; i < kKeys; i += kAbreast) {
         const T* row[kAbreast];
-        FT_UNROLL for (int n = 0; n < kAbreast; ++n) row[n] = first + smaller(c + i + n, keys - 1) * stride;
+        FT_UNROLL for (int n = 0; n < kAbreast; ++n) row[n] = first + min(c + i + n, keys - 1) * stride;
         fetch(row, ahead_ * stride, p_.head_dim);
         const T* k[kAbreast];
         FT_UNROLL for (int n = 0; n < kAbreast; ++n) k[n] = chunks_of(row[n], n);
@@ -344,9 +343,9 @@ class DecodeTask {
     for (int c = 0; c < keys; c += kChunk) {
       for (int j = 0; j < kRegisters; ++j) {
         float bias[kLanes + kChunk] = {};  // of the rows of a register, one after the other
-        for (int r = j * kShared; r < smaller(count(), (j + 1) * kShared); ++r) {
+        for (int r = j * kShared; r < min(count(), (j + 1) * kShared); ++r) {
           const floats of_row = mask.columns == 1 ? floats(bias_of(entries[r], 1)[0])
-                                                  : bias_of(entries[r] + c, smaller(kChunk, keys - c));
+                                                  : bias_of(entries[r] + c, min(kChunk, keys - c));
           of_row.store(bias + r % kShared * kChunk);
         }
         float* const at = scores_ + place(c, j * kShared);
@@ -446,7 +445,7 @@ class DecodeTask {
       if constexpr (kPairs) {
         fetch({row, row + stride}, ahead, columns);
         FT_UNROLL for (int j = 0; j < Sums; j += 2) panel::load_across(
-            right[j], right[j + 1], row + j * kLanes, stride, smaller(2, keys - c), columns - j * kLanes);
+            right[j], right[j + 1], row + j * kLanes, stride, min(2, keys - c), columns - j * kLanes);
       } else {
         fetch({row}, ahead, columns);
         FT_UNROLL for (int j = 0; j < Sums; ++j) right[j] = load_some(row + j * kLanes, columns - j * kLanes);

@@ -1,9 +1,9 @@
 // What every schedule of flash.cpu for many queries shares: how queries become tasks, and the life of a panel
-// of them between its first block of keys and its last. Called by flash_cpu.h and flash_cpu_tiles.h.
+// of them between its first block of keys and its last. Called by prefill.h and tiles.h.
 #pragma once
 
-#include "src/ops/attention/kernel/flash_cpu_mask.h"
-#include "src/ops/attention/kernel/flash_cpu_split.h"
+#include "src/ops/attention/kernel/flash_cpu/mask.h"
+#include "src/ops/attention/kernel/flash_cpu/split.h"
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -82,8 +82,8 @@ class PanelTask {
   /// Gives the lanes of a panel to queries first ... of the unit, `most` at most, and clears what is summed.
   void start(Panel& panel, const Tasks& tasks, std::int64_t unit, std::int64_t first, int most = Width,
              int fewest_vectors = 1) {
-    panel.count = static_cast<int>(smaller<std::int64_t>(most, tasks.rows - first));
-    panel.vectors = larger(fewest_vectors, (panel.count + kLanes - 1) / kLanes);
+    panel.count = static_cast<int>(min<std::int64_t>(most, tasks.rows - first));
+    panel.vectors = max(fewest_vectors, (panel.count + kLanes - 1) / kLanes);
     panel.first_position = p_.query_length;
     panel.last_position = 0;
     std::int64_t head = tasks.side_by_side ? unit * tasks.group + first / p_.query_length : unit;
@@ -91,9 +91,9 @@ class PanelTask {
     for (int i = 0; i < panel.vectors * kLanes; ++i) {
       panel.position[i] = static_cast<std::int32_t>(position);
       panel.head[i] = static_cast<std::int32_t>(head);
-      panel.first_position = smaller(panel.first_position, panel.position[i]);
-      panel.last_position = larger(panel.last_position, panel.position[i]);
-      panel.maximum[i] = -3.402823466e38f;  // finite, so that a masked block leaves 0 and never NaN
+      panel.first_position = min(panel.first_position, panel.position[i]);
+      panel.last_position = max(panel.last_position, panel.position[i]);
+      panel.maximum[i] = kLowest;
       panel.sum[i] = panel.lse_sum[i] = 0.0f;
       if (i + 1 >= panel.count) continue;  // unused lanes repeat the last one
       ++position;
@@ -152,7 +152,7 @@ class PanelTask {
   template <class E, class RowAddress>
   void store_turned(const Panel& panel, int first, floats factor, RowAddress row) const {
     constexpr int kPer = sizeof(float) / sizeof(E);  // elements that fill a lane
-    const int lanes = smaller(kLanes, panel.count - first);
+    const int lanes = min(kLanes, panel.count - first);
     for (int d = 0; d < p_.value_dim; d += kPer * kLanes) {
       const int left = p_.value_dim - d;
       const bool whole = left >= kPer * kLanes;

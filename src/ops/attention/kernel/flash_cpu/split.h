@@ -4,7 +4,7 @@
 // threads nor their timing changes a bit of the result.
 #pragma once
 
-#include "src/ops/attention/kernel/flash_cpu_operands.h"
+#include "src/ops/attention/kernel/flash_cpu/operands.h"
 #include "src/ops/attention/kernel/params.h"
 
 namespace flashtile::kernels {
@@ -21,11 +21,11 @@ struct KeySplits {
 
   KeySplits(const AttentionParams& p, std::int64_t tasks) {
     const std::int64_t wanted =
-        tasks >= kEnoughTasks ? 1 : (kEnoughTasks + tasks - 1) / larger<std::int64_t>(tasks, 1);
-    const int most = larger(1, p.kv_length / kSplitKeys);
-    const int parts = static_cast<int>(smaller<std::int64_t>(wanted, most));
-    keys = larger(kKeys, rounded_up((p.kv_length + parts - 1) / parts, kKeys));
-    count = larger(1, (p.kv_length + keys - 1) / keys);
+        tasks >= kEnoughTasks ? 1 : (kEnoughTasks + tasks - 1) / max<std::int64_t>(tasks, 1);
+    const int most = max(1, p.kv_length / kSplitKeys);
+    const int parts = static_cast<int>(min<std::int64_t>(wanted, most));
+    keys = max(kKeys, rounded_up((p.kv_length + parts - 1) / parts, kKeys));
+    count = max(1, (p.kv_length + keys - 1) / keys);
   }
 };
 
@@ -89,7 +89,7 @@ FT_FUNCTION void store_lse(const AttentionParams& p, std::int64_t batch, std::in
                            std::int64_t position, float maximum, float sum) {
   if (p.lse == nullptr) return;
   p.lse[batch * p.lse_strides.batch + head * p.lse_strides.head + position * p.lse_strides.row] =
-      (maximum + __builtin_log2f(sum)) * 0.6931471805599453f;
+      (maximum + __builtin_log2f(sum)) * kLn2;
 }
 
 /// One query's parts into its row of the output.

@@ -11,12 +11,10 @@ namespace flash_cpu {
 using namespace flashtile::primitives;
 using panel::kVectors;
 using panel::kWidth;
-using panel::larger;
 using panel::load_some;
 using panel::Operand;
 using panel::RightRows;
 using panel::rounded_up;
-using panel::smaller;
 using panel::steps_of;
 using panel::store_some;
 
@@ -79,8 +77,8 @@ FT_FUNCTION RightRows values_operand(const T* values, std::int64_t row_stride, i
     constexpr int kPer = Operand<T>::kPerStep;
     const int stride = staged_value_stride(elements);
     for (int i = 0; i < count; i += kPer) {
-      panel::stage_across(staged + i / kPer * stride, values + i * row_stride, row_stride,
-                          smaller(kPer, count - i), elements);
+      panel::stage_across(staged + i / kPer * stride, values + i * row_stride, row_stride, min(kPer, count - i),
+                          elements);
     }
     if constexpr (kTurnsValues<T>) {
       constexpr int kSteps = kKeys / kPer;

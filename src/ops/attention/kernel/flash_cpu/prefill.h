@@ -11,7 +11,7 @@
 // Source    Milakov & Gimelshein 2018 (online softmax); Dao et al. 2022 (tiling).
 #pragma once
 
-#include "src/ops/attention/kernel/flash_cpu_panel.h"
+#include "src/ops/attention/kernel/flash_cpu/panel.h"
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -41,7 +41,7 @@ class Prefill : PanelTask<T, kWidth> {
     const panel::Session<typename Element::Step> session;
     constexpr int kMost = kPanels<T> * kWidth;
     for (; count > 0; first += kMost, count -= kMost)
-      Prefill(p, workspace, scratch).attend(tasks, place, first, smaller(count, kMost));
+      Prefill(p, workspace, scratch).attend(tasks, place, first, min(count, kMost));
   }
 
  private:
@@ -74,12 +74,12 @@ class Prefill : PanelTask<T, kWidth> {
     for (; count > 0 && first < tasks.rows; first += kWidth, count -= kWidth) {
       Panel& panel = panels_[used++];
       start(panel, tasks, place.unit, first, count);
-      end = larger(end, keys_of(panel).end);
+      end = max(end, keys_of(panel).end);
     }
     const int begin = place.split * tasks.splits.keys;
-    end = smaller(end, begin + tasks.splits.keys);
+    end = min(end, begin + tasks.splits.keys);
     for (int column = begin; column < end; column += kKeys) {
-      const int keys = smaller(kKeys, end - column);
+      const int keys = min(kKeys, end - column);
       const RightRows k =
           keys_operand(this->keys_at(column), p_.k_strides.row, keys, p_.head_dim, staged_keys_);
       const RightRows v =
@@ -92,7 +92,7 @@ class Prefill : PanelTask<T, kWidth> {
   }
 
   void start(Panel& panel, const Tasks& tasks, std::int64_t unit, std::int64_t first, int count) {
-    Base::start(panel, tasks, unit, first, smaller(count, kWidth));
+    Base::start(panel, tasks, unit, first, min(count, kWidth));
     const auto query = [&](int lane) { return this->query_at(panel.head[lane], panel.position[lane]); };
     panel::pack_lines<T, kWidth>(panel.queries, query, panel.count, panel.vectors, p_.head_dim, staged_keys_);
   }
@@ -100,7 +100,7 @@ class Prefill : PanelTask<T, kWidth> {
   /// One block of keys against one panel of queries.
   void step(const Panel& panel, RightRows k, RightRows v, int column, int keys) {
     const KeyRange range = keys_of(panel);
-    keys = smaller(keys, range.end - column);
+    keys = min(keys, range.end - column);
     if (keys <= 0) return;
     const MaskBlock mask = with_mask(p_.mask, panel, batch_, column, keys, MaskBlock::open,
                                      [](const auto& entries) { return entries.classify(); });
@@ -117,15 +117,13 @@ class Prefill : PanelTask<T, kWidth> {
     // Registers of lanes that see none of a few keys skip their products.
     const Diagonal diagonal(panel, p_.band.offset, column);
     for (int c = 0; c < keys; c += kDiagonalKeys<T>) {
-      multiply_scores(panel, k, c, smaller(kDiagonalKeys<T>, keys - c),
-                      diagonal.first_vector(c, panel.vectors));
+      multiply_scores(panel, k, c, min(kDiagonalKeys<T>, keys - c), diagonal.first_vector(c, panel.vectors));
     }
     const float multiplier = this->scale_and_mask(panel, scores_, mask, column, keys);
     hide_future(panel, scores_, keys);
     softmax(panel, keys, multiplier);
     for (int c = 0; c < keys; c += kDiagonalKeys<T>) {
-      multiply_values(panel, v, c, smaller(kDiagonalKeys<T>, keys - c),
-                      diagonal.first_vector(c, panel.vectors));
+      multiply_values(panel, v, c, min(kDiagonalKeys<T>, keys - c), diagonal.first_vector(c, panel.vectors));
     }
   }
 
@@ -135,7 +133,7 @@ class Prefill : PanelTask<T, kWidth> {
     const float* queries = panel.queries + first * kLanes;
     using panel::Mode;
     for (int d = 0; d < head_steps_; d += kDepthSteps) {
-      const int steps = smaller(kDepthSteps, head_steps_ - d);
+      const int steps = min(kDepthSteps, head_steps_ - d);
       const auto rows = k.from(c, d);
       if (d == 0)
         panel::multiply<typename Element::Step, Mode::overwrite>(to, rows, queries, count, steps,

@@ -1,0 +1,13 @@
+// The numbers that every attention kernel uses, each in one place.
+#pragma once
+
+namespace flashtile::kernels {
+
+inline constexpr float kLog2E = 1.4426950408889634f;
+inline constexpr float kLn2 = 0.6931471805599453f;
+inline constexpr float kMinusInfinity = -__builtin_huge_valf();
+/// The lowest finite float. A running maximum starts at it, not at -inf: then a block without a visible key
+/// gives exp2(-inf - maximum) = 0 and never the NaN of -inf - -inf.
+inline constexpr float kLowest = -0x1.fffffep127f;
+
+}  // namespace flashtile::kernels
