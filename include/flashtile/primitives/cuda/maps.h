@@ -19,14 +19,16 @@ FT_FUNCTION void map_elements(cooperative_tensor<T, Layout>& tile, F f) {
 template <class T, class U, class Layout, class F>
 FT_FUNCTION void map_elements(cooperative_tensor<T, Layout>& tile, const cooperative_tensor<U, Layout>& other,
                               F f) {
-  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
-      tile.set(i, f(detail::operand(tile.get(i)), detail::operand(other.get(i))));
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
+    tile.set(i, f(detail::operand(tile.get(i)), detail::operand(other.get(i))));
+  }
 }
 /// Each element x <- f(x, row, column).
 template <class T, class Layout, class F>
 FT_FUNCTION void map_indexed(cooperative_tensor<T, Layout>& tile, F f) {
-  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
-      tile.set(i, f(detail::operand(tile.get(i)), Layout::row(i), Layout::column(i)));
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
+    tile.set(i, f(detail::operand(tile.get(i)), Layout::row(i), Layout::column(i)));
+  }
 }
 /// Each element x <- f(x, e) with its row's entry e.
 template <class T, class Layout, class U, class Entries, class F>
@@ -34,8 +36,9 @@ FT_FUNCTION void map_rows(cooperative_tensor<T, Layout>& tile, const cooperative
                           F f) {
   static_assert(detail::holds_rows_of<Entries, Layout>,
                 "map_rows: the entries belong to a tile with other rows");
-  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
-      tile.set(i, f(detail::operand(tile.get(i)), detail::operand(entries.get(Layout::row_slot(i)))));
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
+    tile.set(i, f(detail::operand(tile.get(i)), detail::operand(entries.get(Layout::row_slot(i)))));
+  }
 }
 /// Each element x <- f(x, e) with its column's entry e.
 template <class T, class Layout, class U, class Entries, class F>
@@ -43,8 +46,9 @@ FT_FUNCTION void map_columns(cooperative_tensor<T, Layout>& tile, const cooperat
                              F f) {
   static_assert(detail::holds_columns_of<Entries, Layout>,
                 "map_columns: the entries belong to a tile with other columns");
-  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
-      tile.set(i, f(detail::operand(tile.get(i)), detail::operand(entries.get(Layout::column_slot(i)))));
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
+    tile.set(i, f(detail::operand(tile.get(i)), detail::operand(entries.get(Layout::column_slot(i)))));
+  }
 }
 /// Calls f(entry, index) once for each entry of a rank-1 tile, in one thread each.
 template <class T, class Entries, class F>
@@ -84,8 +88,9 @@ FT_FUNCTION void reduce_rows(const cooperative_tensor<T, Layout>& tile, cooperat
                              T identity = reduction_operation_identity<T>::sum_identity) {
   static_assert(detail::holds_rows_of<Entries, Layout>,
                 "reduce_rows: the entries belong to a tile with other rows");
-  FT_UNROLL for (int r = 0; r < Entries::kCapacity; ++r)
-      entries.set(r, detail::fold_start(operation, identity));
+  FT_UNROLL for (int r = 0; r < Entries::kCapacity; ++r) {
+    entries.set(r, detail::fold_start(operation, identity));
+  }
   FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
     const int r = Layout::row_slot(i);
     if (Layout::valid(i)) entries.set(r, detail::combine(operation, entries.get(r), tile.get(i)));
@@ -98,8 +103,9 @@ FT_FUNCTION void reduce_rows(const cooperative_tensor<T, Layout>& tile, cooperat
       entries.set(r, value);
     }
   }
-  FT_UNROLL for (int r = 0; r < Entries::kCapacity; ++r)
-      entries.set(r, detail::fold_end(operation, entries.get(r), identity));
+  FT_UNROLL for (int r = 0; r < Entries::kCapacity; ++r) {
+    entries.set(r, detail::fold_end(operation, entries.get(r), identity));
+  }
 }
 
 /// entries <- fold of the identity and each column's elements.
@@ -110,8 +116,9 @@ FT_FUNCTION void reduce_columns(const cooperative_tensor<T, Layout>& tile,
                                 T identity = reduction_operation_identity<T>::sum_identity) {
   static_assert(detail::holds_columns_of<Entries, Layout>,
                 "reduce_columns: the entries belong to a tile with other columns");
-  FT_UNROLL for (int c = 0; c < Entries::kCapacity; ++c)
-      entries.set(c, detail::fold_start(operation, identity));
+  FT_UNROLL for (int c = 0; c < Entries::kCapacity; ++c) {
+    entries.set(c, detail::fold_start(operation, identity));
+  }
   FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
     const int c = Layout::column_slot(i);
     if (Layout::valid(i)) entries.set(c, detail::combine(operation, entries.get(c), tile.get(i)));
@@ -126,8 +133,9 @@ FT_FUNCTION void reduce_columns(const cooperative_tensor<T, Layout>& tile,
       entries.set(c, value);
     }
   }
-  FT_UNROLL for (int c = 0; c < Entries::kCapacity; ++c)
-      entries.set(c, detail::fold_end(operation, entries.get(c), identity));
+  FT_UNROLL for (int c = 0; c < Entries::kCapacity; ++c) {
+    entries.set(c, detail::fold_end(operation, entries.get(c), identity));
+  }
 }
 
 }  // namespace FLASHTILE_BACKEND

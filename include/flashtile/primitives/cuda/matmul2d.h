@@ -133,8 +133,9 @@ class matmul2d {
                   "is_compatible_as_left_input");
     auto left = get_left_input_cooperative_tensor<Left, Right, T>();
     if constexpr (kThread) {
-      FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
-          left.set(i, detail::convert_element<Left>(source.get(i)));
+      FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
+        left.set(i, detail::convert_element<Left>(source.get(i)));
+      }
     } else {
       FT_UNROLL for (int b = 0; b < Rows::kBlocks; ++b) {
         FT_UNROLL for (int j = 0; j < Layout::kColumnBlocks; ++j) {
@@ -154,8 +155,9 @@ class matmul2d {
                   "is_compatible_as_right_input");
     auto right = get_right_input_cooperative_tensor<Left, Right, T>();
     if constexpr (kThread) {
-      FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i)
-          right.set(i, detail::convert_element<Right>(source.get(i)));
+      FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
+        right.set(i, detail::convert_element<Right>(source.get(i)));
+      }
     } else {
       FT_UNROLL for (int block = 0; block < Layout::rows::kBlocks; ++block) {
         FT_UNROLL for (int j = 0; j < Layout::kColumnBlocks; ++j) {

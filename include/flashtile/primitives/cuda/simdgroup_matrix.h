@@ -136,8 +136,9 @@ FT_FUNCTION void simdgroup_load(simdgroup_matrix_block<T, R, C>& block,
       FT_UNROLL for (int k = 0; k < C / 2; ++k) {
         const auto a = transpose ? detail::left_fragment_of<true>(source, 0, x + b * 16, y + k * 16)
                                  : detail::left_fragment_of<false>(source, 0, y + b * 16, x + k * 16);
-        FT_UNROLL for (int i = 0; i < 4; ++i)
-            block.slots.set_pair(Layout::slot(b, 2 * k + i / 2, i % 2), a.p[i]);
+        FT_UNROLL for (int i = 0; i < 4; ++i) {
+          block.slots.set_pair(Layout::slot(b, 2 * k + i / 2, i % 2), a.p[i]);
+        }
       }
     }
   }

@@ -297,12 +297,14 @@ class DecodeTask {
     }
     const auto multiply = [&](int s, auto load) {
       floats left[kRegisters];
-      FT_UNROLL for (int j = 0; j < kRegisters; ++j) left[j] =
-          floats::load(queries + (j * chunks + s) * kLanes);
+      FT_UNROLL for (int j = 0; j < kRegisters; ++j) {
+        left[j] = floats::load(queries + (j * chunks + s) * kLanes);
+      }
       FT_UNROLL for (int n = 0; n < kAbreast; ++n) {
         const floats right = load(k[n]);
-        FT_UNROLL for (int j = 0; j < kRegisters; ++j) of_keys[j][n] =
-            Step::multiply_add(right, left[j], of_keys[j][n]);
+        FT_UNROLL for (int j = 0; j < kRegisters; ++j) {
+          of_keys[j][n] = Step::multiply_add(right, left[j], of_keys[j][n]);
+        }
       }
     };
     for (int s = 0; s < whole; ++s)
@@ -360,8 +362,9 @@ class DecodeTask {
     floats top[kRegisters];
     FT_UNROLL for (int j = 0; j < kRegisters; ++j) top[j] = kMinusInfinity;
     for (int i = 0; i < size; i += kRegisters * kLanes) {
-      FT_UNROLL for (int j = 0; j < kRegisters; ++j) top[j] =
-          max(floats::load(scores_ + i + j * kLanes), top[j]);
+      FT_UNROLL for (int j = 0; j < kRegisters; ++j) {
+        top[j] = max(floats::load(scores_ + i + j * kLanes), top[j]);
+      }
     }
     bool grew = false;
     FT_UNROLL for (int j = 0; j < kRegisters; ++j) {
@@ -444,8 +447,10 @@ class DecodeTask {
       floats right[Sums];
       if constexpr (kPairs) {
         fetch({row, row + stride}, ahead, columns);
-        FT_UNROLL for (int j = 0; j < Sums; j += 2) panel::load_across(
-            right[j], right[j + 1], row + j * kLanes, stride, min(2, keys - c), columns - j * kLanes);
+        FT_UNROLL for (int j = 0; j < Sums; j += 2) {
+          panel::load_across(right[j], right[j + 1], row + j * kLanes, stride, min(2, keys - c),
+                             columns - j * kLanes);
+        }
       } else {
         fetch({row}, ahead, columns);
         FT_UNROLL for (int j = 0; j < Sums; ++j) right[j] = load_some(row + j * kLanes, columns - j * kLanes);

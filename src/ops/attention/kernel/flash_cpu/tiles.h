@@ -170,8 +170,9 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     for (int i = 0; i < 2 * blocks_.key_steps; i += kLanes) {
       floats parts[kParts<T>] = {};
       if (i < elements) panel::split_floats(load_plain(from + i, elements - i), parts);
-      FT_UNROLL for (int n = 0; n < kParts<T>; ++n)
-          store_some(reinterpret_cast<bfloat*>(to + n * part) + i, parts[n], kLanes);
+      FT_UNROLL for (int n = 0; n < kParts<T>; ++n) {
+        store_some(reinterpret_cast<bfloat*>(to + n * part) + i, parts[n], kLanes);
+      }
     }
   }
 
@@ -190,8 +191,9 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
       floats even[kParts<T>] = {}, odd[kParts<T>] = {};
       if (key < keys) panel::split_floats(load_plain(row, left), even);
       if (key + 1 < keys) panel::split_floats(load_plain(row + p_.v_strides.row, left), odd);
-      FT_UNROLL for (int part = 0; part < kParts<T>; ++part) squares[part][i] =
-          cut_pairs(even[part], odd[part]);
+      FT_UNROLL for (int part = 0; part < kParts<T>; ++part) {
+        squares[part][i] = cut_pairs(even[part], odd[part]);
+      }
     }
   }
   /// Stores the rows of the turned square, `pitch` floats apart, `left` of them at most.
@@ -210,8 +212,9 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     for (int c = 0; c < p_.value_dim; c += kColumns) {
       for (int s = 0; s < steps; s += kLanes) {
         Square squares[kColumns / kLanes * kParts<T>];
-        FT_UNROLL for (int i = 0; i < kLanes; ++i)
-            load_pair(squares, i, values + c, 2 * (s + i), keys, p_.value_dim - c);
+        FT_UNROLL for (int i = 0; i < kLanes; ++i) {
+          load_pair(squares, i, values + c, 2 * (s + i), keys, p_.value_dim - c);
+        }
         FT_UNROLL for (int n = 0; n < kColumns / kLanes * kParts<T>; ++n) {
           const int column = c + n / kParts<T> * kLanes;
           turn_square(squares[n], to + n % kParts<T> * blocks_.values_part + column * steps + s, steps,
