@@ -1,8 +1,8 @@
-// Sets the rows that a tiled kernel cannot: after any way has run on a masked problem, each output row that is
-// not finite is computed again, touching only the keys that its query sees.
+// Computes the rows that a tiled kernel gets wrong: after any way has run on a masked problem, each output row
+// that is not finite is computed again from only the keys that its query sees.
 //
 // A matrix unit multiplies masked weights of 0 with values that may hold NaN or infinity, and 0 * NaN is NaN.
-// Such a row shows itself by not being finite, and so does a row without a key (0 / 0). Rows that really attend
+// Such a row is recognised by not being finite, and so is a row without a key (0 / 0). Rows that really attend
 // to NaN come out as NaN again. One simdgroup looks at kQ rows; finite rows cost one read of the output.
 #pragma once
 
@@ -39,7 +39,8 @@ struct AttentionExactRows {
   }
 
  private:
-  /// softmax over the visible keys in two passes: the maximum; then weights, their sum, and the values' sums.
+  /// Softmax over the visible keys in two passes: first the maximum; then weights, their sum,
+  /// and the weighted sum of values.
   static FT_FUNCTION void compute_row(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                                       FT_THREAD const Head<T>& head, FT_THREAD const KeyRange& keys,
                                       int64_t row) {
@@ -75,12 +76,12 @@ struct AttentionExactRows {
     }
   }
 
-  /// Scores of the next keys, each computed on its own and only if the query sees it; returns how many keys
-  /// these are.
+  /// Scores of the next keys, each computed on its own and only if the query sees it;
+  /// returns how many keys these are.
   static FT_FUNCTION int load_scores(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Head<T>& head,
                                      int64_t row, int column, int end) {
     const int count = end - column < kKeys ? end - column : kKeys;
-    simdgroup_barrier(mem_flags::mem_threadgroup);  // everybody has read the scores before
+    simdgroup_barrier(mem_flags::mem_threadgroup);  // all lanes have read the scores before
     simd_for_each_index(count, [&](int c) {
       memory.seen[c] = sees(head, row, column + c);
       if (memory.seen[c]) memory.scores[c] = score_of(head, row, column + c);

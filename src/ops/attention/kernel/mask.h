@@ -25,7 +25,7 @@ struct BandMask {
   FLASHTILE_HOST_DEVICE constexpr KeyRange keys(int64_t first_row, int64_t last_row, int32_t kv_length) const {
     return {0, 0, clamp(first_row + offset + 1, kv_length), clamp(last_row + offset + 1, kv_length)};
   }
-  /// Does any pair of an Lq x Lkv problem stay unseen?
+  /// Is any (query, key) pair of an Lq x Lkv problem hidden?
   FLASHTILE_HOST_DEVICE constexpr bool hides_some(int32_t query_length, int32_t kv_length) const {
     return query_length > 0 && keys(0, 0, kv_length).end < kv_length;
   }

@@ -7,8 +7,8 @@
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 
-/// score * scale + bias, or -inf where the entry excludes. Not in base 2: log2(e) would push the lowest finite
-/// biases to -inf, and they exclude nothing.
+/// score * scale + bias, or -inf where the entry is -inf. In natural units: in base 2 the lowest finite biases
+/// would become -inf, and a finite bias hides no key.
 template <class E, class Scores, class T>
 FT_FUNCTION void add_bias(FT_THREAD Scores& scores, FT_THREAD Scores& bias, FT_THREAD const Head<T>& head,
                           int64_t row, int column) {
@@ -29,13 +29,14 @@ FT_FUNCTION void keep_where_true(FT_THREAD Scores& scores, FT_THREAD Scores& att
                [](auto score, auto entry) { return select(score, kMinusInfinity, entry == 0.0f); });
 }
 
-/// Do scores that a whole tile of queries sees need no more than the positive factor p.scale_log2?
+/// True if scores of keys that a whole tile of queries sees need nothing but the positive factor p.scale_log2.
 FT_FUNCTION bool is_plain(FT_CONSTANT const AttentionParams& p) {
   return p.mask.kind == MaskTensorKind::none && p.scale > 0.0f;
 }
 
-/// Applies scale and masks to the scores of queries row ... against keys column ...; returns the positive
-/// factor that is left to multiply them with, so that they are in base 2. The scale itself waits where it can.
+/// Applies the masks, and the scale where it must come first, to the scores of queries
+/// row ... and keys column ... Returns the positive factor that they still have to be multiplied
+/// with to be scaled and in base 2.
 template <class Scores, class T>
 FT_FUNCTION float scale_and_mask(FT_THREAD Scores& scores, FT_THREAD Scores& scratch,
                                  FT_THREAD const Head<T>& head, FT_THREAD const KeyRange& keys, int64_t row,
@@ -43,7 +44,7 @@ FT_FUNCTION float scale_and_mask(FT_THREAD Scores& scores, FT_THREAD Scores& scr
   FT_CONSTANT const AttentionParams& p = head.p;
   const float scale = p.scale;
   const bool additive = p.mask.kind != MaskTensorKind::none && p.mask.kind != MaskTensorKind::boolean_u8;
-  const bool scale_now = !additive && !(scale > 0.0f);  // -inf in masked places comes after
+  const bool scale_now = !additive && !(scale > 0.0f);  // before masking: -inf * scale would not be -inf
   if (scale_now) map_elements(scores, [=](auto score) { return score * scale; });
   switch (p.mask.kind) {
     case MaskTensorKind::none: break;
@@ -53,8 +54,8 @@ FT_FUNCTION float scale_and_mask(FT_THREAD Scores& scores, FT_THREAD Scores& scr
     case MaskTensorKind::additive_bf16: add_bias<bfloat>(scores, scratch, head, row, column); break;
   }
   if (column + key_count > keys.whole_end) {  // the diagonal or the last key is in this tile
-    const int64_t diagonal =
-        row + p.band.offset - column;  // tile column c is seen by tile row r if c <= r + diagonal
+    // Column c of the tile is seen by its row r if c <= r + diagonal.
+    const int64_t diagonal = row + p.band.offset - column;
     const int reach = diagonal > key_count     ? key_count
                       : diagonal < -0x40000000 ? -0x40000000
                                                : static_cast<int>(diagonal);

@@ -36,8 +36,8 @@ struct AttentionSimdgroup {
     const Head<T> head(p, at.z, at.y);
     const int64_t tiles = (p.query_length + kQ - 1) / kQ;
     const int64_t first_row = (tiles - 1 - at.x) * kQ;  // causal: the longest rows start first
-    const KeyRange keys =
-        p.band.keys(first_row, first_row + kQ - 1, p.kv_length);  // of all simdgroups: loads are shared
+    // The keys that any simdgroup needs, since all share the loads.
+    const KeyRange keys = p.band.keys(first_row, first_row + kQ - 1, p.kv_length);
     const int64_t row = first_row + simdgroup_index_in_threadgroup() * kRows;
 
     simdgroup_matrix_block<T, R, 2> q[kD / kStep];    // (kRows, kD)
@@ -56,7 +56,7 @@ struct AttentionSimdgroup {
     int stage = 0;
     for (int column = keys.begin; column < keys.end; column += kK) {
       const int next = kAhead ? 1 - stage : 0;
-      wait_tiles<Scope, 1>();  // K is here, V may be on its way; everybody is done with the tile before
+      wait_tiles<Scope, 1>();  // K is here, V may be on its way; all are done with the tile before
       if constexpr (kAhead) load_keys_and_values(memory, head, next, column + kK);
 
       s = simdgroup_matrix_block<float, R, CK>(0.0f);

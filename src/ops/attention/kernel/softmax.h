@@ -7,7 +7,7 @@
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
-using namespace flashtile::primitives;  // kernel text speaks the vocabulary unqualified
+using namespace flashtile::primitives;  // kernel text names the primitives without a prefix
 
 /// The running maximum and sum of each row of scores (Milakov & Gimelshein 2018).
 ///
@@ -42,8 +42,8 @@ struct OnlineSoftmax {
     map_elements(sum, tile, [](auto old, auto found) { return old + found; });
   }
 
-  /// correction <- 1 / sum: NaN rows mark themselves, rows without a key become 0 * inf = NaN and are set by
-  /// exact_rows.
+  /// correction <- 1 / sum. Rows that met a NaN are NaN, and rows without a key become 0 * inf = NaN;
+  /// exact_rows computes both again.
   FT_FUNCTION void finish() FT_THREAD {
     map_elements(correction, sum, [](auto, auto total) { return 1.0f / total; });
   }

@@ -1,6 +1,6 @@
-// The softmax pass of unfused attention on a GPU: masks the stored scores of one head and turns them into
-// weights, in place, in the element type of V. Called by the way `unfused`, which runs a matrix product before
-// and after.
+// The softmax pass of unfused attention on a GPU: masks the stored scores of one head and turns
+// them into weights, in place, in the element type of V. Called by the way `unfused`, which runs a
+// matrix product before and after.
 //
 //   for each tile of scores: (maximum, sum) = online softmax step of the masked tile
 //   for each tile of scores: weights = exp(masked scores - maximum) / sum
@@ -48,7 +48,7 @@ struct AttentionSoftmaxRows {
       const float multiplier = scale_and_mask(s, scratch, head, keys, row, column, kK);
       map_rows(s, softmax.maximum, [=](auto score, auto top) { return exp2((score - top) * multiplier); });
       map_rows(s, softmax.correction, [](auto weight, auto inverse) { return weight * inverse; });
-      simdgroup_barrier(mem_flags::mem_device);  // everybody has read the scores that the weights replace
+      simdgroup_barrier(mem_flags::mem_device);  // all lanes have read the scores that the weights replace
       auto target = weights.slice(column, 0);
       store(s, target);
     }

@@ -45,8 +45,8 @@ struct AttentionSoftmaxRows {
     for (int i = 0; i < kLanes; ++i) sum += sums[i];
 
     const floats inverse = 1.0f / sum;
-    FT_DEVICE T* weights =
-        reinterpret_cast<FT_DEVICE T*>(scores);  // never ahead of the scores still to be read
+    // Weights never overtake the scores that are still to be read: an element is not larger than a float.
+    FT_DEVICE T* weights = reinterpret_cast<FT_DEVICE T*>(scores);
     for (int c = 0; c < padded; c += kLanes)
       primitives::detail::store_lanes<float>(weights + c, floats::load(scores + c) * inverse);
     for (int c = count; c < p.kv_length; ++c) weights[c] = T(0.0f);

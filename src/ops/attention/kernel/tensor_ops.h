@@ -7,7 +7,7 @@
 //   O = O / row sum
 //
 // Tiles of K and V are loaded one ahead while the current ones are multiplied. Where Tile says so, the products
-// overlap too: the scores of the next keys are computed while the last weights meet their values.
+// overlap too: the scores of the next keys are computed while the last weights are multiplied with V.
 #pragma once
 
 #include "src/ops/attention/kernel/scores.h"
@@ -80,8 +80,8 @@ struct AttentionTensorOps {
       int stage = 0;
       for (int column = keys.begin; column < keys.end; column += kK) {
         const int next = kAhead ? 1 - stage : 0;
-        wait_tiles<Scope,
-                   1>();  // Q and K are here, V may be on its way; everybody is done with the tile before
+        // Q and K are here, V may be on its way; all simdgroups are done with the tile before.
+        wait_tiles<Scope, 1>();
         if constexpr (kAhead) {
           load_keys(memory, head, next, column + kK);
           load_values(memory, head, next, column + kK);
@@ -113,8 +113,8 @@ struct AttentionTensorOps {
       int stage = 0;
       const auto step = [&](int column, auto attend_next) {  // O += last weights V; S = weights of column ...
         const int next = 1 - stage;
-        wait_tiles<Scope,
-                   0>();  // this K and the last V are here; everybody is done with the last K and the V before
+        // This K and the last V are here; all simdgroups are done with the last K and the V before.
+        wait_tiles<Scope, 0>();
         auto k = tile(memory.k, next);
         auto v = tile(memory.v, stage);
         score_product.start(q, k, s);
@@ -128,7 +128,7 @@ struct AttentionTensorOps {
         weights = output_product.template get_left_input_cooperative_tensor<T, T, float>(s);
         stage = next;
       };
-      // Apart, since a compiler moves the weights past the wait for O where it finds branches between them.
+      // Two loops: with a branch in one, the compiler moves the conversion of the weights past the wait for O.
       int column = keys.begin + kK;
       for (; column + kK <= whole_end; column += kK) step(column, attend_whole);
       for (; column < keys.end; column += kK) step(column, attend);

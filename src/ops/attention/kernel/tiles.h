@@ -1,5 +1,5 @@
-// Tile sizes of the shared attention kernels, per backend, text, element type and head size. The only place in
-// kernel code that knows which machine it is for; each row says what chose it.
+// Tile sizes of the shared attention kernels, per backend, text, element type and head size. The only header of
+// shared kernel text with rows for different machines; each row says what it was chosen by.
 #pragma once
 
 #include "flashtile/primitives.h"
@@ -8,7 +8,7 @@ namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 /// How the two products of a tile of keys follow each other: one by one, or with the next scores computed while
-/// the last weights meet their values, which takes two stages.
+/// the last weights are multiplied with V, which takes two stages.
 enum class AttentionSchedule : int { in_turn, overlapped };
 
 /// Shape of one threadgroup's work: Queries rows of Q against Keys rows of K and V at a time; rows of at most

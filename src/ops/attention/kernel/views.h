@@ -1,5 +1,5 @@
-// Inline tensors over one head's rows of Q, K, V, O and the mask. Pointers advance in 64 bits before a tensor
-// is built.
+// Inline tensors over one head's rows of Q, K, V, O and the mask. Pointers are advanced in 64 bits before a
+// tensor, whose indices are 32-bit, is built.
 #pragma once
 
 #include "flashtile/launch.h"

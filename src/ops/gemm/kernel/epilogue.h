@@ -8,7 +8,7 @@
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
-using namespace flashtile::primitives;  // kernel text speaks the vocabulary unqualified
+using namespace flashtile::primitives;  // kernel text names the primitives without a prefix
 
 template <class T>
 using GemmMatrix = tensor<FT_DEVICE T, dextents<int, 2>, tensor_inline>;

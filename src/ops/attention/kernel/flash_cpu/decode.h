@@ -1,13 +1,14 @@
-// Attention for a handful of queries, where reading K and V is all the time there is: lanes run along the rows
-// of K and V, each row is read once for all query heads of its group, and the next rows are fetched meanwhile.
+// Attention for a handful of queries, which is bound by reading K and V: lanes run along the rows of K and V,
+// each row is read once for all query heads of its group, and the next rows are prefetched meanwhile.
 //
 //   for each block of a few KiB of K and of V:
 //     S = sums over lanes of K row * Q row   (keys, Rows), float32
 //     mask S where needed;  P = exp2(scale S - maximum); a maximum that grew much rescales O and the sums
 //     O = O + P V                            (Rows, output columns), float32
 //
-// Where one query and its output fit in registers, one loop reads K of a block and V of the block before: two
-// steady streams, which a processor fetches ahead by itself, faster than instructions do for either by turns.
+// Where one query and its output fit in registers, one loop reads K of a block and V of the block
+// before. The hardware prefetcher follows these two steady streams better than prefetch
+// instructions serve K and V by turns.
 #pragma once
 
 #include "src/ops/attention/kernel/flash_cpu/mask.h"
@@ -17,11 +18,11 @@ namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
-inline constexpr int kDecodeRows = 8;  ///< more queries of a group than this are panels
+inline constexpr int kDecodeRows = 8;  ///< groups with more queries than this take the prefill schedules
 /// Most keys of a block. K and V of one and of the next, which is fetched meanwhile, leave room in a 48 KiB L1.
 inline constexpr int kMostDecodeKeys = 64;
 
-/// v[0] <- in lane l, the sum of v[l % Count] over the Count lanes around l.
+/// Lane l of v[0] <- the sum of v[l % Count] over the aligned run of Count lanes that holds l.
 template <int Count, int Step = 1>
 FT_FUNCTION void sum_lanes(floats (&v)[Count]) {
   if constexpr (Step < Count) {
@@ -33,7 +34,7 @@ FT_FUNCTION void sum_lanes(floats (&v)[Count]) {
   }
 }
 
-/// v, combined over the Count lanes around each lane.
+/// In each lane, f folded over the aligned run of Count lanes that holds it.
 template <int Count, int Step = 1, class F>
 FT_FUNCTION floats over_lanes(floats v, F f) {
   if constexpr (Step < Count) {
@@ -108,25 +109,29 @@ class DecodeTask {
   using Element = Operand<T>;
   using Step = typename Element::Step;
 
-  // Two rows share a register, each in lanes of its own. A chunk of a key is as many steps as a row has lanes,
-  // so that one multiplication serves both rows, and fewer lanes are left to be summed up.
+  // Two query rows share a register, each in one half of its lanes. A chunk of a key is as many
+  // steps as a row has lanes and is loaded into both halves: one multiplication serves both rows,
+  // and fewer lanes are left to sum.
   static constexpr int kShared = min(Rows, 2);       ///< rows in a register
   static constexpr int kChunk = kLanes / kShared;    ///< lanes of a row: steps of a chunk, or keys of scores
-  static constexpr int kRegisters = Rows / kShared;  ///< that hold all rows
+  static constexpr int kRegisters = Rows / kShared;  ///< registers that hold all rows
   static constexpr int kChunkElements = kChunk * Element::kPerStep;
   static constexpr int kChunkBytes = kChunkElements * static_cast<int>(sizeof(T));
   static constexpr int kHalf = kLanes < 16 ? 8 : 16;  ///< half of all registers
-  /// Keys read at a time. Memory likes one after another; many rows want many sums, in half of all registers.
+  /// Keys read at a time. One row reads one key after another, since memory is fastest in sequence; more rows
+  /// read as many as half of all registers have room for sums.
   static constexpr int kAbreast =
       Rows == 1 ? 1 : min(kHalf / kRegisters, (Rows < kDecodeRows ? 4 : 8) / static_cast<int>(sizeof(T)));
-  static constexpr int kKeys = max(kChunk, kAbreast);  ///< that are scored at a time
+  static constexpr int kKeys = max(kChunk, kAbreast);  ///< keys that are scored at a time
 
-  /// Are weights and values multiplied in pairs of keys? One row alone waits for memory, and stays exact.
+  /// Are weights rounded to bfloat and multiplied with values in pairs of keys? One row alone waits for memory
+  /// in any case, and keeps float32 weights.
   static constexpr bool kPairs = Element::kPerStep == 2 && Rows > 1;
   static constexpr int kValuesPerStep = kPairs ? 2 : 1;
-  /// Of K, and of V: short, so that memory never rests for long; rows that share the softmax want it longer.
+  /// Bytes of a block of K, and of V. Short, so that memory is not idle for long during the softmax; longer for
+  /// several rows, which share each step of it.
   static constexpr int kBlockBytes = Rows == 1 ? 4096 : 8192;
-  /// Most registers of one query, and of its output, that one loop over K and V keeps.
+  /// Most registers that a query, and its output, may take for one loop to read both K and V.
   static constexpr int kTogether = Rows == 1 && Element::kPerStep == 1 ? kHalf / 2 : 0;
   static constexpr int kTogetherBytes = 16384;  ///< of a block of K, and of V
   /// Registers of columns that are summed at a time.
@@ -153,8 +158,8 @@ class DecodeTask {
 
   const T* key(int column) const { return key_row<T>(p_, batch_, kv_head_, column); }
   const T* value(int column) const { return value_row<T>(p_, batch_, kv_head_, column); }
-  /// Asks for `elements` of each row, `ahead` elements behind its start. Past the last key lie those of the
-  /// next task, or nothing that matters.
+  /// Prefetches `elements` elements of each row, from `ahead` elements after its start on. Past the last key
+  /// lie those of the next task, or memory that a prefetch does not harm.
   template <int Count>
   static FT_FUNCTION void fetch(const T* const (&row)[Count], std::int64_t ahead, int elements) {
     FT_UNROLL for (int n = 0; n < Count; ++n) {
@@ -186,8 +191,8 @@ class DecodeTask {
     }
   }
 
-  // Rows of D elements are read where they lie, in whole chunks and, behind them, the chunk that ends where the
-  // row ends: what it repeats of the one before becomes 0. A row shorter than a chunk is copied.
+  // A row is read where it lies, in whole chunks plus one that ends where the row ends; the elements that this
+  // one repeats are masked to 0. A row shorter than a chunk is copied.
   int whole_chunks() const { return max(1, p_.head_dim / kChunkElements); }
   FT_FUNCTION const T* chunks_of(const T* row, int line) {
     if (p_.head_dim >= kChunkElements) return row;
@@ -195,7 +200,7 @@ class DecodeTask {
     std::memcpy(static_cast<void*>(copy), row, static_cast<std::size_t>(p_.head_dim) * sizeof(T));
     return reinterpret_cast<const T*>(copy);
   }
-  /// One chunk of steps, for each row of a register.
+  /// One chunk of a key, repeated for each query row that shares a register.
   static FT_FUNCTION floats load_chunk(const T* from) {
     if constexpr (!Element::kConverted) {
       return panel::load_repeated<floats::native, kChunkBytes>(from);
@@ -209,7 +214,8 @@ class DecodeTask {
                           bits_of(floats::load(last_chunk_)));
   }
 
-  /// lanes_ <- K Q of `keys` keys from `column` on, and output_ += P V of the `before` keys in front of them.
+  /// lanes_ <- products K Q of `keys` keys from `column` on, not yet summed over lanes; output_ += P V of the
+  /// `before` keys in front of them.
   void multiply_both(int column, int keys, int before) {
     if constexpr (kTogether > 0) {
       if (p_.head_dim == kTogether * kLanes)
@@ -225,7 +231,7 @@ class DecodeTask {
     multiply_rows<Registers, 0>(column, before, both, keys);
     multiply_rows<0, Registers>(column, before, both, before);
   }
-  /// Of registers of K and of V: rows begin ... end - 1 of both blocks.
+  /// Rows begin ... end - 1 of both blocks. Keys, Values: registers of a row of K and of V, 0 to leave it out.
   template <int Keys, int Values>
   FT_FUNCTION void multiply_rows(int column, int before, int begin, int end) {
     if (begin >= end) return;
@@ -252,7 +258,7 @@ class DecodeTask {
     }
     FT_UNROLL for (int n = 0; n < Values; ++n) sum[n].store(out + n * kLanes);
   }
-  /// Scores, not yet scaled, <- sums of lanes_.
+  /// scores_ <- sums of lanes_ over the lanes, not yet scaled.
   void sum_scores(int keys) {
     for (int c = 0; c < keys; c += kLanes) {
       floats lanes[kLanes];
@@ -262,7 +268,7 @@ class DecodeTask {
     }
   }
 
-  /// Scores of a block, not yet scaled; keys of the next one are fetched meanwhile.
+  /// scores_ <- K Q of a block, not yet scaled; keys of the next block are prefetched meanwhile.
   void multiply_scores(int column, int keys) {
     const T* const first = key(column);
     const std::int64_t stride = p_.k_strides.row;
@@ -287,7 +293,7 @@ class DecodeTask {
     }
   }
 
-  /// sum[][i ...] <- lanes that make up the scores of kAbreast keys.
+  /// sum[][i ...] <- the scores of kAbreast keys, not yet summed over lanes.
   FT_FUNCTION void multiply_keys(const T* const (&k)[kAbreast], floats (&sum)[kRegisters][kKeys], int i) {
     const float* const queries = queries_;
     const int chunks = chunks_, whole = whole_chunks();
@@ -315,8 +321,8 @@ class DecodeTask {
     }
   }
 
-  /// Adds the mask tensor and hides what the band hides; scores past the last key become -inf. Returns what is
-  /// left to multiply scores with.
+  /// Adds the mask tensor; scores that the band hides and scores past the last key become -inf. Returns the
+  /// factor that scores still have to be multiplied with.
   float scale_and_mask(int column, int keys, bool on_diagonal) {
     const bool scaled = p_.scale_log2 <= 0.0f || p_.mask.kind != MaskTensorKind::none;
     if (scaled) {
@@ -398,7 +404,7 @@ class DecodeTask {
     FT_UNROLL for (int j = 0; j < kRegisters; ++j) sum[j].store(sum_ + j * kLanes);
   }
 
-  /// Raises each row's maximum to what the block brought, and brings sums and output to the new one.
+  /// Raises each row's maximum to that of the block, and rescales sums and output to the new one.
   void rescale(const floats (&top)[kRegisters]) {
     float factors[kRegisters * kLanes];
     for (int j = 0; j < kRegisters; ++j) {
@@ -417,10 +423,10 @@ class DecodeTask {
     }
   }
 
-  /// output_ += P V; values of the next block are fetched meanwhile.
+  /// output_ += P V; values of the next block are prefetched meanwhile.
   void multiply_values(int column, int keys) { add_columns<kSums>(0, column, keys); }
 
-  /// Columns from d on, as many at a time as Sums registers hold, and then fewer.
+  /// Columns from d on, Sums registers of them at a time, and then half as many for what is left.
   template <int Sums>
   void add_columns(int d, int column, int keys) {
     for (; d + Sums * kLanes <= p_.value_dim; d += Sums * kLanes)
@@ -501,21 +507,21 @@ class DecodeTask {
   void* workspace_;
   char* memory_;
   std::size_t used_ = 0;
-  int chunks_, output_stride_;  ///< of a key; floats
+  int chunks_, output_stride_;  ///< chunks of a key; floats from one row of output_ to the next
   bool together_;               ///< does one loop read K and V?
   int block_;                   ///< keys
-  int ahead_;  ///< keys from one that is read to the one that is fetched: a block exactly was up to 6 % slower
+  int ahead_;                   ///< prefetch distance in keys; exactly one block was up to 6 % slower
   std::int64_t batch_ = 0, kv_head_ = 0;
   float* queries_;     ///< (registers of rows, chunks of D, kLanes)
   float* short_keys_;  ///< (keys abreast, kLanes)
-  float* lanes_;       ///< (block, kLanes) what the scores of one row are sums of
-  float* last_chunk_;  ///< (kLanes) bits that the last chunk of a row does not repeat
+  float* lanes_;       ///< (block, kLanes) a row's scores before they are summed over lanes
+  float* last_chunk_;  ///< (kLanes) mask of the elements that the last chunk does not repeat
   float* scores_;      ///< (block, Rows), see place
   float* output_;      ///< (Rows, Dv)
   float *maximum_, *sum_;
 };
 
-/// Tasks of the smallest size that the rows of a group fit.
+/// The schedule: each task is a DecodeTask of the smallest Rows that holds the queries of a group.
 template <class T>
 class Decode {
  public:

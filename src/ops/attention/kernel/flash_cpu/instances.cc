@@ -14,10 +14,11 @@ struct Schedule {
   using type = S;
 };
 
-/// A few queries take the way of Decode; more that of Prefill or, where there are tiles for them, TilePrefill.
+/// Chooses the schedule: Decode for a handful of queries, else TilePrefill where AMX tiles
+/// suit the problem, else Prefill.
 template <class T>
 struct Kernels {
-  /// f(the schedule of this problem).
+  /// Returns f(Schedule<the one that this problem takes>).
   template <class F>
   static auto with_schedule(const AttentionParams& p, F f) {
     if (Decode<T>::suits(p)) return f(Schedule<Decode<T>>());

@@ -1,5 +1,5 @@
-// Mask tensors on a block of transposed scores: a mask row belongs to a lane, so its entries are turned around
-// in registers. Blocks of entries that are all open or all hidden are found first and cost next to nothing.
+// Mask tensors on a block of transposed scores. A mask row belongs to a lane, so its entries are transposed in
+// registers. Blocks whose entries are all open or all hidden are recognised first and cost next to nothing.
 #pragma once
 
 #include "src/ops/attention/kernel/flash_cpu/softmax.h"
@@ -8,10 +8,11 @@ namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
-/// What the mask tensor says about a block: nothing, that nobody sees it, or something in between.
+/// What the mask tensor does to a block: nothing, hides it from every query, or anything in between.
 enum class MaskBlock { open, hidden, mixed };
 
-/// Entries as what is added to scores in base 2. A finite entry, however low, stays finite; NaN stays NaN.
+/// Mask entries as addends of scores in base 2: bias * log2 e, or 0 and -inf of booleans. A finite bias,
+/// however low, stays finite; NaN stays NaN.
 template <class E>
 FT_FUNCTION floats bias_of(const E* from, int left) {
   if constexpr (std::is_same_v<E, std::uint8_t>) {
@@ -24,7 +25,8 @@ FT_FUNCTION floats bias_of(const E* from, int left) {
   }
 }
 
-/// The entries of a query from key `column` on, or the one that repeats over keys; `first` is the mask's first.
+/// Address of a query's mask entries from key `column` on, or of the one entry that repeats over keys. `first`
+/// is the tensor's first entry.
 template <class E>
 FT_FUNCTION const E* mask_row(const E* first, const MaskTensorParams& mask, std::int64_t batch,
                               std::int64_t head, std::int64_t position, std::int64_t column) {
@@ -55,7 +57,8 @@ class PanelMask {
     return !some_open ? MaskBlock::hidden : some_bias ? MaskBlock::mixed : MaskBlock::open;
   }
 
-  /// scores <- scores * scale + bias. A hidden NaN stays: its row shows itself at the end.
+  /// scores <- scores * scale + bias. A NaN score stays NaN even where its key is hidden: the row is then not
+  /// finite, and exact_rows computes it again.
   template <int Width>
   void apply(float* scores, float scale) const {
     for (int first = 0; first < panel_.vectors * kLanes; first += kLanes) {

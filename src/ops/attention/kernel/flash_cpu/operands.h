@@ -21,28 +21,29 @@ using panel::store_some;
 inline constexpr int kKeys = 64;  ///< keys of a block: scores, weights and V of a block stay in a 48 KiB L1
 inline constexpr int kDepthSteps = 128;  ///< steps of one product: at most 32 KiB of packed queries
 
-/// 4-byte steps from one staged row of K to the next, and of V.
+/// From one staged row of K, and of V, to the next, in 4-byte steps.
 template <class T>
 constexpr int staged_key_stride(int elements) {
   return rounded_up(steps_of<T>(elements), kLanes);
 }
 constexpr int staged_value_stride(int elements) { return rounded_up(elements, kLanes); }
-/// Are values staged with the steps of a column side by side, as tiles want them?
+/// Is V staged transposed, with the steps of a column adjacent, as tiles are loaded?
 template <class T>
 inline constexpr bool kTurnsValues = panel::kUsesTiles<typename Operand<T>::Step>;
 
-/// Keys on the diagonal that are multiplied at once: fewer leave out more of what nobody sees.
+/// Keys that are multiplied at a time where the causal diagonal crosses a block. The fewer, the more scores
+/// that no query sees are skipped.
 template <class T>
 inline constexpr int kDiagonalKeys = kTurnsValues<T> ? 32 : kLanes;
 
-/// Floats that staged values of a block take.
+/// Size of a block's staged V, in floats.
 template <class T>
 constexpr int staged_value_size(int elements) {
   if (std::is_same_v<T, float>) return 0;
   return (kTurnsValues<T> ? 2 : 1) * kKeys / Operand<T>::kPerStep * staged_value_stride(elements);
 }
 
-/// Turns `steps` rows of steps around: to[column * to_stride + step].
+/// Transposes `steps` rows of 4-byte steps: to[column * to_stride + step] = from[step * from_stride + column].
 FT_FUNCTION void turn_steps(float* to, int to_stride, const float* from, int from_stride, int steps,
                             int columns) {
   for (int c = 0; c < columns; c += kLanes) {

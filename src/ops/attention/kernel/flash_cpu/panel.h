@@ -1,5 +1,5 @@
-// What every schedule of flash.cpu for many queries shares: how queries become tasks, and the life of a panel
-// of them between its first block of keys and its last. Called by prefill.h and tiles.h.
+// What the prefill schedules of flash.cpu share: how queries become tasks, and what happens to a panel of them
+// before its first block of keys and after its last. Called by prefill.h and tiles.h.
 #pragma once
 
 #include "src/ops/attention/kernel/flash_cpu/mask.h"
@@ -9,9 +9,9 @@ namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
-/// The queries of a problem as blocks for one task each: of one head, or, when sequences are shorter than a
-/// block, of the heads of a group side by side, since they read the same keys. Few blocks are made of fewer
-/// panels, and then split further, by keys.
+/// How a problem is divided into tasks. A block is some panels of queries of one head, or, when sequences are
+/// shorter than a block, of the query heads of a group side by side, since these read the same keys. When there
+/// are few blocks, they get fewer panels, and are then split by keys as well.
 struct Tasks {
   int group;   ///< query heads of a KV head
   int panels;  ///< of a block
@@ -62,7 +62,7 @@ class PanelTask {
     return here;
   }
 
-  /// Memory of a panel: rows of packed queries, rows of output.
+  /// Takes the memory of a panel: `query_rows` rows of packed queries, `output_rows` rows of output.
   void allot(Panel& panel, int query_rows, int output_rows) {
     panel.queries = take<float>(query_rows * Width);
     panel.output = take<float>(output_rows * Width);
@@ -79,7 +79,7 @@ class PanelTask {
     return p_.band.keys(panel.first_position, panel.last_position, p_.kv_length);
   }
 
-  /// Gives the lanes of a panel to queries first ... of the unit, `most` at most, and clears what is summed.
+  /// Assigns queries of the unit, at most `most` from `first` on, to the lanes of a panel, and clears its sums.
   void start(Panel& panel, const Tasks& tasks, std::int64_t unit, std::int64_t first, int most = Width,
              int fewest_vectors = 1) {
     panel.count = static_cast<int>(min<std::int64_t>(most, tasks.rows - first));
@@ -107,7 +107,8 @@ class PanelTask {
            position * p_.q_strides.row;
   }
 
-  /// Applies scale and mask tensor where they cannot wait; returns what is left to multiply scores with.
+  /// Applies the mask tensor, and the scale where it must come first: before a mask is added, or if it is not
+  /// positive. Returns the factor that scores still have to be multiplied with.
   float scale_and_mask(const Panel& panel, float* scores, MaskBlock mask, int column, int keys) {
     if (mask == MaskBlock::mixed) {
       with_mask(p_.mask, panel, batch_, column, keys, 0, [&](const auto& entries) {
@@ -122,7 +123,8 @@ class PanelTask {
     return 1.0f;
   }
 
-  /// O^T / sum into the rows of O, and lse; or the parts of this split into the workspace.
+  /// Writes O^T / sum to the rows of O, and lse; if keys are split, writes this split's
+  /// partial rows to the workspace.
   void finish(const Panel& panel, const Partials& partials, int splits, int split) {
     for (int first = 0; first < panel.count; first += kLanes) {
       const auto head = [&](int lane) { return panel.head[first + lane]; };
@@ -147,8 +149,8 @@ class PanelTask {
     }
   }
 
-  /// Stores O^T * factor of a register of lanes from lane `first` on, a row a lane: row(i) is the address of
-  /// that of lane first + i.
+  /// Stores O^T * factor, transposed, for the kLanes lanes from `first` on; row(i) is the address
+  /// of the row of lane first + i.
   template <class E, class RowAddress>
   void store_turned(const Panel& panel, int first, floats factor, RowAddress row) const {
     constexpr int kPer = sizeof(float) / sizeof(E);  // elements that fill a lane

@@ -17,8 +17,8 @@ namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
-/// Panels of queries that share one reading of each block of keys: more where that reading converts, and more
-/// still where it turns V for tiles.
+/// Panels of queries that share one reading of each block of keys. More where reading converts the elements, or
+/// transposes V for tiles: more queries then share that work.
 template <class T>
 inline constexpr int kPanels = kTurnsValues<T> ? 4
                                : kWidth >= 64  ? (std::is_same_v<T, float> ? 1 : 4)
@@ -35,7 +35,8 @@ class Prefill : PanelTask<T, kWidth> {
   static void run(const AttentionParams& p, void* workspace, std::int64_t task, void* scratch) {
     Prefill(p, workspace, scratch).attend(task);
   }
-  /// `count` queries from `first` on, for a schedule of tasks that cannot do them.
+  /// Computes `count` queries from `first` on for another schedule, whose own arithmetic
+  /// cannot represent their numbers.
   static void run_some(const AttentionParams& p, void* workspace, const Tasks& tasks, const Tasks::Place& place,
                        std::int64_t first, int count, void* scratch) {
     const panel::Session<typename Element::Step> session;
@@ -114,7 +115,8 @@ class Prefill : PanelTask<T, kWidth> {
       multiply_values(panel, v, 0, keys, 0);
       return;
     }
-    // Registers of lanes that see none of a few keys skip their products.
+    // On the diagonal kDiagonalKeys keys are multiplied at a time, and registers whose lanes
+    // see none of them are left out.
     const Diagonal diagonal(panel, p_.band.offset, column);
     for (int c = 0; c < keys; c += kDiagonalKeys<T>) {
       multiply_scores(panel, k, c, min(kDiagonalKeys<T>, keys - c), diagonal.first_vector(c, panel.vectors));

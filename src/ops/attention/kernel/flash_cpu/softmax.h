@@ -9,26 +9,27 @@ namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
-/// Scores may outgrow the maximum in use by this many bits before sums and output are brought to a new one:
-/// float32 and bfloat hold weights of up to 2^8 as exactly as those below 1.
+/// How far scores, in base 2, may exceed the maximum in use before sums and output are rescaled to a new one.
+/// Weights of up to 2^8 lose nothing: float32 and bfloat hold them with the same relative precision.
 inline constexpr float kSlackBits = 8.0f;
 
-/// A panel of queries, one a lane, and what has been summed for it so far.
+/// A panel of queries, one a lane, and its running sums. Rows have W lanes: kWidth, or kTileLanes in tiles.h.
 struct Panel {
-  float* queries;          ///< (steps of D, kWidth)
-  float* output;           ///< (Dv, kWidth)
-  float* maximum;          ///< (kWidth) what is subtracted from scores
-  float* sum;              ///< (kWidth) of the weights
-  float* lse_sum;          ///< (kWidth) what lse is made of: `sum` itself, or a more exact one
-  std::int32_t* position;  ///< (kWidth) of each lane's query in its sequence
-  std::int32_t* head;      ///< (kWidth) query head of each lane
-  std::int32_t* reach;  ///< (kWidth) the last key of the block that each lane sees, -1 for none; see Diagonal
-  int output_rows;      ///< Dv, or more
-  int count, vectors;   ///< lanes in use, and the registers that hold them
+  float* queries;          ///< (steps of D, W)
+  float* output;           ///< (Dv, W)
+  float* maximum;          ///< (W) what is subtracted from scores
+  float* sum;              ///< (W) of the weights
+  float* lse_sum;          ///< (W) what lse is computed from: `sum` itself, or a more exact one
+  std::int32_t* position;  ///< (W) of each lane's query in its sequence
+  std::int32_t* head;      ///< (W) query head of each lane
+  std::int32_t* reach;     ///< (W) last key of the block that each lane sees, -1 for none; see Diagonal
+  int output_rows;         ///< Dv, or more
+  int count, vectors;      ///< lanes in use, and the registers that hold them
   int first_position, last_position;
 };
 
-/// For one block of keys, how far each register of lanes sees.
+/// The causal diagonal in one block of keys: sets the reach of each lane of a panel, and keeps the
+/// furthest of each register of lanes.
 struct Diagonal {
   std::int32_t register_reach[kVectors];
 
@@ -62,7 +63,7 @@ void hide_future(const Panel& p, float* scores, int keys) {
   }
 }
 
-/// Two rows as bfloat pairs, even below odd, each rounded to nearest.
+/// Two rows as pairs of bfloats, `even` in the low halves, each rounded to nearest.
 FT_FUNCTION floats bfloat_pairs(floats even, floats odd) {
   const ints half_ulp = 0x8000;
   const ints low = bits_of(even) + half_ulp, high = bits_of(odd) + half_ulp;
@@ -74,10 +75,10 @@ FT_FUNCTION floats bfloat_pairs(floats even, floats odd) {
 #endif
 }
 
-/// The largest score of each lane; NaN is passed over, since it shows itself in the weights.
+/// The largest score of each lane. NaN is ignored here: its weight, and so the sum, becomes NaN.
 template <int Vectors, int Width = kWidth>
 FT_FUNCTION void block_maximum(const float* scores, int keys, floats (&top)[Vectors]) {
-  floats other[Vectors];  // a second chain: the maximum has latency
+  floats other[Vectors];  // two chains hide the latency of max
   FT_UNROLL for (int j = 0; j < Vectors; ++j) top[j] = other[j] = kMinusInfinity;
   int c = 0;
   for (; c + 2 <= keys; c += 2) {
@@ -93,7 +94,7 @@ FT_FUNCTION void block_maximum(const float* scores, int keys, floats (&top)[Vect
   }
 }
 
-/// Raises each lane's maximum to what the block brought, and brings sums and output to the new one.
+/// Raises each lane's maximum to that of the block, and rescales sums and output to the new one.
 template <int Vectors, int Width = kWidth>
 FT_FUNCTION void rescale(const Panel& p, const floats (&top)[Vectors], int value_dim) {
   floats factor[Vectors];
@@ -113,14 +114,15 @@ FT_FUNCTION void rescale(const Panel& p, const floats (&top)[Vectors], int value
   }
 }
 
-/// Is a maximum so large that it is not near the exact product of score and multiplier that it stands for? Only
-/// scores that are rounded in the same way leave 0 of it then.
+/// Is a maximum so large that its rounding error shows? Above 2^20 the rounded maximum differs from
+/// score * multiplier by 1/16 or more. Scores are then multiplied, and rounded, before the maximum is
+/// subtracted, so that the largest one gives exactly 0.
 FT_FUNCTION bools is_rounded(floats maximum) {
   constexpr float kExact = 0x1p20f;  // the product is off by less than 1/16 below this
   return (maximum > kExact) | (maximum < -kExact);
 }
 
-/// scores <- weights in place, as floats or as pairs of rows; their sums are added to the panel's.
+/// scores <- weights in place, as floats or as pairs of bfloats; their sums are added to the panel's.
 template <class T, int Vectors>
 FT_FUNCTION void exponentials(const Panel& p, float* scores, int keys, float multiplier) {
   bool rounded = false;

@@ -1,7 +1,7 @@
 // Splitting the keys of a problem with few queries over tasks, and the exact merge of the parts.
 //
-// Where the splits lie depends on the problem alone, and parts are merged in their order: neither the number of
-// threads nor their timing changes a bit of the result.
+// The splits depend on the problem alone and parts are merged in order, so that neither the number of threads
+// nor their timing changes a bit of the result.
 #pragma once
 
 #include "src/ops/attention/kernel/flash_cpu/operands.h"
@@ -11,13 +11,13 @@ namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
-inline constexpr int kEnoughTasks = 64;  ///< keep this many threads busy
+inline constexpr int kEnoughTasks = 64;  ///< tasks to aim for, so that this many threads are busy
 inline constexpr int kSplitKeys = 512;   ///< fewer keys are not worth a part of their own
 
 /// Which keys a part of the work looks at.
 struct KeySplits {
   int count;  ///< 1: no split, results go straight to the output
-  int keys;   ///< of each but the last
+  int keys;   ///< of each part but the last
 
   KeySplits(const AttentionParams& p, std::int64_t tasks) {
     const std::int64_t wanted =
@@ -29,8 +29,8 @@ struct KeySplits {
   }
 };
 
-/// The result of one query over one split, before division by the sum: maximum, the sum, the one
-/// that lse is made of, then output columns.
+/// One query's result over one split, not yet divided by the sum: maximum, sum, the sum that lse is
+/// computed from, then output columns.
 struct PartialRow {
   static constexpr int kHeader = 16;  ///< floats; keeps columns on a cache line of their own
   float* data;
@@ -92,7 +92,7 @@ FT_FUNCTION void store_lse(const AttentionParams& p, std::int64_t batch, std::in
       (maximum + __builtin_log2f(sum)) * kLn2;
 }
 
-/// One query's parts into its row of the output.
+/// Merges one query's parts; writes its row of the output and its lse.
 template <class T>
 FT_FUNCTION void merge_row(const AttentionParams& p, const Partials& partials, int splits, std::int64_t batch,
                            std::int64_t head, std::int64_t position) {

@@ -9,10 +9,11 @@
 
 namespace flashtile::kernels {
 
-/// A call goes over its KV heads, of all batch entries, `heads_at_once` together: their share of the
-/// `prepare_tasks` calls of prepare, then their share of the `tasks` calls of run, in ascending order of start.
-/// Last come `merge_tasks` calls of merge, one for each query: its parts into its row of the output. Each stage
-/// on any threads, none before the one before it is done.
+/// How a call runs. Its KV heads, counted over all batch entries, are worked on `heads_at_once` at a time:
+/// first their share of the `prepare_tasks` calls of prepare, then their share of the `tasks` calls of
+/// run, started in ascending order. Last come `merge_tasks` calls of merge, one a query, which merge the
+/// query's parts into its row of the output. The calls of a stage may run on any threads; a stage begins
+/// when the one before it is done.
 struct FlashCpuKernels {
   const char* (*name)(const AttentionParams&);
   std::size_t (*workspace_bytes)(const AttentionParams&, std::int64_t heads_at_once);
@@ -20,7 +21,7 @@ struct FlashCpuKernels {
   std::int64_t (*prepare_tasks)(const AttentionParams&);
   std::int64_t (*tasks)(const AttentionParams&);
   std::int64_t (*merge_tasks)(const AttentionParams&);
-  /// first_head: of those that are worked on together.
+  /// first_head: the first of the KV heads that are worked on together.
   void (*prepare)(const AttentionParams&, void* workspace, std::int64_t first_head, std::int64_t task,
                   void* scratch);
   void (*run)(const AttentionParams&, void* workspace, std::int64_t first_head, std::int64_t task,

@@ -7,12 +7,12 @@
 //     O^T = O^T + V^T P^T(before)           beside  the same
 //   O = (O^T / its last row, the sums)^T
 //
-// Tiles hold bfloats: float32 and half are sums of three and of two, and so many products of these are summed
-// that the result is a float32 product's, see panel::Split.
+// Tiles hold bfloats. A float32 is split into a sum of three, a half into a sum of two, and as many products of
+// these parts are added as it takes to be as exact as a float32 product, see panel::Split.
 //
-// The maximum is that of the first block, and higher scores simply weigh more than 1: that loses nothing of a
-// bfloat. That of float32 and half follows the scores. Panels of numbers that bfloats, their parts or sums
-// cannot hold are left to prefill.h.
+// For bfloat the maximum stays that of the first block, and higher scores get weights above 1, which a bfloat
+// holds as precisely. For float32 and half it follows the scores. Panels with numbers that bfloats, their parts
+// or their sums cannot represent are computed by prefill.h.
 //
 // Source    Milakov & Gimelshein 2018 (online softmax); Dao et al. 2022 (tiling).
 #pragma once
@@ -26,8 +26,8 @@ namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
-/// Panels of a task read each prepared block in turn. One suffices while the blocks of a head stay in a core's
-/// second cache.
+/// Panels of a task, which read each prepared block in turn. One suffices while the blocks of a
+/// head stay in a core's L2 cache.
 inline constexpr int kTilePanels = 4;
 inline constexpr std::size_t kSecondCacheBytes = std::size_t{2} << 20;
 
@@ -37,7 +37,8 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   static constexpr bool kInParts = kParts<T> != 1;
 
  public:
-  /// With few queries nothing shares a prepared block, and short rows of many parts are mostly preparation.
+  /// Preparing a block pays if several panels read it. Splitting short rows into parts costs more than tiles
+  /// save.
   static bool suits(const AttentionParams& p) {
     return kParts<T> == 1 ? p.query_length > 2 * kLanesOfPanel
                           : p.query_length > 4 * kLanesOfPanel && p.head_dim > 32;
@@ -78,12 +79,13 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
 
   static constexpr int kLanesOfPanel = panel::kTileLanes;
   static constexpr int kTile = 16;
-  /// Does the maximum follow the scores? A weight far from 1 is exact to a bfloat, but not to a float32.
+  /// Does the maximum follow the scores? The error of a weight grows with its distance from 1: it stays below
+  /// the precision of a bfloat, but not of a float32.
   static constexpr bool kFollows = kWeightParts<T> > 1;
 
-  /// Prepared blocks of keys: each part of K by rows, then each part of V^T by rows, of 4-byte steps. V^T is
-  /// that of the keys kApart blocks before, since the products of these two alternate: memory is read in one
-  /// stream.
+  /// Layout of the prepared blocks, in 4-byte steps: each part of K by rows, then each part of V^T by rows. K
+  /// is that of the block's own keys, V^T that of the keys kApart blocks before: their products alternate, and
+  /// so memory is read as one stream.
   struct Blocks {
     static constexpr int kApart = 2;
 
@@ -91,7 +93,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     int key_steps, value_rows;    ///< steps of a row of K, rows of V^T with one of ones: whole tiles
     int value_steps = kKeys / 2;  ///< of a row of V^T
     int keys_part, values_part;   ///< floats of a part of K, of V^T
-    int plain;                    ///< where a block says whether all its numbers are plain
+    int plain;                    ///< offset of the flag that all numbers of a block are plain
     std::size_t size;             ///< floats of a block
 
     explicit Blocks(const AttentionParams& p)
@@ -123,7 +125,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     return Tasks(p, cached ? 1 : kTilePanels, kLanesOfPanel);
   }
   std::size_t partial_bytes() const { return Partials(p_, nullptr, splits(p_).count).bytes(); }
-  /// Block `column` / kKeys of the KV head that this task is about.
+  /// Block `column` / kKeys of this task's KV head.
   float* block(int column) const {
     const std::int64_t index =
         (batch_ * p_.kv_heads + kv_head_ - first_head_) * blocks_.of_head() + column / kKeys;
@@ -148,8 +150,8 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     rows[blocks_.plain] = plain_;
   }
 
-  /// The elements at `from`, 0 for those that are not there. Of numbers that are not plain, 0 or from 2^-100 to
-  /// 2^40, some part or product may count as 0 or may be infinite.
+  /// Loads `left` elements, at most kLanes, with zeros behind them. Plain numbers are 0 and those of 2^-100 to
+  /// 2^40 in size; any other clears plain_, since its parts or products could vanish or overflow.
   floats load_plain(const T* from, int left) {
     const floats x = load_some(from, left);
     if constexpr (std::is_same_v<T, float>) {
@@ -159,7 +161,8 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     return x;
   }
 
-  /// The parts of a row of K or Q as steps, `part` floats apart, with zeros up to a whole tile.
+  /// Stores the parts of a row of K or Q as pairs of bfloats, `part` floats apart, padded with zeros to whole
+  /// tiles.
   void stage_row(float* to, int part, const T* from) {
     const int elements = p_.head_dim;
     if (rows_are_whole()) {
@@ -176,12 +179,12 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     }
   }
 
-  /// Columns of V that are turned together: bfloats come in pairs of registers.
+  /// Columns of V that are transposed together: two registers of bfloat, since two interleaved rows fill two.
   static constexpr int kColumns = kParts<T> == 1 ? 2 * kLanes : kLanes;
   using Square = floats[kLanes];
 
-  /// Row i of squares of pairs of keys, `key` and the next: for bfloats two squares of neighbouring columns,
-  /// else one of each part.
+  /// Row i of the squares <- keys `key` and `key` + 1 of V as pairs of bfloats: two squares of neighbouring
+  /// columns for bfloat, else one square a part.
   [[gnu::always_inline]] void load_pair(Square* squares, int i, const T* values, int key, int keys, int left) {
     const T* row = values + key * p_.v_strides.row;
     if constexpr (kParts<T> == 1) {
@@ -196,7 +199,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
       }
     }
   }
-  /// Stores the rows of the turned square, `pitch` floats apart, `left` of them at most.
+  /// Transposes the square and stores its rows, at most `left`, `pitch` floats apart.
   [[gnu::always_inline]] static void turn_square(Square& square, float* to, int pitch, int left) {
     primitives::detail::transpose(square);
     if (left >= kLanes) {
@@ -206,7 +209,8 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     }
   }
 
-  /// The parts of V^T of `keys` rows of V, with a row of ones in the first of them.
+  /// Stores the parts of V^T for `keys` rows of V. The first part ends with a row of ones, whose
+  /// product is the sum of the weights.
   void turn_values(float* to, const T* values, int keys) {
     const int steps = blocks_.value_steps;
     for (int c = 0; c < p_.value_dim; c += kColumns) {
@@ -231,7 +235,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     }
   }
 
-  /// Returns whether it could: not where a number is not plain, or a weight more than float32 holds.
+  /// Returns false, and writes nothing, if a number is not plain or a sum overflows float32.
   bool attend(const Tasks& tasks, const Tasks::Place& place, std::int64_t first) {
     const panel::Session<panel::AmxPairStep> session;
     batch_ = place.batch;
@@ -272,11 +276,11 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
           blocks_.key_steps, kRegisters);
     }
   }
-  /// Are rows of K and Q steps of whole tiles as they lie?
+  /// Do rows of K and Q fill whole tiles as they lie in memory, without splitting or padding?
   bool rows_are_whole() const { return kParts<T> == 1 && p_.head_dim == 2 * blocks_.key_steps; }
   int queries_part() const { return blocks_.key_steps * kLanesOfPanel; }
 
-  /// Fetches the rows that this task writes at its end, and those of Q that are likely read next.
+  /// Prefetches the rows of O that this task writes at its end, and those of Q that are likely to be read next.
   void fetch_rows(const Panel& panel) const {
     constexpr int kLine = 64 / sizeof(T);
     for (int i = 0; i < panel.count; ++i) {
@@ -288,10 +292,10 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     }
   }
 
-  /// What a panel sees: keys up to `end`, each of its lanes all of those up to `whole_end`.
+  /// The keys that a panel sees: those before `end` by some lane, those before `whole_end` by every lane.
   struct Sight {
     int end, whole_end;
-    bool settled;  ///< has each lane a maximum that stays?
+    bool settled;  ///< every lane has a maximum that stays
   };
   /// A block of keys for a panel that sees some of them.
   struct Unit {
@@ -300,7 +304,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
 
     int rows() const { return rounded_up(keys, kKeys / 2); }
   };
-  /// The first unit from this one on: block by block, of each panel by panel.
+  /// The first unit from (column, panel) on. All panels see a block before the next block begins.
   Unit unit_from(int column, int panel) const {
     for (; column < end_; column += kKeys, panel = 0) {
       for (; panel < active_; ++panel) {
@@ -353,19 +357,20 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
         panels_[u.panel].output, {values_of(u.column), 4 * blocks_.value_steps, 4}, weights, blocks_.value_rows,
         u.rows() / 2, beside, blocks_.values_part, kWeightsPart);
   }
-  /// Tile products of a unit before and a unit to come.
+  /// Number of tile products that run beside one softmax: of the unit before and of the next.
   int products_of(const Unit& before, const Unit& next) const {
     return panel::tile_products<OutputSplit>(blocks_.value_rows, before.rows() / 2) +
            panel::tile_products<ScoresSplit>(next.rows(), blocks_.key_steps);
   }
 
-  /// Is there nothing to mask, and does the maximum stay?
+  /// True if this unit needs no masking and its maximum stays.
   bool is_settled(const Unit& u) const {
     const Sight& sight = sights_[u.panel];
     return sight.settled && u.mask == MaskBlock::open && u.column + kKeys <= sight.whole_end;
   }
-  /// Masks the scores and sees to the maximum; returns what is left to multiply scores with. A maximum that
-  /// rises needs the weights of the unit before in O^T first.
+  /// Applies scale and masks and updates the maximum; returns the factor that scores still have to
+  /// be multiplied with. Before a maximum rises, the weights of the unit before, which belong to
+  /// the old one, are added to O^T.
   [[gnu::noinline]] float settle(const Unit& now, Unit& before) {
     const Panel& panel = panels_[now.panel];
     Sight& sight = sights_[now.panel];
@@ -397,6 +402,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     return multiplier;
   }
 
+  /// Has every lane left kLowest, where its maximum started?
   bool all_have_a_maximum(const Panel& panel) const {
     bool all = true;
     for (int i = 0; i < kLanesOfPanel; i += kLanes)
@@ -418,7 +424,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   int active_ = 0;  ///< panels in use
   Sight sights_[kTilePanels];
   int end_ = 0;        ///< the key after the last that any panel sees
-  bool plain_ = true;  ///< all numbers so far
+  bool plain_ = true;  ///< are all numbers so far plain? see load_plain
   float *scores_[2], *staged_;
   std::size_t partial_bytes_ = partial_bytes();
 };

@@ -1,5 +1,5 @@
-// The softmax that tiles.h runs beside its tile products: scores of a block of keys become weights,
-// as the bfloats that tiles take.
+// The softmax that tiles.h interleaves with its tile products: a block's scores become weights, stored as the
+// pairs of bfloats that tiles multiply.
 #pragma once
 
 #include "src/ops/attention/kernel/flash_cpu/softmax.h"
@@ -10,7 +10,7 @@ namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
-/// How many bfloats an element is the sum of, and a weight.
+/// How many bfloats represent an element of T by their sum, and how many a weight.
 template <class T>
 inline constexpr int kParts = std::is_same_v<T, bfloat> ? 1
                               : std::is_same_v<T, half> ? 2
@@ -19,19 +19,20 @@ template <class T>
 inline constexpr int kWeightParts = std::is_same_v<T, bfloat> ? 1 : 3;
 
 inline constexpr int kRegisters = panel::kTileLanes / kLanes;
-/// From one part of a block's weights to the next, which lies behind the scores that the first replaces.
+/// Floats from one part of a block's weights to the next. The first part replaces the scores, the others
+/// follow.
 inline constexpr int kWeightsPart = kKeys * panel::kTileLanes;
 
-/// lse is made of a sum of its own, of weights before they are cut, so that wanting it changes no bit of the
-/// output.
+/// Is lse asked for? It has a sum of its own, of weights before they are truncated to bfloat, so that asking
+/// for it changes no bit of the output.
 enum class Lse { unwanted, wanted };
 
-/// Two rows as bfloat pairs, even below odd, each cut.
+/// Two rows as pairs of bfloats, `even` in the low halves, each truncated.
 FT_FUNCTION floats cut_pairs(floats even, floats odd) {
   return (floats::native)_mm512_mask_blend_epi16(0xaaaaaaaau, (__m512i)((ints::wrapping)bits_of(even).v >> 16),
                                                  (__m512i)odd.v);
 }
-/// The same of each part of two rows of weights: pair(i) is that of parts i.
+/// Splits two rows of weights into Parts bfloats each and calls pair(i, pairs of part i).
 template <int Parts, class Pair>
 [[gnu::always_inline]] FT_FUNCTION void split_pairs(floats even, floats odd, Pair pair) {
   FT_UNROLL for (int i = 0; i < Parts; ++i) {
@@ -42,8 +43,8 @@ template <int Parts, class Pair>
   }
 }
 
-/// Turns the scores of a block into weights in place, two keys at a time, an even share beside each of
-/// `products` tile products. All its code is inlined, so that what it holds stays in registers.
+/// Turns the scores of a block into weights in place, two keys at a time, spread evenly over `products` tile
+/// products. Everything is inlined, so that its members stay in registers.
 template <class T, Lse kLse>
 class Weights {
  public:
@@ -58,7 +59,7 @@ class Weights {
     take<0>(panel);
     take<1>(panel);
   }
-  /// What runs beside one product.
+  /// Called with each tile product: does its share.
   [[gnu::always_inline]] void operator()() {
     if (--countdown_ > 0) [[unlikely]]
       return;
