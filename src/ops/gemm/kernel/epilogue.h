@@ -34,8 +34,8 @@ FT_FUNCTION void store_as(FT_CONSTANT const GemmParams& p, FT_THREAD Tile& sums,
   store(sums, c);
 }
 
-/// Stores a tile of sums, whose type the last argument says. `old` is room for C's former elements; beta of an
-/// integer product is 0 or 1.
+/// Stores a tile of sums; the last argument only names their type. `old` is room for C's former elements. beta
+/// of an integer product is 0 or 1.
 template <class Tile>
 FT_FUNCTION void store_sums(FT_CONSTANT const GemmParams& p, FT_THREAD Tile& sums, FT_THREAD Tile& old, int row,
                             int column, float) {

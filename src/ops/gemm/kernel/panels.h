@@ -2,10 +2,10 @@
 //
 //   for each block of rows and a few panels of columns of C:
 //     for each kRowSteps of K:
-//       R = A's part                                 (rows, row steps), in the second-level cache
+//       R = A's part                                 (rows, row steps), in the L2 cache
 //       for each panel:
 //         for each kSteps of these:
-//           L = B's part, packed                     (steps, kLanesOfPanel), in the first-level cache
+//           L = B's part, packed                     (steps, kLanesOfPanel), in the L1 cache
 //           sums += R's part L                       (rows, kLanesOfPanel)
 //     C = alpha * sums + beta * C
 #pragma once
@@ -25,7 +25,7 @@ using panel::RightRows;
 using panel::rounded_up;
 using panel::steps_of;
 
-/// Sizes of the parts that lie in caches; steps are 4 bytes in k.
+/// Sizes of the parts that are kept in caches. A step is 4 bytes of a line in k.
 struct VectorParts {
   static constexpr int kLanesOfPanel = kWidth, kRowsAtOnce = 64;
   static constexpr int kSteps = 128;  ///< a packed panel of B takes 32 KiB
@@ -33,9 +33,9 @@ struct VectorParts {
   static constexpr int kMostRows = 1024, kMostPanels = 16;
 };
 #if defined(FT_AMX)
-/// Tiles multiply faster than sums come and go, which lie in the second-level cache only while a panel's are
-/// used: A's part is deep, so that they seldom leave it. What L and 32 rows of R take of the first-level cache,
-/// 16 KiB each, leaves room for sums and for what is fetched ahead.
+/// Tile products are faster than loading and storing their sums, and the sums of one panel at a time fit in the
+/// L2 cache. So A's part is deep: sums are loaded seldom. L and 32 rows of R take 16 KiB each of the L1 cache,
+/// which leaves room for sums and for what is prefetched.
 struct TileParts {
   static constexpr int kLanesOfPanel = panel::kTileLanes, kRowsAtOnce = 32;
   static constexpr int kSteps = 128;
@@ -70,11 +70,11 @@ class Product {
   static constexpr int kPer = Operand<T>::kPerStep;
   static constexpr int kSteps = Parts::kSteps, kRowSteps = Parts::kRowSteps, kRowsAtOnce = Parts::kRowsAtOnce;
   static constexpr bool kIntegers = sizeof(T) == 1;
-  static constexpr bool kHasExcess = kIntegers && !kTiles;  ///< integer steps of vectors add too much
+  static constexpr bool kHasExcess = kIntegers && !kTiles;  ///< sums are too large, see Int8QuadStep
 
   static std::int64_t blocks(std::int64_t length, int block) { return (length + block - 1) / block; }
 
-  /// A few columns of C, a lane each, and what has been summed for them.
+  /// A few columns of C, a lane each, and their running sums.
   struct Panel {
     std::int64_t column;
     int columns, vectors;
@@ -85,19 +85,21 @@ class Product {
   Product(const GemmPanelsCall& call, void* scratch)
       : call_(call), p_(call.params), memory_(static_cast<char*>(scratch)) {
     block_rows_ = rounded_up(call.block_rows, kLanes);
-    const bool at_once = p_.k <= kRowSteps * kPer;  // then a panel is done before the next one starts
+    // Then each panel is finished before the next one starts, and one set of sums serves all.
+    const bool at_once = p_.k <= kRowSteps * kPer;
     for (int i = 0; i < call.block_panels; ++i) {
       panels_[i].sums = at_once && i > 0 ? panels_[0].sums : take(block_rows_ * kLanesOfPanel);
       panels_[i].column_sums = take(kLanesOfPanel);
     }
     packed_ = take(kSteps * kLanesOfPanel);
     if constexpr (kTiles) {
-      // Tiles of neighbours in k are an odd number of lines past half of a cache's sets apart: all sets serve.
+      // Tiles that follow each other in k lie half of the L1 cache's sets plus an odd number of lines apart, so
+      // that they spread over all sets.
       staged_stride_ = (rounded_up(block_rows_, 64) + 33) * kLanes;
       staged_rows_ = take(kRowSteps / kLanes * staged_stride_);
       staged_lines_ = take(kLanes * max(block_rows_, kSteps));
     } else {
-      staged_stride_ = block_rows_ + kLanes;  // powers of two would meet in few sets of a cache
+      staged_stride_ = block_rows_ + kLanes;  // a power of two would map all rows to a few sets of a cache
       staged_rows_ = take(kRowSteps * staged_stride_);
       staged_lines_ = take(kLanes * kSteps);
     }
@@ -108,7 +110,7 @@ class Product {
     return here;
   }
 
-  /// Blocks of rows are the outer loop: tasks that follow each other read the same rows of A.
+  /// Blocks of rows are the outer loop, so that consecutive tasks read the same rows of A.
   void multiply(std::int64_t task) {
     const panel::Session<Step> session;
     const int width = call_.block_panels * kLanesOfPanel;
@@ -146,14 +148,14 @@ class Product {
     }
   }
 
-  /// Lines of an operand in memory, to be asked for ahead of their use: they lie too far apart for a hardware
-  /// prefetcher.
+  /// Lines of an operand in memory that are prefetched by instructions, since they lie too far apart
+  /// for the hardware prefetcher.
   struct Lines {
     const T* data;
     std::int64_t stride;
     int count, length;
 
-    /// Asks for lines first ... last - 1.
+    /// Prefetches lines first ... last - 1.
     void fetch(int first, int last) const {
       constexpr int kLine = 64 / static_cast<int>(sizeof(T));
       for (int i = first; i < last; ++i) {
@@ -161,7 +163,8 @@ class Product {
       }
     }
   };
-  /// Columns k ... of A's rows of this block, and rows k ... of B's columns of a panel; none past the end.
+  /// The next columns k ... of A's rows of this block, and the next rows k ... of B's columns of a
+  /// panel; none past the end of K.
   Lines lines_of_a(int k) const {
     const int depth = max(0, min(kSteps * kPer, p_.k - k));
     const T* a = static_cast<const T*>(p_.a);
@@ -175,7 +178,8 @@ class Product {
     return {b + k * p_.b_stride + panel.column, p_.b_stride, depth, panel.columns};
   }
 
-  /// sums += R L; what comes next of A and B is fetched meanwhile, an even share with each few rows.
+  /// sums += R L, kRowsAtOnce rows at a time. Each of these steps prefetches an even share
+  /// of the next lines of A and B.
   void multiply_rows(const Panel& to, RightRows rows, int depth, const Lines& next_a, const Lines& next_b) {
     const int steps = steps_of<T>(depth);
     for (int i = 0; i < rows_; i += kRowsAtOnce) {
@@ -199,10 +203,11 @@ class Product {
     for (int i = 0; i < kLanesOfPanel; i += kLanes) floats(0.0f).store(panel.column_sums + i);
   }
 
-  /// B's rows k ... k + depth - 1 of this panel's columns.
+  /// packed_ <- B's rows k ... k + depth - 1 of this panel's columns; column sums for the excess, see
+  /// kHasExcess.
   void pack_columns(const Panel& to, int k, int depth) {
     const T* b = static_cast<const T*>(p_.b);
-    if (kTiles && (to.columns < kLanesOfPanel || depth < kSteps * kPer)) {  // tiles are whole
+    if (kTiles && (to.columns < kLanesOfPanel || depth < kSteps * kPer)) {  // tiles are read whole
       for (int i = 0; i < kSteps * kLanesOfPanel; i += kLanes) floats(0.0f).store(packed_ + i);
     }
     if (call_.transpose_b) {
@@ -224,8 +229,8 @@ class Product {
     }
   }
 
-  /// A's rows of this block, columns k ... k + depth - 1: copied, so that they lie together, when several
-  /// panels need them; where they lie, if they can be read there, when one does.
+  /// A's rows of this block, columns k ... k + depth - 1. They are copied to lie together if several panels
+  /// read them; for a single panel they are read in place where their type allows it.
   RightRows rows_operand(int k, int depth) {
     if constexpr (kTiles) return rows_of_tiles(k, depth);
     const T* a = static_cast<const T*>(p_.a);
@@ -246,7 +251,7 @@ class Product {
     return {staged_rows_, 4 * kSteps, 4};
   }
 
-  /// The same as whole tiles, zeros where A ends: 16 steps of all rows, the next 16 steps, ...
+  /// The same as whole tiles, padded with zeros: 16 steps of all rows, then the next 16 steps, and so on.
   RightRows rows_of_tiles(int k, int depth) {
     const T* a = static_cast<const T*>(p_.a);
     const int all_rows = rounded_up(rows_, kLanes), steps = steps_of<T>(depth);

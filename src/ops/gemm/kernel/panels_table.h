@@ -17,8 +17,8 @@ struct GemmPanelsCall {
 
 /// A call is `tasks` calls of run, on any threads.
 struct GemmPanelsKernels {
-  int panel_columns;                                    ///< of the widest panel
-  int most_rows, most_panels;                           ///< of one task
+  int panel_columns;                                    ///< columns of a panel
+  int most_rows, most_panels;                           ///< largest block of one task
   std::size_t (*scratch_bytes)(const GemmPanelsCall&);  ///< of a thread, 64-byte aligned
   std::int64_t (*tasks)(const GemmPanelsCall&);
   void (*run)(const GemmPanelsCall&, std::int64_t task, void* scratch);

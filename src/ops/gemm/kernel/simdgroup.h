@@ -54,7 +54,7 @@ struct GemmSimdgroup {
         simdgroup_multiply_accumulate(part, a, b, part);
       }
       map_elements(sums, part, [](auto sum, auto more) { return sum + more; });
-      threadgroup_barrier(mem_flags::mem_threadgroup);  // everybody is done with the tiles
+      threadgroup_barrier(mem_flags::mem_threadgroup);  // all simdgroups are done with the tiles
     }
     simdgroup_matrix_block<float, R, C> old;
     store_sums(p, sums, old, first_row + my_row, column, 0.0f);

@@ -3,10 +3,10 @@
 //   for each kK of K:  sums += A (kM, kK) B (kK, kN)
 //   C = alpha * sums + beta * C
 //
-// With one stage these products are summed apart before they are added, instead of running one chain through
-// all of K, which keeps rounding errors from growing with K: at K = 64 float chains of 32 stay below 3e-7 of
-// the largest element, one of 64 does not. With several stages, where registers hold one tile of sums only,
-// they are one chain, and the tiles of the next steps are on their way while the last ones are multiplied.
+// With one stage each of these products is summed on its own and then added, instead of one chain of additions
+// through all of K, so that rounding errors do not grow with K: at K = 64 two float chains of 32 stay below
+// 3e-7 of the largest element, one of 64 does not. With several stages, where registers hold only one tile of
+// sums, they are one chain, and the tiles of the next steps are loaded while the last ones are multiplied.
 #pragma once
 
 #include "src/ops/gemm/kernel/epilogue.h"
@@ -51,7 +51,7 @@ struct GemmTensorOps {
         auto a = tile(memory.a, 0);
         auto b = tile(memory.b, 0);
         product.add(a, b, sums);
-        threadgroup_barrier(mem_flags::mem_threadgroup);  // everybody is done with the tiles
+        threadgroup_barrier(mem_flags::mem_threadgroup);  // all simdgroups are done with the tiles
       }
     } else {
       matmul2d<kChain, Scope> chain;
@@ -59,7 +59,7 @@ struct GemmTensorOps {
       FT_UNROLL for (int t = 0; t < kAhead; ++t) load_tiles(p, memory, t, row, column, t * kK);
       int stage = 0, next = kAhead;
       for (int k = 0; k < p.k; k += kK) {
-        wait_tiles<Scope, 2 * (kAhead - 1)>();  // everybody is done with the product before the last one
+        wait_tiles<Scope, 2 * (kAhead - 1)>();  // all are done with the product before the last one
         auto a = tile(memory.a, stage);
         auto b = tile(memory.b, stage);
         chain.start(a, b, sums);

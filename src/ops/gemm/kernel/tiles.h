@@ -1,5 +1,5 @@
-// Tile sizes of the matrix product kernels, per backend. The only place in kernel code that knows which machine
-// it is for.
+// Tile sizes of the matrix product kernels, per backend. The only header of shared kernel text with
+// rows for different machines.
 #pragma once
 
 #include "flashtile/primitives.h"
@@ -8,8 +8,8 @@ namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 /// One threadgroup computes Rows x Columns of C, Depth of K at a time, with Stages tiles of A and B in
-/// threadgroup memory: one is multiplied, one is let go of, and the others are on their way. One stage is
-/// loaded when it is needed.
+/// threadgroup memory: one is multiplied, one is being released, and the others are being loaded. A single
+/// stage is loaded when it is needed.
 template <int Rows, int Columns, int Depth, int Simdgroups, int Stages = 1>
 struct GemmTile {
   static constexpr int kM = Rows, kN = Columns, kK = Depth, kSimdgroups = Simdgroups, kStages = Stages;
@@ -25,10 +25,10 @@ template <>
 struct GemmTensorOpsTile<bfloat, bfloat> : GemmTile<128, 256, 64, 8, 4> {};
 struct GemmSimdgroupTile : GemmTile<64, 64, 32, 4> {};
 #else
-// Packed A and B of 128 steps and the sums fill a third of a second-level cache of 1 MiB, and B is
-// packed half as often as for 64 rows. More rows are a few percent faster where there is enough work, and leave
-// threads without where there is not. For simdgroup chains of 32 keep rounding errors small, 64 and 96 columns
-// are alike, and 16 or 32 rows half as fast as 64.
+// tensor_ops: packed A and B of 128 steps and the sums fill a third of an L2 cache of 1 MiB, and B is packed
+// half as often as for 64 rows. More rows are a few percent faster for large products, but leave threads
+// without work in small ones. simdgroup: chains of 32 keep rounding errors small, 64 and 96 columns are equally
+// fast, and 16 or 32 rows half as fast as 64.
 template <class A, class B>
 struct GemmTensorOpsTile : GemmTile<128, 256, 128 * primitives::detail::product_of<A, B>::kPerStep, 1> {};
 struct GemmSimdgroupTile : GemmTile<64, 64, 32, 1> {};
