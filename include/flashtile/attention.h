@@ -19,8 +19,8 @@ struct AttentionOptions {
   /// Multiplies raw scores in float32; unset = 1/sqrt(D). Zero and negative values are legal.
   std::optional<float> scale{};
   Mask mask{};
-  /// A way's name forces it ("unfused", "simdgroup", "tensor_ops", "vendor.onednn", ...); empty = best that
-  /// can. A forced way that cannot is an error (unsupported, with its reason); nothing else is chosen instead.
+  /// Forces a way by its name ("unfused", "simdgroup", "tensor_ops", "vendor.onednn", ...); empty = the best
+  /// that can. A forced way that cannot is an error (unsupported, with its reason), never replaced by another.
   std::string way{};
   /// Where to run; unset = Queue::default_for(q.device).
   std::optional<Queue> queue{};
@@ -28,15 +28,13 @@ struct AttentionOptions {
 
 /// Scaled dot-product attention: O = softmax(scale * Q K^T + mask) V.
 ///
-/// Shapes    q (B, Hq, Lq, D), k (B, Hkv, Lkv, D), v (B, Hkv, Lkv, Dv) -> O (B, Hq, Lq, Dv). Other layouts
-/// (BSHD) are
-///           strided views of these. Hq is a multiple of Hkv: query head h reads KV head h / (Hq / Hkv). Any
-///           length may be 0. D and Dv are 1 ... 256.
-/// Types     f32, f16, bf16, the same for q, k, v and O.
-/// Numerics  scores, softmax and sums are float32. A query with no key to attend to gives exactly 0 and lse
-/// -inf. A
-///           masked position never reaches the result, even if it holds NaN; NaN in an attended one reaches its
-///           rows.
+/// Shapes    q (B, Hq, Lq, D), k (B, Hkv, Lkv, D), v (B, Hkv, Lkv, Dv) -> O (B, Hq, Lq, Dv).
+///           Other layouts, such as BSHD, are strided views of these. Hq is a multiple of Hkv: query head h
+///           reads KV head h / (Hq / Hkv). Any length may be 0. D and Dv are 1 ... 256.
+/// Types     f32, f16 or bf16, the same for q, k, v and O.
+/// Numerics  Scores, softmax and sums are float32. A query with no key to attend to gives exactly 0, and lse
+///           -inf. A masked position never reaches the result, even if it holds NaN; NaN in an attended
+///           position reaches the rows that attend to it.
 /// Errors    invalid_argument names the argument and what was found; unsupported lists each way and its reason.
 /// Source    Milakov & Gimelshein 2018 (online softmax); Dao et al. 2022 (tiling).
 Tensor attention(const TensorView& q, const TensorView& k, const TensorView& v,
@@ -50,8 +48,7 @@ struct AttentionOutputs {
                                      ///< the device; empty = the library takes memory when it needs some
 };
 
-/// As attention(), into the caller's memory. With a workspace it allocates nothing. Asynchronous on a GPU
-/// queue.
+/// attention() into the caller's memory. Allocates nothing if given a workspace. Asynchronous on a GPU queue.
 void attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
                     const TensorView& v, const AttentionOptions& options = {});
 
@@ -59,8 +56,7 @@ void attention_into(const AttentionOutputs& outputs, const TensorView& q, const 
 Plan plan_attention(const TensorView& q, const TensorView& k, const TensorView& v,
                     const AttentionOptions& options = {});
 
-/// What attention_into() would do: a wanted lse or the layout of out may change the way, and the workspace with
-/// it.
+/// What attention_into() would do. A wanted lse or the layout of out may change the way, and so the workspace.
 Plan plan_attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
                          const TensorView& v, const AttentionOptions& options = {});
 

@@ -55,13 +55,13 @@ struct CpuQueueOptions {
 
 /// Where work runs: a set of CPU threads, or a stream of a GPU. Cheap to copy; copies share the queue.
 ///
-/// Threads  calls on one CPU queue from several threads are safe. A GPU queue orders its work as its stream
+/// Threads  Calls on one CPU queue from several threads are safe. A GPU queue orders its work as its stream
 /// does.
 class Queue {
  public:
   static Queue cpu(CpuQueueOptions options = {});
-  /// A queue over the caller's cudaStream_t (nullptr = the default stream). Errors: unsupported, with the
-  /// reason.
+  /// A queue over the caller's cudaStream_t (nullptr = the default stream).
+  /// Errors: unsupported, with the reason.
   static Queue cuda(int device_index = 0, void* stream = nullptr);
   /// The process-wide queue of a device. Errors: unsupported when the device is not there.
   static Queue default_for(Device device);
@@ -69,8 +69,8 @@ class Queue {
   Device device() const noexcept;
   int threads() const noexcept;          ///< CPU: how many threads may work at once; 1 on a GPU
   void* native_stream() const noexcept;  ///< cudaStream_t; nullptr on a CPU
-  /// Waits for all work of this queue. Errors: device_failure, also for work that failed after its call
-  /// returned.
+  /// Waits for all work of this queue.
+  /// Errors: device_failure, also for work that failed after its call returned.
   void synchronize() const;
 
   struct State;

@@ -8,14 +8,14 @@
 #if defined(__CUDACC__)
 #define FLASHTILE_HOST_DEVICE __host__ __device__
 #else
-// Inlined always: a copy that one instruction set's code made must not be linked into another's.
+// Always inlined: a function compiled for one instruction set must not be linked into code for another.
 #define FLASHTILE_HOST_DEVICE [[gnu::always_inline]]
 #endif
 
 namespace flashtile {
 #pragma GCC visibility push(default)  // exported by a shared library
 
-/// Type of a tensor's elements. f64 is for oracles and files only. int4 and uint4 are packed in pairs, low
+/// Type of a tensor's elements. f64 is only for oracles and files. int4 and uint4 are packed in pairs, low
 /// nibble first.
 enum class DType : std::uint8_t { f64, f32, f16, bf16, i8, u8, i32, int4, uint4 };
 

@@ -1,5 +1,4 @@
-// General matrix multiply: the library-matmul half of unfused attention, and the first user of the tile
-// primitives.
+// General matrix multiply: the two products of unfused attention, and the plainest use of the tile primitives.
 #pragma once
 
 #include <cstddef>
@@ -25,11 +24,10 @@ struct GemmOptions {
 /// C = alpha * A B + beta * C.
 ///
 /// Shapes    A (M, K), B (K, N), C (M, N), each with unit stride in one dimension: a transposed operand is a
-/// permuted
-///           view. M, N, K may be 0; K = 0 gives beta * C.
-/// Types     the rows of the matmul2d type table (primitives.h); float32 or int32 accumulation, one rounding at
-/// the
-///           end. Integer products wrap mod 2^32 and need alpha = 1 and beta in {0, 1}.
+///           permuted view. M, N and K may be 0; K = 0 gives beta * C.
+/// Types     The rows of the matmul2d type table (primitives.h).
+/// Numerics  Sums are float32 or int32, rounded once at the end. Integer products wrap modulo 2^32 and need
+///           alpha = 1 and beta in {0, 1}.
 /// Errors    invalid_argument names the argument; unsupported lists each way and its reason.
 void gemm(const TensorView& c, const TensorView& a, const TensorView& b, const GemmOptions& options = {});
 

@@ -6,12 +6,11 @@
 //     struct Params { ... };                          // plain data, copied to the device
 //     struct Threadgroup { ... };                     // threadgroup memory, not initialised; may be empty
 //     static constexpr int kSimdgroups = 1;           // simdgroups in a threadgroup
-//     static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory, GridPosition
-//     at);
+//     static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
+//                                 GridPosition at);
 //   };
 //
-// A translation unit that a C++ compiler builds launches on CPU queues; one that nvcc builds launches on CUDA
-// queues.
+// A translation unit built by a C++ compiler launches on CPU queues; one built by nvcc on CUDA queues.
 #pragma once
 
 #include <cstddef>
@@ -37,7 +36,7 @@ struct GridPosition {
 // launch() for CUDA queues is in primitives/cuda/launch.h, included below.
 #else
 /// Runs Kernel over a grid; returns when it is done on a CPU, and when it is queued on a GPU.
-/// Errors: invalid_argument for a negative grid; unsupported when this translation unit has no code for the
+/// Errors: invalid_argument for a negative grid; unsupported if this translation unit has no code for the
 /// device.
 template <class Kernel>
 void launch(const Queue& queue, Grid grid, const typename Kernel::Params& params);

@@ -35,8 +35,8 @@
 #if defined(__CUDACC__)
 #define FLASHTILE_BACKEND cuda
 #elif !defined(FLASHTILE_BACKEND)
-// A translation unit compiled for one instruction set takes that set's name; the library's own dispatch defines
-// it.
+// A translation unit is named after the instruction set that it is compiled for. The
+// library's own build defines the name.
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 #if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AMX_INT8__)
 #define FLASHTILE_BACKEND cpu_amx
@@ -54,8 +54,8 @@
 #endif
 #endif
 
-// The words of kernel text that a C++ compiler cannot spell: address spaces (empty off Apple GPUs), and
-// functions that a device can call.
+// Words of kernel text that C++ does not have: address spaces (empty but on Apple GPUs), functions that a
+// device can call, and unrolled loops.
 #define FT_DEVICE
 #define FT_CONSTANT
 #define FT_THREADGROUP

@@ -50,9 +50,8 @@ Dims packed_strides(const Dims& shape);
 
 /// A strided view of somebody's memory. Never owns.
 ///
-/// Units  strides in elements. A stride of 0 repeats one element along its dimension. 4-bit types count
-/// nibbles, and
-///        data must start at the low nibble of a byte.
+/// Units  Strides are in elements. A stride of 0 repeats one element along its dimension. 4-bit types count
+///        nibbles, and data must start at the low nibble of a byte.
 struct TensorView {
   void* data = nullptr;
   DType dtype = DType::f32;
@@ -61,8 +60,8 @@ struct TensorView {
   Device device;
 
   int rank() const noexcept { return shape.rank(); }
-  /// The same memory with dimensions reordered: result dimension i is dimension order[i]. Errors:
-  /// invalid_argument.
+  /// The same memory with dimensions reordered: result dimension i is dimension order[i].
+  /// Errors: invalid_argument.
   TensorView permuted(const Dims& order) const;
   /// Elements begin ... end - 1 of one dimension. Errors: invalid_argument.
   TensorView sliced(int dimension, std::int64_t begin, std::int64_t end) const;

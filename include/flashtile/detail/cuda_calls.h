@@ -14,12 +14,12 @@ namespace flashtile::detail {
 /// text.
 inline void check_cuda(cudaError_t status, const char* call) {
   if (status == cudaSuccess) return;
-  cudaGetLastError();  // an error that the context survives must not come back from the next launch
+  cudaGetLastError();  // clears the error: the next launch must not report it again
   throw Error(status == cudaErrorMemoryAllocation ? ErrorCode::out_of_memory : ErrorCode::device_failure,
               std::string(call) + ": " + cudaGetErrorString(status) + " (" + cudaGetErrorName(status) + ")");
 }
 
-/// Makes a device current, and the one before it again at the end.
+/// Makes a device current, and restores the one before at the end of its scope.
 class CudaDeviceGuard {
  public:
   explicit CudaDeviceGuard(int device) {

@@ -1,4 +1,4 @@
-// How the CPU's launch() reaches the library's threads. Called by primitives/cpu only.
+// How launch() on a CPU, and the kernels scheduled for CPUs, reach the library's threads.
 #pragma once
 
 #include <cstddef>
@@ -10,14 +10,14 @@
 namespace flashtile::detail {
 #pragma GCC visibility push(default)  // exported by a shared library
 
-/// Threadgroups of a grid of x * y * z. Errors: unsupported for a queue that is not the CPU's, invalid_argument
-/// for negative sizes and for 2^63 threadgroups or more. Out of line: code of one instruction set throws
-/// nothing.
+/// Threadgroups of a grid of x * y * z. Errors: unsupported for a queue that is not the CPU's,
+/// invalid_argument for negative sizes and for 2^63 threadgroups or more. Not inline, so that no code compiled
+/// for one instruction set throws.
 std::int64_t threadgroups_on_cpu(const Queue& queue, std::int64_t x, std::int64_t y, std::int64_t z);
 
 /// Calls body(context, i, memory) for i in [0, count) on the queue's threads, in ascending order of start;
-/// memory is `bytes` of scratch of that thread, 64-byte aligned. With simdgroups > 1 each call is made by that
-/// many threads at once, which may use threadgroup_barrier. The first exception of body is rethrown here.
+/// memory is `bytes` bytes of that thread's scratch, 64-byte aligned. With simdgroups > 1 each call is made by
+/// that many threads at once, which may use threadgroup_barrier. The first exception of body is rethrown.
 void run_on_cpu(const Queue& queue, std::int64_t count, std::size_t bytes, int simdgroups,
                 void (*body)(const void* context, std::int64_t i, void* memory), const void* context);
 

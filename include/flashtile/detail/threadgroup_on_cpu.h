@@ -4,8 +4,8 @@
 namespace flashtile::detail {
 #pragma GCC visibility push(default)  // exported by a shared library
 
-/// Inside run_on_cpu: which simdgroup of its threadgroup the calling thread is, and the threadgroup's barrier,
-/// which is nothing with one simdgroup. A thread that has returned from body is not waited for.
+/// Inside run_on_cpu: the index of the calling thread's simdgroup in its threadgroup, and the threadgroup's
+/// barrier, which does nothing with one simdgroup and does not wait for threads that have returned from body.
 int simdgroup_index_on_cpu() noexcept;
 void threadgroup_barrier_on_cpu();
 
