@@ -55,8 +55,7 @@ struct CpuQueueOptions {
 
 /// Where work runs: a set of CPU threads, or a stream of a GPU. Cheap to copy; copies share the queue.
 ///
-/// Threads  Calls on one CPU queue from several threads are safe. A GPU queue orders its work as its stream
-/// does.
+/// Threads  Calls on one CPU queue from several threads are safe. A GPU queue orders work as its stream does.
 class Queue {
  public:
   static Queue cpu(CpuQueueOptions options = {});

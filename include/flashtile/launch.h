@@ -36,8 +36,8 @@ struct GridPosition {
 // launch() for CUDA queues is in primitives/cuda/launch.h, included below.
 #else
 /// Runs Kernel over a grid; returns when it is done on a CPU, and when it is queued on a GPU.
-/// Errors: invalid_argument for a negative grid; unsupported if this translation unit has no code for the
-/// device.
+/// Errors: invalid_argument for a negative grid; unsupported if this translation unit
+/// has no code for the queue's kind of device.
 template <class Kernel>
 void launch(const Queue& queue, Grid grid, const typename Kernel::Params& params);
 #endif
