@@ -11,6 +11,7 @@ namespace flashtile::test {
 namespace {
 
 using namespace flashtile::kernels::flash_cpu;
+using flashtile::kernels::kMinusInfinity;
 
 /// The largest error of f(z), relative to 2^z, over z in [-20, 20).
 template <class F>
