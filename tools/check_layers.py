@@ -16,7 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 PUBLIC = ["include/flashtile/*.h"]
 PRIMITIVES = ["include/flashtile/primitives.h", "include/flashtile/primitives/*", "include/flashtile/dtype.h",
-              "include/flashtile/detail/threadgroup_on_cpu.h"]
+              "include/flashtile/detail/threadgroup_on_cpu.h", "include/flashtile/detail/config.h"]
 CORE = ["src/core/*"]
 LAUNCH = ["include/flashtile/launch.h", "include/flashtile/device.h", "include/flashtile/error.h", "include/flashtile/detail/*"]
 CUDA = ["cuda*", "cooperative_groups*", "mma.h", "vector_types.h"]
@@ -37,7 +37,7 @@ LAYERS = [
     ("src/ops/gemm/kernel/instances*", PUBLIC + PRIMITIVES + CORE + LAUNCH + ["src/ops/gemm/*", "src/ops/common/*", "src/backends/*"], CUDA),
     ("src/ops/gemm/kernel/*", PRIMITIVES + LAUNCH + ["src/ops/gemm/kernel/*", "src/ops/common/kernel/*"], []),
     ("src/ops/gemm/*", PUBLIC + CORE + LAUNCH + ["src/backends/*", "src/ops/gemm/*", "src/ops/common/*"],
-     ["cblas.h", "openblas_config.h", "cublas*", "cudnn*", "oneapi/dnnl/*"] + CUDA + SYSTEM),
+     ["cublas*", "cudnn*", "oneapi/dnnl/*"] + CUDA + SYSTEM),
     ("src/ops/attention/kernel/instances*", PUBLIC + PRIMITIVES + CORE + LAUNCH +
      ["src/ops/attention/*", "src/ops/common/*", "src/backends/*"], CUDA),
     ("src/ops/attention/kernel/*", PRIMITIVES + LAUNCH + ["src/ops/attention/kernel/*", "src/ops/common/kernel/*"], []),

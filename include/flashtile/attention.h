@@ -7,13 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "flashtile/detail/config.h"
 #include "flashtile/device.h"
 #include "flashtile/mask.h"
 #include "flashtile/plan.h"
 #include "flashtile/tensor.h"
 
 namespace flashtile {
-#pragma GCC visibility push(default)  // exported by a shared library
+FLASHTILE_EXPORTS_BEGIN
 
 struct AttentionOptions {
   /// Multiplies raw scores in float32; unset = 1/sqrt(D). Zero and negative values are legal.
@@ -63,5 +64,5 @@ Plan plan_attention_into(const AttentionOutputs& outputs, const TensorView& q, c
 /// Every way to compute attention that this version knows, best first.
 std::vector<WayInfo> attention_ways();
 
-#pragma GCC visibility pop
+FLASHTILE_EXPORTS_END
 }  // namespace flashtile

@@ -8,8 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "flashtile/detail/config.h"
+
 namespace flashtile {
-#pragma GCC visibility push(default)  // exported by a shared library
+FLASHTILE_EXPORTS_BEGIN
 
 enum class DeviceType : std::uint8_t { cpu, cuda, metal };
 
@@ -80,5 +82,5 @@ class Queue {
   std::shared_ptr<const State> state_;
 };
 
-#pragma GCC visibility pop
+FLASHTILE_EXPORTS_END
 }  // namespace flashtile

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "flashtile/detail/config.h"
+
 #if defined(__CUDACC__)
 #define FLASHTILE_HOST_DEVICE __host__ __device__
 #else
@@ -13,7 +15,7 @@
 #endif
 
 namespace flashtile {
-#pragma GCC visibility push(default)  // exported by a shared library
+FLASHTILE_EXPORTS_BEGIN
 
 /// Type of a tensor's elements. f64 is only for oracles and files. int4 and uint4 are packed in pairs, low
 /// nibble first.
@@ -134,5 +136,5 @@ inline constexpr DType dtype_of<int4b_format> = DType::int4;
 template <>
 inline constexpr DType dtype_of<uint4b_format> = DType::uint4;
 
-#pragma GCC visibility pop
+FLASHTILE_EXPORTS_END
 }  // namespace flashtile

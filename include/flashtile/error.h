@@ -4,8 +4,10 @@
 #include <stdexcept>
 #include <string>
 
+#include "flashtile/detail/config.h"
+
 namespace flashtile {
-#pragma GCC visibility push(default)  // exported by a shared library
+FLASHTILE_EXPORTS_BEGIN
 
 enum class ErrorCode : int {
   invalid_argument = 1,  ///< the call is wrong; the message names the argument and what was found
@@ -28,5 +30,5 @@ class Error : public std::runtime_error {
   ErrorCode code_;
 };
 
-#pragma GCC visibility pop
+FLASHTILE_EXPORTS_END
 }  // namespace flashtile

@@ -7,12 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "flashtile/detail/config.h"
 #include "flashtile/device.h"
 #include "flashtile/plan.h"
 #include "flashtile/tensor.h"
 
 namespace flashtile {
-#pragma GCC visibility push(default)  // exported by a shared library
+FLASHTILE_EXPORTS_BEGIN
 
 struct GemmOptions {
   float alpha = 1.0f;
@@ -37,5 +38,5 @@ Plan plan_gemm(const TensorView& c, const TensorView& a, const TensorView& b, co
 /// Every way to compute a matrix product that this version knows, best first.
 std::vector<WayInfo> gemm_ways();
 
-#pragma GCC visibility pop
+FLASHTILE_EXPORTS_END
 }  // namespace flashtile

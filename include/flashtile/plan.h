@@ -5,10 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "flashtile/detail/config.h"
 #include "flashtile/device.h"
 
 namespace flashtile {
-#pragma GCC visibility push(default)  // exported by a shared library
+FLASHTILE_EXPORTS_BEGIN
 
 struct RefusedWay {
   std::string way;
@@ -36,5 +37,5 @@ struct WayInfo {
   std::string about;  ///< one line
 };
 
-#pragma GCC visibility pop
+FLASHTILE_EXPORTS_END
 }  // namespace flashtile

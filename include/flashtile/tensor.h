@@ -9,11 +9,12 @@
 #include <span>
 #include <string>
 
+#include "flashtile/detail/config.h"
 #include "flashtile/device.h"
 #include "flashtile/dtype.h"
 
 namespace flashtile {
-#pragma GCC visibility push(default)  // exported by a shared library
+FLASHTILE_EXPORTS_BEGIN
 
 inline constexpr int kMaxRank = 8;
 
@@ -104,5 +105,5 @@ Tensor copy_to(const TensorView& source, Device device);
 /// Errors: invalid_argument for device memory.
 Tensor convert(const TensorView& source, DType dtype);
 
-#pragma GCC visibility pop
+FLASHTILE_EXPORTS_END
 }  // namespace flashtile

@@ -4,11 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "flashtile/detail/config.h"
 #include "flashtile/detail/threadgroup_on_cpu.h"
 #include "flashtile/device.h"
 
 namespace flashtile::detail {
-#pragma GCC visibility push(default)  // exported by a shared library
+FLASHTILE_EXPORTS_BEGIN
 
 /// Threadgroups of a grid of x * y * z. Errors: unsupported for a queue that is not the CPU's,
 /// invalid_argument for negative sizes and for 2^63 threadgroups or more. Not inline, so that no code compiled
@@ -21,5 +22,5 @@ std::int64_t threadgroups_on_cpu(const Queue& queue, std::int64_t x, std::int64_
 void run_on_cpu(const Queue& queue, std::int64_t count, std::size_t bytes, int simdgroups,
                 void (*body)(const void* context, std::int64_t i, void* memory), const void* context);
 
-#pragma GCC visibility pop
+FLASHTILE_EXPORTS_END
 }  // namespace flashtile::detail

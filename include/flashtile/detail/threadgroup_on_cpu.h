@@ -1,8 +1,10 @@
 // What a kernel asks of the CPU runtime while it runs. Called by primitives/cpu only.
 #pragma once
 
+#include "flashtile/detail/config.h"
+
 namespace flashtile::detail {
-#pragma GCC visibility push(default)  // exported by a shared library
+FLASHTILE_EXPORTS_BEGIN
 
 /// Inside run_on_cpu: the index of the calling thread's simdgroup in its threadgroup, and the threadgroup's
 /// barrier, which does nothing with one simdgroup and does not wait for threads that have returned from body.
@@ -12,5 +14,5 @@ void threadgroup_barrier_on_cpu();
 /// A kernel's check failed: throws invalid_argument, which run_on_cpu hands to the caller of launch.
 [[noreturn]] void refuse_on_cpu(const char* why);
 
-#pragma GCC visibility pop
+FLASHTILE_EXPORTS_END
 }  // namespace flashtile::detail

@@ -56,10 +56,13 @@ TensorView weights_view(const AttentionProblem& problem, void* data) {
   return view;
 }
 
+/// "gemm by panels (panels f32 x f32 avx512), softmax_rows ...".
 std::string kernel(const AttentionProblem& problem) {
   const TensorView scores = scores_view(problem, nullptr);
-  const Plan first = plan_gemm(scores, matrix_of(problem.q, 0, 0), matrix_of(problem.k, 0, 0).permuted({1, 0}));
-  return first.kernel + ", " + describe(*find_kernel(kSoftmax, problem), problem);
+  const Plan product =
+      plan_gemm(scores, matrix_of(problem.q, 0, 0), matrix_of(problem.k, 0, 0).permuted({1, 0}));
+  return "gemm by " + product.way + " (" + product.kernel + "), " +
+         describe(*find_kernel(kSoftmax, problem), problem);
 }
 
 void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::span<std::byte> workspace,

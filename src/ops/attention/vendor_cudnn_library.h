@@ -13,13 +13,13 @@
 #include <type_traits>
 
 #include "flashtile/error.h"
-#include "src/backends/cuda/vendor_library.h"
+#include "src/backends/vendor_library.h"
 
 namespace flashtile::ops::cudnn {
 
 /// cuDNN, opened on first use.
 struct Cudnn {
-  backend::VendorLibrary library{"libcudnn.so.9"};
+  backend::VendorLibrary library = backend::VendorLibrary::of_nvidia("libcudnn.so.9");
   decltype(cudnnCreate)* create = nullptr;
   decltype(cudnnGetVersion)* get_version = nullptr;
   decltype(cudnnGetErrorString)* error_string = nullptr;

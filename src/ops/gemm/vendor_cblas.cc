@@ -9,17 +9,9 @@
 #include "src/ops/gemm/ways.h"
 
 #if FLASHTILE_HAS_CBLAS
-#include <cblas.h>
-
 #include <mutex>
 
-// OpenBLAS has these, and declares them in its own header only; another CBLAS leaves them null.
-#pragma weak openblas_get_num_threads
-#pragma weak openblas_set_num_threads
-// NOLINTBEGIN(readability-redundant-declaration)
-extern "C" int openblas_get_num_threads(void);
-extern "C" void openblas_set_num_threads(int);
-// NOLINTEND(readability-redundant-declaration)
+#include "src/backends/vendor_library.h"
 #endif
 
 namespace flashtile::ops {
@@ -27,26 +19,57 @@ namespace {
 
 #if FLASHTILE_HAS_CBLAS
 
+/// The system's CBLAS with 32-bit sizes, OpenBLAS before any other, opened on first use. Its header is not
+/// needed: the interface is one function of the BLAS Technical Forum's standard, and three numbers of its enums.
+struct Cblas {
+  static constexpr int kRowMajor = 101, kNoTrans = 111, kTrans = 112;
+
+#if defined(__APPLE__)
+  backend::VendorLibrary library{{"libopenblas.dylib", "/opt/homebrew/opt/openblas/lib/libopenblas.dylib",
+                                  "/System/Library/Frameworks/Accelerate.framework/Accelerate"}};
+#else
+  backend::VendorLibrary library{{"libopenblas.so.0", "libopenblas.so", "libcblas.so.3", "libblas.so.3"}};
+#endif
+  void (*sgemm)(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float* a,
+                int a_stride, const float* b, int b_stride, float beta, float* c, int c_stride) = nullptr;
+  // OpenBLAS has these, another CBLAS leaves them null.
+  int (*get_num_threads)() = nullptr;
+  void (*set_num_threads)(int) = nullptr;
+
+  Cblas() {
+    library.find("cblas_sgemm", sgemm);
+    library.find_optional("openblas_get_num_threads", get_num_threads);
+    library.find_optional("openblas_set_num_threads", set_num_threads);
+  }
+  static Cblas& get() {
+    static Cblas& cblas = *new Cblas;  // never destroyed: calls may come while the process exits
+    return cblas;
+  }
+};
+
 /// While one of these lives, OpenBLAS runs each call on the caller's thread; the last one restores what was set
 /// before.
 class OneThreadACall {
  public:
-  OneThreadACall() {
-    if (openblas_set_num_threads == nullptr || openblas_get_num_threads == nullptr) return;
+  explicit OneThreadACall(const Cblas& library) : cblas(library) {
+    if (!can_be_set()) return;
     const std::lock_guard lock(mutex);
     if (users++ > 0) return;
-    before = openblas_get_num_threads();
-    if (before != 1) openblas_set_num_threads(1);
+    before = cblas.get_num_threads();
+    if (before != 1) cblas.set_num_threads(1);
   }
   ~OneThreadACall() {
-    if (openblas_set_num_threads == nullptr || openblas_get_num_threads == nullptr) return;
+    if (!can_be_set()) return;
     const std::lock_guard lock(mutex);
-    if (--users == 0 && before != 1) openblas_set_num_threads(before);
+    if (--users == 0 && before != 1) cblas.set_num_threads(before);
   }
   OneThreadACall(const OneThreadACall&) = delete;
   OneThreadACall& operator=(const OneThreadACall&) = delete;
 
  private:
+  bool can_be_set() const { return cblas.set_num_threads != nullptr && cblas.get_num_threads != nullptr; }
+
+  const Cblas& cblas;
   inline static std::mutex mutex;
   inline static int users = 0, before = 1;
 };
@@ -64,7 +87,7 @@ std::string_view declines(const GemmProblem& problem) {
   if (std::max({p.a_stride, p.b_stride, p.c_stride}) > (std::int64_t{1} << 31) - 1)
     return "CBLAS counts strides in 32 bits";
   if (p.k == 0) return "CBLAS may read C where K = 0 and beta = 0";
-  return {};
+  return Cblas::get().library.missing();
 }
 
 /// Parts of C, cut along its longer side. Where they are cut does not depend on how many threads there are:
@@ -73,6 +96,7 @@ struct Blocks {
   static constexpr std::int64_t kLines =
       256;  // long enough that packing the other operand for each costs little
 
+  const Cblas& cblas;
   const GemmProblem& problem;
   bool by_rows = problem.m() >= problem.n();
   std::int64_t side = by_rows ? problem.m() : problem.n();
@@ -86,8 +110,8 @@ struct Blocks {
     const float* a = static_cast<const float*>(p.a) + (problem.transpose_a ? row : row * p.a_stride);
     const float* b = static_cast<const float*>(p.b) + (problem.transpose_b ? column * p.b_stride : column);
     float* c = static_cast<float*>(p.c) + row * p.c_stride + column;
-    cblas_sgemm(CblasRowMajor, problem.transpose_a ? CblasTrans : CblasNoTrans,
-                problem.transpose_b ? CblasTrans : CblasNoTrans, static_cast<int>(rows),
+    cblas.sgemm(Cblas::kRowMajor, problem.transpose_a ? Cblas::kTrans : Cblas::kNoTrans,
+                problem.transpose_b ? Cblas::kTrans : Cblas::kNoTrans, static_cast<int>(rows),
                 static_cast<int>(columns), p.k, p.alpha, a, static_cast<int>(p.a_stride), b,
                 static_cast<int>(p.b_stride), p.beta, c, static_cast<int>(p.c_stride));
   }
@@ -96,8 +120,8 @@ struct Blocks {
 std::string kernel(const GemmProblem&) { return "cblas_sgemm"; }
 
 void run(const GemmProblem& problem, const GemmBuffers&, std::span<std::byte>, const Queue& queue) {
-  const Blocks blocks{problem};
-  const OneThreadACall limit;
+  const Blocks blocks{Cblas::get(), problem};
+  const OneThreadACall limit(blocks.cblas);
   detail::run_on_cpu(
       queue, blocks.count, 0, 1,
       [](const void* context, std::int64_t i, void*) { static_cast<const Blocks*>(context)->run(i); }, &blocks);

@@ -15,7 +15,7 @@
 
 #include "flashtile/detail/cuda_calls.h"
 #include "src/backends/backend.h"
-#include "src/backends/cuda/vendor_library.h"
+#include "src/backends/vendor_library.h"
 #else
 #define FLASHTILE_HAS_CUBLAS 0
 #endif
@@ -30,7 +30,8 @@ namespace {
 
 /// cuBLAS, opened on first use.
 struct Cublas {
-  backend::VendorLibrary library{"libcublas.so." FLASHTILE_TEXT(CUBLAS_VER_MAJOR)};
+  backend::VendorLibrary library =
+      backend::VendorLibrary::of_nvidia("libcublas.so." FLASHTILE_TEXT(CUBLAS_VER_MAJOR));
   decltype(cublasCreate_v2)* create = nullptr;
   decltype(cublasSetStream_v2)* set_stream = nullptr;
   decltype(cublasSetWorkspace_v2)* set_workspace = nullptr;

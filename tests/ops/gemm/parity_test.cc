@@ -238,7 +238,8 @@ std::vector<Reason> reasons_of(const std::string& way, const GemmCase& c, Device
   if (way == "vendor.cblas") {
     return {{"CBLAS runs on the CPU only", device.type != DeviceType::cpu},
             {"CBLAS multiplies f32 with f32 only", !(a == DType::f32 && b == a && out == a)},
-            {"CBLAS may read C where K = 0", empty}};
+            {"CBLAS may read C where K = 0", empty},
+            {"cannot be loaded", device.type == DeviceType::cpu}};  // it may not be installed
   }
   if (way == "vendor.cublas") {
     const auto in_words = [&](std::int64_t line) { return (line + c.padding) % 4 == 0; };
