@@ -25,6 +25,7 @@ Json gathered() {
   json["version"] = FLASHTILE_VERSION;
   json["compiler"] = FLASHTILE_COMPILER;
   json["build_type"] = FLASHTILE_BUILD_TYPE;
+  json["kernels"] = FLASHTILE_DEBUG_KERNELS ? "compiled as the build type says" : "optimised";
   json["devices"] = Json::array();
   json["unavailable"] = Json::array();
   for (const BackendInfo& backend : backends()) {
@@ -66,8 +67,8 @@ int info(const Options& options) {
   const auto text = [](const Json& value) {
     return value.is_string() ? value.get<std::string>() : value.dump();
   };
-  report.line(fmt::format("flashtile {} ({}, {})", text(json["version"]), text(json["compiler"]),
-                          text(json["build_type"])));
+  report.line(fmt::format("flashtile {} ({}, {}; kernels {})", text(json["version"]), text(json["compiler"]),
+                          text(json["build_type"]), text(json["kernels"])));
   for (const Json& device : json["devices"]) {
     report.line(fmt::format("device   {}: {}, {}, {} compute units, {:.1f} GiB", text(device["device"]),
                             text(device["name"]), text(device["architecture"]), text(device["compute_units"]),

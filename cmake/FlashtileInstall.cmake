@@ -9,6 +9,9 @@ install(TARGETS flashtile EXPORT flashtileTargets
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/flashtile DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.h)
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 if(TARGET flashtile_cli)
+  file(RELATIVE_PATH to_libraries /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR})
+  set(beside $<IF:$<PLATFORM_ID:Darwin>,@loader_path,$ORIGIN>)
+  set_target_properties(flashtile_cli PROPERTIES INSTALL_RPATH ${beside}/${to_libraries})  # the prefix may move
   install(TARGETS flashtile_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 
@@ -18,28 +21,23 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/flashtileConfig.cmake.
 # Until 1.0 a new minor version may break source.
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/flashtileConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/flashtileConfig.cmake ${PROJECT_BINARY_DIR}/flashtileConfigVersion.cmake
-              ${PROJECT_SOURCE_DIR}/cmake/FindCBLAS.cmake ${PROJECT_SOURCE_DIR}/cmake/FindOneDNN.cmake
+              ${PROJECT_SOURCE_DIR}/cmake/FindOneDNN.cmake
         DESTINATION ${package_dir})
 
 # What a linker needs beside libflashtile: always for a static library, never for a shared one.
 set(pc_requires tbb)
-set(pc_libs)
-if(FLASHTILE_HAS_CBLAS)
-  if(FLASHTILE_OPENBLAS_FOUND)
-    list(APPEND pc_requires openblas)
-  else()
-    list(APPEND pc_libs ${BLAS_LIBRARIES})
-  endif()
-endif()
+set(pc_libs ${CMAKE_DL_LIBS})
+list(TRANSFORM pc_libs PREPEND -l)
 if(FLASHTILE_HAS_ONEDNN)
   list(APPEND pc_libs ${OneDNN_LINK_FLAGS})
 endif()
 if(FLASHTILE_HAS_CUDA)
-  list(APPEND pc_libs -L${CUDAToolkit_LIBRARY_DIR} -lcudart_static -ldl -lrt -lpthread)
+  list(APPEND pc_libs -L${CUDAToolkit_LIBRARY_DIR} -lcudart_static -lrt -lpthread)
 endif()
 list(JOIN pc_requires " " pc_requires)
 list(JOIN pc_libs " " pc_libs)
 if(BUILD_SHARED_LIBS)
+  set(FLASHTILE_PC_CFLAGS " -DFLASHTILE_SHARED")
   set(FLASHTILE_PC_DEPENDENCIES "Requires.private: ${pc_requires}\nLibs.private: ${pc_libs}\nLibs: -L\${libdir} -lflashtile")
 else()
   set(FLASHTILE_PC_DEPENDENCIES "Requires: ${pc_requires}\nLibs: -L\${libdir} -lflashtile ${pc_libs}")
