@@ -169,8 +169,7 @@ TEST(Launch, PoisonsTheMemoryOfEachThreadgroup) {
 }
 #endif
 
-// ---- staged tiles
-// -----------------------------------------------------------------------------------------------------
+// ---- staged tiles -------------------------------------------------------------------------------------------
 
 template <class T>
 struct StageParams {

@@ -9,8 +9,7 @@ template <class T>
 using Matrix = tensor<T, dextents<int, 2>, tensor_inline>;
 using mode = matmul2d_descriptor::mode;
 
-// ---- the probe
-// --------------------------------------------------------------------------------------------------------
+// ---- the probe ----------------------------------------------------------------------------------------------
 //
 // A product of M x K and K x N matrices in packed row-major buffers, whose three tensors were declared with
 // extents (M, K), (K, N) and (M, N), which swaps rows and columns, and the largest error against A B that
@@ -93,8 +92,7 @@ TEST(Golden, TheProbeDropsWhatItsTensorLacks) {
   EXPECT_EQ((probe_error<32, 16, 32>(c)), 74.0f);
 }
 
-// ---- the sequential model
-// ---------------------------------------------------------------------------------------------
+// ---- the sequential model -----------------------------------------------------------------------------------
 
 float fused(float a, float b, float c) { return kFused ? std::fma(a, b, c) : a * b + c; }
 

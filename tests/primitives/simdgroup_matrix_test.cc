@@ -25,8 +25,7 @@ struct Pointers {
   T* out;
 };
 
-// ---- making
-// -----------------------------------------------------------------------------------------------------------
+// ---- making -------------------------------------------------------------------------------------------------
 
 template <class T>
 struct Make {
@@ -53,8 +52,7 @@ TEST(SimdgroupMatrix, IsFilledOrDiagonal) {
   check_making<bfloat>();
 }
 
-// ---- loads and stores
-// -------------------------------------------------------------------------------------------------
+// ---- loads and stores ---------------------------------------------------------------------------------------
 
 /// Loads a block from (x, y) of rows of 40 elements and stores it at (3, 5) of rows of 36.
 template <class T, int R, int C, bool FromTransposed, bool ToTransposed>
@@ -124,8 +122,7 @@ TEST(SimdgroupMatrix, PassesThroughThreadgroupMemory) {
   for (std::size_t i = 0; i < 64; ++i) EXPECT_EQ(found[i], values[i % 8 * 8 + i / 8]);
 }
 
-// ---- products
-// ---------------------------------------------------------------------------------------------------------
+// ---- products -----------------------------------------------------------------------------------------------
 
 template <class D, class A, class B, class C>
 struct MultiplyPointers {
@@ -247,8 +244,7 @@ TEST(SimdgroupMatrix, ChainsAndAliases) {
   }
 }
 
-// ---- the lane map
-// -----------------------------------------------------------------------------------------------------
+// ---- the lane map -------------------------------------------------------------------------------------------
 
 #if !defined(__CUDACC__)
 TEST(SimdgroupMatrix, TheLaneMapIsThePublishedTable) {
@@ -266,8 +262,7 @@ TEST(SimdgroupMatrix, TheLaneMapIsThePublishedTable) {
 }
 #endif
 
-// ---- ours
-// -------------------------------------------------------------------------------------------------------------
+// ---- ours ---------------------------------------------------------------------------------------------------
 
 struct Clip {
   const half* in;

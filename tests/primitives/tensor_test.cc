@@ -10,8 +10,7 @@ namespace {
 
 struct NoMemory {};
 
-// ---- extents
-// ----------------------------------------------------------------------------------------------------------
+// ---- extents ------------------------------------------------------------------------------------------------
 
 static_assert(extents<int, 3, dynamic_extent, 5>::rank() == 3);
 static_assert(extents<int, 3, dynamic_extent, 5>::rank_dynamic() == 1);
@@ -33,8 +32,7 @@ TEST(Tensor, DeducesAnInlineTensorFromAPointer) {
   EXPECT_EQ(strided.get_stride(1), 4);
 }
 
-// ---- reading and writing in a kernel
-// ----------------------------------------------------------------------------------
+// ---- reading and writing in a kernel ------------------------------------------------------------------------
 
 /// Writes 100 * i1 + i0 through operator(), reads through operator[], get and set at and past the edges.
 struct Access {

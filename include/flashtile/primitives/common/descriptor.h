@@ -12,10 +12,11 @@ inline constexpr int dynamic_length = -1;
 
 /// Shape, transposes and mode of one product D = A B or D += A B.
 ///
-/// m, n      rows and columns of the tile of D that one run computes, for the whole scope
-/// k         contraction length; a static k must not pass the operands' extents
-/// transpose_left, transpose_right   the operand is stored transposed (see the extents table in matmul2d.h)
-/// relaxed_precision   float operands may be shortened to TF32 where the hardware gains by it
+/// m, n                 rows and columns of the tile of D that one run computes, for the whole scope
+/// k                    contraction length; a static k must not exceed the operands' extents
+/// transpose_left,
+/// transpose_right      the operand is stored transposed (see the table of extents in matmul2d.h)
+/// relaxed_precision    float operands may be rounded to TF32 where that is faster
 struct matmul2d_descriptor {
   enum class mode : int { multiply, multiply_accumulate };
 
@@ -55,7 +56,8 @@ struct execution_thread {
 
 enum class reduction_operation : int { sum, max, min };
 
-/// Neutral elements. Footgun kept from Metal: reduce_* defaults to the identity of sum, whatever the operation.
+/// Neutral elements. As in Metal, reduce_* defaults to the identity of a sum whatever the
+/// operation: a trap for max and min.
 template <class T>
 struct reduction_operation_identity;
 template <>

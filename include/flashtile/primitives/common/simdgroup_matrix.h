@@ -1,4 +1,5 @@
-// What of simdgroup_matrix is the same text on every backend. Included by each backend's simdgroup_matrix.h.
+// The part of simdgroup_matrix that is the same text on every backend. Included by each
+// backend's simdgroup_matrix.h.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,8 @@ using simdgroup_half8x8 = simdgroup_matrix<half, 8, 8>;
 using simdgroup_bfloat8x8 = simdgroup_matrix<bfloat, 8, 8>;
 using simdgroup_float8x8 = simdgroup_matrix<float, 8, 8>;
 
-/// Where a load or store starts: x elements along the contiguous direction of memory and y rows, transposed or
-/// not.
+/// Where a load or store starts in memory: x elements along its contiguous direction and y
+/// rows, whether transposed or not.
 struct matrix_origin {
   std::int64_t x = 0, y = 0;
 };

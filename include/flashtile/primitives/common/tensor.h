@@ -22,7 +22,7 @@ class extents {
   static_assert(sizeof...(E) >= 1 && sizeof...(E) <= 8, "extents: rank must be 1 to 8");
 
   constexpr extents() = default;
-  /// From one value a dimension (static ones must match), or from the dynamic ones alone.
+  /// From one value for each dimension (static ones must match), or from the dynamic ones alone.
   template <class... I>
   FLASHTILE_HOST_DEVICE constexpr explicit extents(I... sizes) {
     static_assert(sizeof...(I) == sizeof...(E) || sizeof...(I) == rank_dynamic(),
@@ -86,7 +86,8 @@ struct sliced_extents<Index, Rank> {
   using type = dextents<Index, Rank>;
 };
 
-/// The elements behind one T of memory: two for the packed 4-bit formats, which are read as int8_t or uint8_t.
+/// How many elements one T of memory holds: two in the packed 4-bit formats, which are read as int8_t or
+/// uint8_t.
 template <class T>
 struct packing {
   using value = T;
@@ -117,12 +118,13 @@ struct tensor_inline {};
 
 /// A view of memory with a shape and strides; element (i0, i1, ...) is data[i0 * stride0 + i1 * stride1 + ...].
 ///
-/// Shapes    dimension 0 is contiguous (stride 1): a row-major R x C matrix has extents (C, R).
-/// Units     strides in elements, 64-bit; offsets never overflow past 2 GiB.
-/// Bounds    operator() and operator[] are unchecked; get returns 0 outside and repeats extents of 1; set drops
-/// outside. Types     int4b_format and uint4b_format are pairs: strides and indices count single elements, even
-/// where a row or a
-///           slice starts, get returns int8_t or uint8_t, and single elements cannot be referred to or set.
+/// Shapes    Dimension 0 is contiguous (stride 1): a row-major R x C matrix has extents (C, R).
+/// Units     Strides are in elements, 64-bit; offsets do not overflow past 2 GiB.
+/// Bounds    operator() and operator[] are unchecked. get returns 0 outside and repeats extents of 1; set drops
+///           what is outside.
+/// Types     int4b_format and uint4b_format are pairs. Strides and indices count single elements, and must be
+///           even where a row or a slice starts; get returns int8_t or uint8_t; single elements cannot be
+///           referred to or set.
 template <class T, class Extents, class Descriptor = tensor_inline>
 class tensor {
  public:
@@ -202,9 +204,9 @@ class tensor {
     data_[offset(index...)] = value;
   }
 
-  /// The tensor from an origin on (column first). Without template arguments the rest of each extent remains,
-  /// none past the end, so edges are clipped; with a static extent the caller promises that the slice lies
-  /// inside.
+  /// The tensor from an origin (column first) on. Without template arguments the rest of each extent
+  /// remains, and 0 past the end, so that edges are clipped. With a static extent the caller
+  /// promises that the slice lies inside.
   template <std::size_t... S, class... I>
   FLASHTILE_HOST_DEVICE constexpr auto slice(I... origin) const {
     static_assert(sizeof...(I) == kRank, "slice: give one origin a dimension");

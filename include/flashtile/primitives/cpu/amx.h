@@ -1,10 +1,9 @@
-// The words of AMX: eight tile registers of 16 rows of 64 bytes. Called by panel_amx.h.
+// The instructions of AMX: eight tile registers of 16 rows of 64 bytes. Called by panel_amx.h.
 //
 // A register's number is a template parameter. With FLASHTILE_EMULATE_AMX, for tests on machines without AMX,
-// the registers are memory of the thread and AVX-512 does the arithmetic, rounding where the unit rounds.
+// the registers are thread-local memory and AVX-512 does the arithmetic, rounding where the tile unit rounds.
 //
-// Source    Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2: TDPBF16PS, TDPBSSD,
-// TDPBUUD.
+// Source    Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2: TDPBF16PS, TDPBSSD, TDPBUUD.
 #pragma once
 
 #include <cstddef>
@@ -26,8 +25,8 @@ inline constexpr int kRowFloats = 16;  ///< 4-byte steps in a row
 
 #if !defined(FLASHTILE_EMULATE_AMX)
 
-/// Configures the thread's tiles for its own lifetime. The library asked for permission to use them when it
-/// found the instruction set.
+/// Configures the thread's tiles while it lives. The library has asked the system for permission to use them
+/// when it detected the instruction set.
 class Session {
  public:
   Session() {
@@ -43,12 +42,13 @@ class Session {
   Session& operator=(const Session&) = delete;
 };
 
-// Own assembler: g++ 12's intrinsics take no template parameter for a register, and do not say what they read.
+// Own assembler: g++ 12's intrinsics do not accept a template parameter as the register, and do not
+// declare the memory that they read.
 template <int T>
 FT_FUNCTION void load(const void* from, std::ptrdiff_t row_stride) {
   asm volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(from), "r"(row_stride), "i"(T) : "memory");
 }
-/// For what is read once and soon replaced in the first-level cache.
+/// A load for data that is read once and may soon leave the L1 cache.
 template <int T>
 FT_FUNCTION void load_passing(const void* from, std::ptrdiff_t row_stride) {
   asm volatile("tileloaddt1 (%0,%1,1), %%tmm%c2" : : "r"(from), "r"(row_stride), "i"(T) : "memory");
@@ -61,13 +61,14 @@ template <int T>
 FT_FUNCTION void zero() {
   asm volatile("tilezero %%tmm%c0" : : "i"(T));
 }
-/// D[m][n] += sum over pairs k of A[m][k] * B[k][n]: bfloats, float32 sums. The even and the odd members of the
-/// pairs are summed apart from 0 on, then both together, then this to D. Subnormal numbers count as 0.
+/// D[m][n] += sum over pairs k of A[m][k] * B[k][n]: bfloats, float32 sums. The products of the pairs' even
+/// and of their odd members are each summed from 0, the two sums are added, and the result is added to D.
+/// Subnormal numbers count as 0.
 template <int D, int A, int B>
 FT_FUNCTION void multiply_add_bf16() {
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(D), "i"(A), "i"(B));
 }
-/// The same over quadruples of signed, or of unsigned, bytes, int32 sums.
+/// The same over groups of four signed, or four unsigned, bytes, with int32 sums.
 template <int D, int A, int B>
 FT_FUNCTION void multiply_add_i8() {
   asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(D), "i"(A), "i"(B));
@@ -108,7 +109,7 @@ template <int T>
 inline void zero() {
   tile<T> = {};
 }
-/// step(m, a, b) for each row m of D and each step k: a is the step of A, in every lane.
+/// Calls step(m, a, b) for each row m of D and each step k; a is the step of A, broadcast to every lane.
 template <int A, int B, class F>
 inline void each_step(F step) {
   for (int m = 0; m < kRows; ++m) {
@@ -135,7 +136,7 @@ inline void multiply_add_bf16() {
   }
   _mm_setcsr(control);
 }
-/// D += A B where even and odd take the bytes of each pair out as 16 bits.
+/// D += A B, where even and odd extract the bytes of each pair as 16-bit numbers.
 template <int D, int A, int B, class Even, class Odd>
 inline void multiply_add_bytes(Even even, Odd odd) {
   each_step<A, B>([=](int m, __m512i a, __m512i b) {

@@ -1,8 +1,8 @@
 // cooperative_tensor: a tile of a product held by the threads of a scope. Made by the factories of matmul2d.
 //
-// On a CPU each simdgroup holds a run of whole rows, column by column, so that its lanes are rows: element
-// (row, column) of the simdgroup lies in slot column * kPitch + row. Kernel text must not use that: other
-// backends differ.
+// On a CPU each simdgroup holds a run of whole rows, stored by columns, so that lanes are rows:
+// element (row, column) of the simdgroup is in slot column * kPitch + row. Kernel text must not rely
+// on that: other backends differ.
 #pragma once
 
 #include "flashtile/primitives/cpu/execution.h"
@@ -15,8 +15,8 @@ inline namespace FLASHTILE_BACKEND {
 
 enum class tile_role : int { destination, left_input, right_input, row_reduction, column_reduction };
 
-/// How a CPU keeps a tile: elements as Storage (float for every float type), the rows divided among Simdgroups,
-/// in memory of its own or, where Borrowed, in that of the tile it was made from.
+/// How a CPU stores a tile: its elements as Storage (float for every float type), its rows divided among
+/// Simdgroups, in memory of its own or, if Borrowed, of the tile that it was made from.
 template <class Storage, tile_role Role, int Simdgroups, bool Borrowed = false>
 struct lane_layout {
   using storage = Storage;
@@ -27,7 +27,8 @@ struct lane_layout {
 
 namespace detail {
 
-/// What a fresh tile holds: 0, or NaN where FLASHTILE_POISON looks for reads of tiles that nobody wrote.
+/// The elements of a fresh tile: 0, or NaN with FLASHTILE_POISON, which reveals reads of
+/// tiles that were never written.
 template <class S>
 constexpr S fresh() {
 #if defined(FLASHTILE_POISON)
@@ -91,9 +92,10 @@ class slot_iterator {
 
 /// A tile of rank 2 (extents columns, rows) or 1, divided among the simdgroups of a scope.
 ///
-/// Shapes    element (column n, row m) of the tile; rank 1: one entry a row, or a column, of the tile it
-/// reduces. Slots     get_capacity() of them in this simdgroup; those without an element say so by
-/// is_valid_element. Numerics  16-bit elements are rounded when they are written, once.
+/// Shapes    Rank 2: element (column n, row m) of the tile. Rank 1: one entry for each row, or column, of the
+///           tile that it reduces.
+/// Slots     This simdgroup has get_capacity() of them; is_valid_element is false for those without an element.
+/// Numerics  16-bit elements are rounded once, when they are written.
 template <class ElementType, class Extents, class Layout>
 class cooperative_tensor {
  public:
@@ -137,7 +139,7 @@ class cooperative_tensor {
     data()[slot] = static_cast<lane_tile_storage>(static_cast<value_type>(value));
   }
 
-  /// False for a slot that holds no element of the tile: padding, which must be neither used nor reduced.
+  /// False for a slot of padding, which holds no element of the tile and must be neither used nor reduced.
   bool is_valid_element(int slot) const { return slot % kPitch < local_rows(); }
   bool get_mask(int slot) const { return is_valid_element(slot); }
   /// [0] = column, [1] = row, from the tile's origin; rank 1: [0] = row (or column).
@@ -160,7 +162,7 @@ class cooperative_tensor {
     return {*this, static_cast<int>(element - data())};
   }
 
-  /// On a reduction tile: the entry of the row (or column) that the element behind `it` belongs to.
+  /// On a reduction tile: the entry of the row (or column) of the element that `it` points to.
   template <class Iterator>
   iterator map_iterator(const Iterator& it) {
     static_assert(kRole == tile_role::row_reduction || kRole == tile_role::column_reduction,
@@ -175,8 +177,8 @@ class cooperative_tensor {
   template <class Tensor>
   void store(const Tensor& destination) const;
 
-  // For this backend only: the memory, the rows of this simdgroup, and how many rows and columns of them may be
-  // other than 0, so that products skip what a clipped load left empty.
+  // For this backend only: the memory, the rows of this simdgroup, and how many rows and columns may be
+  // nonzero, so that products skip what a clipped load left at 0.
   lane_tile_storage* data() { return memory_; }
   const lane_tile_storage* data() const { return memory_; }
   static int first_row() { return kSimdgroups == 1 ? 0 : simdgroup_index_in_threadgroup() * kLocalRows; }
@@ -232,8 +234,7 @@ inline matrix<T> matrix_of(const tensor<T, X, D>& t) {
 }  // namespace detail
 
 namespace detail {
-/// The tile's rows from its first on, where a matrix with one row or one column is repeated along what it
-/// lacks.
+/// Reads the tile's rows from a matrix; one with a single row or column is repeated along that dimension.
 template <class Tile, class E>
 inline void load_repeated(storage_of<Tile>* data, matrix<E> all, int first_row) {
   using S = storage_of<Tile>;
@@ -250,14 +251,14 @@ inline void load_repeated(storage_of<Tile>* data, matrix<E> all, int first_row) 
     round_all<typename Tile::element_type>(data, Tile::kColumns * Tile::kPitch);
 }
 
-/// Do a tensor's static extents say that it is to be repeated?
+/// Do a tensor's static extents ask for repetition?
 template <class Extents>
 inline constexpr bool is_repeated =
     Extents::rank() == 1 || Extents::static_extent(0) == 1 || Extents::static_extent(Extents::rank() - 1) == 1;
 }  // namespace detail
 
-/// load, for a mask or a bias: a tensor with an extent of 1 is repeated along it, one of rank 1 (columns) in
-/// every row. Not for slices, whose ragged last row or column would look the same. Ours.
+/// Ours: load for a mask or a bias. A tensor with an extent of 1 is repeated along it, one of rank 1 (columns)
+/// in every row. Not for slices: a ragged last one with a single row or column would be repeated too.
 template <class T, class X, class L, class E, class Y, class D>
 inline void load_repeated(cooperative_tensor<T, X, L>& tile, const tensor<E, Y, D>& source) {
   static_assert(cooperative_tensor<T, X, L>::kRank == 2, "load_repeated: give a tile of rank 2");
@@ -268,9 +269,9 @@ inline void load_repeated(cooperative_tensor<T, X, L>& tile, const tensor<E, Y, 
 /// Fills a tile from a tensor, whose element (0, 0) is the tile's; element types are converted. Elements
 /// outside the tensor become 0.
 ///
-/// A tensor of rank 1 (columns), or with a static extent of 1, is repeated along what it lacks. Metal repeats
-/// dynamic extents of 1 too, which makes a ragged last slice of one row or column wrong; here that is
-/// load_repeated.
+/// A tensor of rank 1 (columns) is repeated in every row, one with a static extent of 1 along it.
+/// Metal repeats dynamic extents of 1 too, which makes a ragged last slice of one row or column wrong;
+/// here load_repeated does that.
 template <class T, class X, class L, class E, class Y, class D>
 inline void load(cooperative_tensor<T, X, L>& tile, const tensor<E, Y, D>& source) {
   using Tile = cooperative_tensor<T, X, L>;
@@ -329,8 +330,8 @@ inline void cooperative_tensor<T, X, L>::store(const Tensor& destination) const 
   primitives::store(*this, destination);
 }
 
-/// dst[column] = identity op the column's elements. One simdgroup only: a column's rows are divided among
-/// several.
+/// dst[column] = identity op the column's elements. For one simdgroup only, since several would each
+/// hold a part of a column's rows.
 template <class T, class X, class L, class Y, class M>
 inline void reduce_columns(cooperative_tensor<T, X, L>& src, cooperative_tensor<T, Y, M>& dst,
                            reduction_operation op = reduction_operation::sum, T identity = static_cast<T>(0)) {

@@ -1,9 +1,9 @@
-// Who runs a kernel on a CPU: a simdgroup is one thread with its vectors of lanes, a threadgroup is N such
-// threads.
+// Who runs a kernel on a CPU: a simdgroup is one thread with its vectors of lanes, a
+// threadgroup is N such threads.
 //
-// A CPU has no lanes to name: the lane functions of Metal (simd_shuffle, simd_sum, ...) belong to lane code,
-// which lives in primitives/<backend>/, and this backend has none. Kernel text speaks for the simdgroup with
-// the functions below.
+// A CPU has no lanes to name: the lane functions of Metal (simd_shuffle, simd_sum, ...) are for code
+// in primitives/<backend>/, and this backend does not have them. Kernel text speaks for the
+// simdgroup with the functions below.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,10 @@
 namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
 
-/// Which simdgroup of its threadgroup runs this code: 0 ... kSimdgroups - 1.
+/// Index of the calling simdgroup in its threadgroup: 0 ... kSimdgroups - 1.
 inline int simdgroup_index_in_threadgroup() { return ::flashtile::detail::simdgroup_index_on_cpu(); }
 
-/// All simdgroups of the threadgroup meet here; what they wrote before is seen by all after.
+/// Barrier of all simdgroups of the threadgroup: what any of them wrote before is seen by all after.
 inline void threadgroup_barrier(mem_flags = mem_flags::mem_threadgroup) {
   ::flashtile::detail::threadgroup_barrier_on_cpu();
 }
@@ -33,14 +33,14 @@ inline void for_each_index(Scope, int count, F f) {
     f(i);
 }
 
-/// Calls f(i) once for each i in [0, count) on this simdgroup; the calls may run side by side on its lanes.
+/// Calls f(i) once for each i in [0, count) on this simdgroup; calls may run at the same time on its lanes.
 template <class F>
 inline void simd_for_each_index(int count, F f) {
   for (int i = 0; i < count; ++i) f(i);
 }
 
 /// Bit r, 0 <= r < Rows: is one of values[r * row_stride + 0 ... count) infinite or NaN? The whole simdgroup
-/// gets the answer. Rows from `rows` on are not looked at.
+/// gets the answer. Rows from `rows` on are not read.
 template <int Rows, class T>
 inline std::uint32_t simd_rows_not_finite(const T* values, std::int64_t row_stride, int rows, int count) {
   static_assert(Rows <= 32, "simd_rows_not_finite: one bit a row");

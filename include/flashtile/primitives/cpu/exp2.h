@@ -1,5 +1,5 @@
-// 2^x on vectors of lanes, three times: for any x, for the weights of a softmax, and for weights that become
-// bfloats.
+// 2^x on vectors of lanes, three times: for any x, for the weights of a softmax, and for
+// weights that become bfloats.
 //
 // Each splits x = n + f, computes 2^f by a polynomial, and adds n to the exponent.
 #pragma once

@@ -1,4 +1,5 @@
-// launch() on CPU queues: the grid as one row of threadgroups, x fastest. Included by flashtile/launch.h.
+// launch() on CPU queues: runs the threadgroups of the grid as one sequence, x fastest.
+// Included by flashtile/launch.h.
 #pragma once
 
 #include <cstring>

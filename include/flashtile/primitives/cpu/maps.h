@@ -1,10 +1,8 @@
-// Ours, because Metal leaves it to each kernel: element-wise and row-wise maps over tiles, and the row
-// reductions.
+// Ours, since Metal leaves them to each kernel: element-wise and row-wise maps over tiles, and row reductions.
 //
-// They work on every tile that keeps lanes of rows: cooperative tensors, simdgroup_matrix_block,
-// simdgroup_rows. The functions given to them are called with whole vectors of lanes here and with single
-// values on other backends, so kernel text writes them as generic lambdas over the arithmetic of math.h. The
-// order of calls is not specified.
+// They work on every tile whose lanes are rows: cooperative tensors, simdgroup_matrix_block, simdgroup_rows.
+// Here their functions are called with whole vectors of lanes, on other backends with single values, so kernel
+// text writes generic lambdas over the arithmetic of math.h. The order of calls is not specified.
 #pragma once
 
 #include "flashtile/primitives/cpu/simd.h"
@@ -14,8 +12,7 @@ inline namespace FLASHTILE_BACKEND {
 
 namespace detail {
 
-/// A tile of kColumns columns, kPitch elements apart, each holding the rows of this simdgroup (kPitch of them
-/// with padding).
+/// A tile of kColumns columns, kPitch elements apart, each with the rows of this simdgroup, padded to kPitch.
 template <class T>
 concept lane_tile = requires { typename T::lane_tile_storage; };
 
@@ -24,7 +21,7 @@ using storage_of = typename Tile::lane_tile_storage;
 template <class Tile>
 using lanes_of = lanes<storage_of<Tile>>;
 
-/// What a map's function returned, as the tile keeps it.
+/// The result of a map's function, converted to what the tile stores.
 template <class Tile, class Value>
 inline void put(storage_of<Tile>* at, Value value) {
   rounded_to<typename Tile::element_type>(lanes_of<Tile>(value)).store(at);
@@ -43,7 +40,7 @@ inline void map_elements(Tile& dst, F f) {
     detail::put<Tile>(data + i, f(detail::lanes_of<Tile>::load(data + i)));
 }
 
-/// Each element d of dst becomes f(d, s), s the element of src at the same place.
+/// Each element d of dst becomes f(d, s), where s is the element of src at the same place.
 template <class Tile, class Source, class F>
 inline void map_elements(Tile& dst, Source& src, F f) {
   static_assert(detail::lane_tile<Tile> && detail::lane_tile<Source>,
@@ -74,7 +71,7 @@ inline void map_indexed(Tile& dst, F f) {
   }
 }
 
-/// Each element d of dst becomes f(d, r), r the entry of its row in `rows`.
+/// Each element d of dst becomes f(d, r), where r is the entry of its row in `rows`.
 template <class Tile, class Rows, class F>
 inline void map_rows(Tile& dst, Rows& rows, F f) {
   static_assert(detail::lane_tile<Tile> && detail::lane_tile<Rows>,
@@ -147,8 +144,8 @@ inline void reduce_rows(Tile& src, Rows& dst, reduction_operation op, storage_of
 }
 }  // namespace detail
 
-/// dst[row] = identity op element op element ..., over the columns of each row; the order is not specified.
-/// Footgun kept from Metal: the identity is that of a sum unless given.
+/// dst[row] = identity op element op element ..., over the columns of each row; the order is not specified. As
+/// in Metal, the identity is that of a sum unless given: a trap for max and min.
 template <class Tile, class Rows>
 inline void reduce_rows(Tile& src, Rows& dst, reduction_operation op = reduction_operation::sum,
                         typename Tile::element_type identity = static_cast<typename Tile::element_type>(0)) {

@@ -1,8 +1,8 @@
 // Arithmetic of kernel text, on single values and on vectors of lanes: exp2, log2, fma, max, min, select.
 //
-// Numerics  exp2: relative error below 1.5e-7 from -125 up; below that the result may be 0; exp2(-inf) = 0, NaN
-// stays.
-//           log2: absolute or relative error below 2.5e-7, whichever is larger; log2(0) = -inf, NaN below 0.
+// Numerics  exp2: relative error below 1.5e-7 from -125 up, below that the result may be 0; exp2(-inf) = 0; NaN
+//           stays NaN.
+//           log2: absolute or relative error below 2.5e-7, whichever is larger; log2(0) = -inf; NaN below 0.
 //           max, min: the second operand where either is NaN.
 #pragma once
 
@@ -34,8 +34,8 @@ inline float select(float when_false, float when_true, bool condition) {
 inline int select(int when_false, int when_true, bool condition) { return condition ? when_true : when_false; }
 
 inline floats log2(floats x) {
-  // x = 2^e m with m in [sqrt(1/2), sqrt(2)); log2(m) = 2 / ln 2 * artanh(t), t = (m - 1) / (m + 1), |t| <
-  // 0.172.
+  // x = 2^e m with m in [sqrt(1/2), sqrt(2)).
+  // log2(m) = 2 / ln 2 * artanh(t) with t = (m - 1) / (m + 1), |t| < 0.172.
   const bools tiny = x < 0x1p-126f;
   const floats normal = select(x, x * 0x1p24f, tiny);
   const ints bits = bits_of(normal);

@@ -77,17 +77,17 @@ inline constexpr bool is_scope<execution_simdgroups<N>> = true;
 
 /// One product of the shape, transposes and mode of Descriptor, computed by the threads of Scope together.
 ///
-/// Operands  tensors in device or threadgroup memory, cooperative tensors, tiles of left_tile_stages and
+/// Operands  Tensors in device or threadgroup memory, cooperative tensors, and tiles of left_tile_stages and
 ///           right_tile_stages. All threads of the scope call run with the same arguments.
-/// Edges     what a tensor lacks of a tile counts as 0 and is not read, what its destination lacks is dropped.
-/// A static k
-///           that passes a tensor's extent is refused: leave k dynamic for a ragged K.
-/// Numerics  float sums are chains of fused multiply-adds, k ascending, from the old D or 0; 16-bit
-/// destinations are
-///           rounded once, at the end; integers wrap mod 2^32. Mode multiply never reads D. Where both operands
-///           are bfloats and the target has dot products of them (AVX512-BF16; not with FLASHTILE_EXACT), the
-///           chain takes products in pairs, k ascending, and operands and sums below 2^-126 count as 0.
-/// Sync      a barrier of the scope is needed before others read a destination in device or threadgroup memory.
+/// Edges     Elements of a tile outside a source tensor count as 0 and are not read; those outside the
+///           destination are dropped. A static k beyond a tensor's extent is refused: leave k dynamic for a
+///           ragged K.
+/// Numerics  Float sums are chains of fused multiply-adds, k ascending, from the old D or from 0. 16-bit
+///           destinations are rounded once, at the end. Integers wrap modulo 2^32. Mode multiply never reads D.
+///           Where both operands are bfloats and the target has dot products of them (AVX512-BF16; not with
+///           FLASHTILE_EXACT), the chain adds products in pairs, k ascending, and operands and sums below
+///           2^-126 count as 0.
+/// Sync      Before other threads read a destination in device or threadgroup memory, the scope needs a barrier.
 template <matmul2d_descriptor Descriptor, class Scope>
 class matmul2d {
   static_assert(detail::is_scope<Scope>,
@@ -122,20 +122,19 @@ class matmul2d {
   static constexpr matmul2d_descriptor descriptor = Descriptor;
   using scope = Scope;
 
-  /// Stages of the right operand (ours): T elements in threadgroup memory, for a left operand of type Left.
+  /// Ours: stages in threadgroup memory of a right operand of T, for a left operand of type Left.
   template <class T, int Stages, class Left = T>
   using right_tile_stages =
       detail::right_tile_stages<T, detail::product_of<Left, T>, kK, kN, kRightTurned, Stages>;
 
-  /// Stages of the left operand (ours): T elements in threadgroup memory, for a right operand of type Right.
+  /// Ours: stages in threadgroup memory of a left operand of T, for a right operand of type Right.
   template <class T, int Stages, class Right = T>
   using left_tile_stages =
       detail::left_tile_stages<T, detail::product_of<T, Right>, kLocalRows, kK, kLeftTurned, kParts, Stages>;
 
-  // ---- factories of cooperative tensors
-  // --------------------------------------------------------------------------------
+  // ---- factories of cooperative tensors ---------------------------------------------------------------------
 
-  /// D of run(left, right, ...) for operands of these types; fresh tiles hold 0.
+  /// A tile for D of run(left, right, D) with operands of these types. Fresh tiles hold 0.
   template <class Left, class Right, class Element, class Coord = int>
   static auto get_destination_cooperative_tensor() {
     check_types<Left, Right, Element>();
@@ -143,7 +142,7 @@ class matmul2d {
                               lane_layout<storage_for<Element>, tile_role::destination, kParts>>();
   }
 
-  /// One entry for each row, or each column, of such a D.
+  /// A tile with one entry for each row, or each column, of such a D.
   template <class Left, class Right, class Element, class Coord = int>
   static auto get_row_reduction_destination_cooperative_tensor() {
     check_types<Left, Right, Element>();
@@ -158,7 +157,7 @@ class matmul2d {
                               lane_layout<storage_for<Element>, tile_role::column_reduction, 1>>();
   }
 
-  /// A, or B, as a tile; the arguments are the element types of A, B and D.
+  /// A tile for A, or for B. The template arguments are the element types of A, B and D.
   template <class Left, class Right, class Destination, class Coord = int>
   static auto get_left_input_cooperative_tensor() {
     check_input_types<Left, Right, Destination>();
@@ -170,8 +169,8 @@ class matmul2d {
     return right_tile<Right, Destination, Coord>();
   }
 
-  /// A, or B, from another tile, such as an earlier D, its elements rounded to the new type. The result may
-  /// share the memory of `source`, which must not change while the result is in use.
+  /// A tile for A, or for B, made from another tile, such as an earlier D, with elements rounded to the new
+  /// type. The result may share the memory of `source`, which must not change while the result is in use.
   template <class Left, class Right, class Destination, class Coord = int, class Source>
   static auto get_left_input_cooperative_tensor(Source& source) {
     static_assert(is_compatible_as_left_input<Left, Right, Destination, Source>(),
@@ -186,7 +185,7 @@ class matmul2d {
         source);
   }
 
-  /// Can the overload above be used, without a trip through memory?
+  /// Can the overload above convert `source` without going through memory?
   template <class Left, class Right, class Destination, class Source>
   static constexpr bool is_compatible_as_left_input() {
     check_input_types<Left, Right, Destination>();
@@ -206,8 +205,7 @@ class matmul2d {
     return is_compatible_as_right_input<Left, Right, Destination, Source>();
   }
 
-  // ---- the product
-  // -----------------------------------------------------------------------------------------------------
+  // ---- the product ------------------------------------------------------------------------------------------
 
   template <class Left, class Right, class Destination>
   void run(Left& left, Right& right, Destination& destination) const {
@@ -236,9 +234,9 @@ class matmul2d {
     }
   }
 
-  /// D += A B, where A B is summed apart, in chains from 0 that are then added: rounding errors grow less with
-  /// K than those of one chain. Chains of floats are 32 long. Ours; for mode multiply, destinations of float or
-  /// int32_t.
+  /// Ours: D += A B, where A B is summed in chains from 0 that are then added to D, so that rounding
+  /// errors grow less with K than in one chain. Chains of floats are 32 long. For mode multiply and
+  /// destinations of float or int32_t.
   template <class Left, class Right, class D, class X, class L>
   void add(Left& left, Right& right, cooperative_tensor<D, X, L>& destination) const {
     static_assert(!Descriptor.accumulates() && std::is_same_v<D, storage_for<D>>,
@@ -248,8 +246,8 @@ class matmul2d {
     destination.written_everywhere();
   }
 
-  /// run, on hardware that can, in the background: the operands and D are not to be touched before
-  /// wait_products. Ours.
+  /// Ours: run, in the background where the hardware can. The operands and D must not be
+  /// touched before wait_products.
   template <class Left, class Right, class Destination>
   void start(Left& left, Right& right, Destination& destination) const {
     run(left, right, destination);
@@ -313,10 +311,9 @@ class matmul2d {
     }
   }
 
-  // ---- operands as product() reads them
-  // --------------------------------------------------------------------------------
+  // ---- operands as product() reads them ---------------------------------------------------------------------
 
-  // What has to be packed is so in panels of kPanelSteps, and kPanelColumns of the right operand.
+  // Operands that have to be packed are packed in panels of kPanelSteps, the right one also of kPanelColumns.
   static constexpr int kMostPanelSteps = 128;
   template <class P>
   static constexpr int kPanelSteps = kK > 0 && P::steps(kK) < kMostPanelSteps
@@ -338,7 +335,7 @@ class matmul2d {
 
   struct Nothing {};
 
-  /// K as far as the operand knows it, and as far as it is not known to be 0.
+  /// The operand's extent in K, and how much of it may be nonzero.
   struct Depth {
     int known, used;
   };
@@ -410,7 +407,7 @@ class matmul2d {
     }
   }
 
-  /// Room for a panel of B, and, as elements, for one that comes from a tile.
+  /// Memory for a panel of B, and for the elements of a B that comes from a tile.
   template <class P, class E>
   struct RightRoom {
     static constexpr int kDepth = kPanelSteps<P> * P::kPerStep;
@@ -503,8 +500,8 @@ class matmul2d {
   }
 };
 
-/// Returns when all but the last Pending products that this scope has started are done; their results are to be
-/// named. Ours; at once on a CPU.
+/// Ours: returns when all but the last Pending products that this scope has started are done. The arguments are
+/// the tiles of their results. On a CPU it returns at once.
 template <int Pending, class... Tiles>
 inline void wait_products(Tiles&...) {}
 

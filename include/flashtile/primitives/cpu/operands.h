@@ -1,5 +1,5 @@
 // Operands of a product, packed from memory or from cooperative tensors into the steps that it takes
-// (product.h). Called by tile_stages.h and matmul2d.h; not part of the vocabulary.
+// (product.h). Called by tile_stages.h and matmul2d.h; not for kernel text.
 #pragma once
 
 #include "flashtile/primitives/cpu/cooperative_tensor.h"
@@ -8,16 +8,17 @@ namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace detail {
 
-/// Asks for a line of memory.
+/// Prefetches a line of `elements` elements.
 template <class E>
 inline void fetch(const E* line, int elements) {
   for (int i = 0; i < elements; i += 64 / static_cast<int>(sizeof(E))) __builtin_prefetch(line + i);
 }
 
-/// kPerStep lines of memory, `depth` of which are there, side by side: to[s * pitch + i] = step s of element i.
+/// Packs `depth` lines that lie across k: to[s * pitch + i] = element i of the kPerStep lines of step s.
+/// Missing lines of the last step count as 0.
 template <class P, class E>
 inline void pack_across(float* to, int pitch, const E* from, std::int64_t stride, int depth, int elements) {
-  constexpr int kAhead = 16;  // lines; they may lie too far apart for a hardware prefetcher
+  constexpr int kAhead = 16;  // lines; they may lie too far apart for the hardware prefetcher
   for (int k = 0; k < depth; k += P::kPerStep) {
     for (int i = k + kAhead; i < depth && i < k + kAhead + P::kPerStep; ++i) fetch(from + i * stride, elements);
     panel::stage_across(to + k / P::kPerStep * pitch, from + k * stride, stride, min(P::kPerStep, depth - k),
@@ -25,8 +26,8 @@ inline void pack_across(float* to, int pitch, const E* from, std::int64_t stride
   }
 }
 
-/// The steps of `lines` lines of neighbours in k as rows of lanes: to[s * Pitch + m] = step s of line m, zeros
-/// past the last line up to a whole vector.
+/// Packs lines that lie along k: to[s * Pitch + m] = step s of line m, with zeros past the
+/// last line up to a whole vector.
 template <class P, int Pitch, class E>
 inline void pack_turned(float* to, const E* from, std::int64_t stride, int lines, int depth) {
   const int whole = depth / P::kPerStep, rest = depth % P::kPerStep;
@@ -42,7 +43,7 @@ inline void pack_turned(float* to, const E* from, std::int64_t stride, int lines
   }
 }
 
-/// Room for A, in panels of at most kWidth rows.
+/// Memory for A, in panels of at most kWidth rows.
 template <int Rows, int Steps>
 struct left_room {
   static constexpr int kWidth = Rows < panel::kWidth ? panel::rounded_up(Rows, kLanes) : panel::kWidth;
@@ -50,7 +51,7 @@ struct left_room {
   alignas(64) float steps[(Rows + kWidth - 1) / kWidth * kPanelPitch];
 };
 
-/// A, of at most Rows x `depth`, from a matrix of its rows, or, Turned, of its columns.
+/// A, of at most Rows x `depth`, packed from a matrix of its rows or, if Turned, of its columns.
 template <class P, bool Turned, int Rows, int Steps, class E>
 inline left_view pack_left(left_room<Rows, Steps>& room, const matrix<const E>& all, int depth) {
   using S = typename P::Sum;
@@ -73,21 +74,22 @@ inline left_view pack_left(left_room<Rows, Steps>& room, const matrix<const E>& 
   return {room.steps, kWidth, kPanelPitch, all_rows, depth};
 }
 
-/// Can a product read B where it lies, from a matrix of its rows, or, Turned, of its columns?
+/// Can a product read B in place, from a matrix of its rows or, if Turned, of its columns?
 template <class P, bool Turned, class E>
 constexpr bool is_right_in_place(int depth) {
   return P::kDots ? Turned && depth % P::kPerStep == 0 : std::is_same_v<E, typename P::Sum>;
 }
 
-/// Do lines so far apart fall into so few sets of a first-level cache (64 of 64 bytes) that they drive each
-/// other out?
+/// Do lines with this stride fall into so few sets of an L1 cache (64 sets of 64-byte lines) that they evict
+/// each other?
 inline bool lines_collide(std::int64_t stride_bytes, int lines) {
   const std::int64_t apart = min<std::int64_t>(stride_bytes & -stride_bytes, 4096);
   return lines * apart > 8 * 4096;
 }
 
-/// B, of at most `depth` x `columns`: where it lies if it can be read there, and well or for want of room, else
-/// packed in rows of `pitch` steps of a column, or, not Turned, columns of a step.
+/// B, of at most `depth` x `columns`. It is read in place if it can be, and if that is fast or there is no
+/// room to pack it. Else it is packed in rows of `pitch` floats: a row holds the steps of a column if
+/// Turned, else a step of all columns.
 template <class P, bool Turned, class E>
 inline right_view pack_right(float* to, int pitch, const matrix<const E>& m, int depth, int columns) {
   using S = typename P::Sum;
@@ -111,7 +113,7 @@ inline right_view pack_right(float* to, int pitch, const matrix<const E>& m, int
   return {{to, Turned ? line : 4, Turned ? 4 : line}, depth, columns};
 }
 
-/// Columns k ... k + depth - 1 of a left tile, whose lanes are values of T, as steps.
+/// Packs columns k ... k + depth - 1 of a left tile, whose lanes are values of T, into steps.
 template <class P, class T, class S>
 inline void pack_lanes(float* to, const S* from, int pitch, int depth) {
   constexpr int kBits = 8 * static_cast<int>(sizeof(T));
@@ -131,7 +133,7 @@ inline void pack_lanes(float* to, const S* from, int pitch, int depth) {
   }
 }
 
-/// A tile's slots as elements of T again, for the rare operands that are packed from there.
+/// A tile's slots converted back to elements of T, for the rare operands that are packed from a tile.
 template <class T, class S>
 inline matrix<const T> elements_of(const matrix<const S>& m, T* room, std::int64_t stride) {
   write_rows<S, T>(room, stride, m.data, m.stride, m.rows, m.columns);

@@ -1,12 +1,12 @@
-// The matrix product that kernels scheduled for CPUs are made of: a few rows of the result at a time against a
-// packed panel whose lanes lie side by side.
+// The matrix product on which kernels scheduled for CPUs are built: a few rows of the result at a time against
+// a packed panel, whose lanes are contiguous.
 //
 //   D[n][m] (+)= sum over k of R(n, k) * L[k][m]
 //
-// L is a panel in scratch memory: row k after row k, m contiguous, 64-byte aligned. R is read where it lies, 4
-// bytes at a time, and each 4 bytes are broadcast. Attention in its transposed form is made of two such
-// products (S^T = K Q^T with n = key, O^T = V^T P^T with n = output column). A step of k is what 4 bytes hold:
-// one float, or two neighbours in k as bfloats, and then L is interleaved in pairs as well.
+// L is a panel in scratch memory, stored by rows k with m contiguous and 64-byte aligned. R is read in place,
+// 4 bytes at a time, each broadcast to all lanes. Transposed attention is two such products: S^T = K Q^T with
+// n = key, and O^T = V^T P^T with n = output column. A step of k is what 4 bytes hold: one float, a pair of
+// bfloats, or four bytes adjacent in k; L is interleaved in the same way.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +24,7 @@ struct FloatStep {
   static FT_FUNCTION floats multiply_add(floats r, floats l, floats d) { return fma(r, l, d); }
 };
 
-/// The same in short chains, which keep rounding errors from growing with their length: each kChain steps are
+/// FloatStep in short chains, so that rounding errors do not grow with the length of k: each kChain steps are
 /// summed from 0 and then added to D. For Mode::add.
 struct ChainedFloatStep : FloatStep {
   static constexpr int kChain = 32;
@@ -42,20 +42,21 @@ struct BfloatPairStep {
 
 #if defined(__AVX512VNNI__)
 namespace detail {
-/// Four unsigned bytes times four signed ones, added to d. g++ 12 copies sums at the intrinsic.
+/// d + the sum of four unsigned bytes times four signed ones. Own assembler, since g++ 12 copies
+/// the sums around the intrinsic.
 FT_FUNCTION ints dot_bytes(ints unsigned_bytes, ints signed_bytes, ints d) {
   asm("vpdpbusd %2, %1, %0" : "+v"(d.v) : "v"(unsigned_bytes.v), "v"(signed_bytes.v));
   return d;
 }
-/// Signed bytes as unsigned ones that are larger by 128; or unsigned ones as signed, smaller by 128.
+/// Signed bytes + 128 as unsigned bytes, or unsigned bytes - 128 as signed ones: both flip the top bit.
 FT_FUNCTION ints other_sign(floats bytes) {
   return bits_of(bytes) ^ ints(static_cast<std::int32_t>(0x80808080u));
 }
 }  // namespace detail
 
-/// One step is four int8 values, and sums are int32. The unit multiplies unsigned with signed bytes, so 128 is
-/// added to those of R: the result is too large by kExcess times the sum of L's column, which add_elements
-/// sums.
+/// One step is four int8 values; sums are int32. The instruction multiplies unsigned with signed bytes, so 128
+/// is added to the bytes of R. That makes each sum too large by kExcess times the sum of L's column, which
+/// add_elements computes and the caller subtracts.
 struct Int8QuadStep {
   using Sum = ints;  // g++ 12 copies sums at each step where they change between types
   static constexpr std::int32_t kExcess = 128;
@@ -67,7 +68,7 @@ struct Int8QuadStep {
   }
 };
 
-/// The same for uint8: those of R are made signed.
+/// The same for uint8, with 128 subtracted from the bytes of R.
 struct Uint8QuadStep {
   using Sum = ints;
   static constexpr std::int32_t kExcess = -128;
@@ -80,15 +81,14 @@ struct Uint8QuadStep {
 };
 #endif
 
-/// One step is one int32, for integers without products of their own.
+/// One step is one int32, for integer types and targets without a byte product.
 struct IntStep {
   using Sum = ints;
   static FT_FUNCTION ints multiply_add(floats r, floats l, ints d) { return fma(bits_of(r), bits_of(l), d); }
 };
 
 #if defined(FT_AVX512) || defined(__ARM_NEON)
-inline constexpr int kVectors =
-    4;  ///< registers along m: with 4 rows they are half of 32, enough to cover latency
+inline constexpr int kVectors = 4;  ///< registers along m: 4 rows x 4 are half of 32, and hide the latency
 #elif defined(FT_AVX2)
 inline constexpr int kVectors = 3;  ///< 4 rows x 3 and the operands take all 16 registers
 #else
@@ -96,7 +96,7 @@ inline constexpr int kVectors = 2;
 #endif
 inline constexpr int kWidth = kVectors * kLanes;  ///< floats in a row of a panel
 
-/// R as it lies in memory; strides in bytes.
+/// R in place; strides in bytes.
 struct RightRows {
   const void* data;
   std::ptrdiff_t row_stride, step_stride;
@@ -106,10 +106,11 @@ struct RightRows {
   }
 };
 
-/// What a product does with D: sums from 0 replace it, or start from it, or, add, are added to it in the end.
+/// What a product does with D. overwrite: D = sums from 0. accumulate: the chains of sums start from D. add:
+/// sums from 0 are added to D at the end.
 enum class Mode { overwrite, accumulate, add };
 
-/// Floats from one row of D, and of L, to the next.
+/// Distance in floats from one row of D, and of L, to the next.
 struct Pitches {
   std::ptrdiff_t d = kWidth, l = kWidth;
 };
@@ -174,7 +175,7 @@ template <class Step, int Rows, int Vectors, Mode M>
   }
 }
 
-/// Few vectors need more rows to cover the latency of a multiply-add.
+/// With few vectors, more rows hide the latency of a multiply-add.
 template <class Step, int Vectors, Mode M>
 [[gnu::noinline]] void product(float* d, RightRows r, const float* l, int rows, int steps, Pitches pitches) {
   if constexpr (Vectors == 1 && kVectors == 4) blocks<Step, 12, Vectors, M>(d, r, l, rows, steps, pitches);
@@ -212,13 +213,13 @@ FT_FUNCTION void multiply(float* d, RightRows r, const float* l, int rows, int s
   multiply<Step, M>(d, r, l, rows, steps, vectors, {});
 }
 
-/// Packs `count` <= Width rows of `steps` 4-byte steps each into a panel: L[k][m] = step k of row m; lanes up
-/// to `vectors` registers that have no row become 0. row(m) is the address of row m. Rows of L are Width floats
-/// long.
+/// Packs `count` <= Width rows of `steps` 4-byte steps each into a panel: L[k][m] = step k of row
+/// m. row(m) is the address of row m. Lanes without a row, up to `vectors` registers, become 0.
+/// Rows of L are Width floats long.
 template <int Width = kWidth, class RowAddress>
 FT_FUNCTION void pack_rows(float* l, RowAddress row, int count, int steps, int vectors) {
   const auto at = [&](int m) { return reinterpret_cast<const float*>(row(m)); };
-  const auto fetch = [&](int first) {  // rows that lie far apart are nothing a hardware prefetcher follows
+  const auto fetch = [&](int first) {  // a hardware prefetcher does not follow rows that lie far apart
     for (int m = first; m < first + kLanes && m < count; ++m) {
       for (int k = 0; k < steps; k += 16) __builtin_prefetch(at(m) + k);
     }

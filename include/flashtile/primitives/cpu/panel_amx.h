@@ -1,7 +1,7 @@
 // Panel products of bfloats on AMX tiles: the memory layouts are those of BfloatPairStep. Included by panel.h.
 //
-// Sixteen rows of R, read where they lie, are one operand tile; sixteen steps of a panel's register of lanes
-// are the other, since a panel of pairs is just what the unit wants; sixteen rows of D are the sums.
+// One operand tile is sixteen rows of R, read in place. The other is sixteen steps of 16 lanes of a panel,
+// whose interleaved pairs are already the layout that the unit reads. The tile of sums is sixteen rows of D.
 #pragma once
 
 #include "flashtile/primitives/cpu/amx.h"
@@ -10,11 +10,11 @@ namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace panel {
 
-/// Does a step go through tiles, which want both operands' steps side by side?
+/// Is a step multiplied by tiles, which read the steps of each row of R adjacent in memory?
 template <class Step>
 inline constexpr bool kUsesTiles = false;
 
-/// What products need set up around them while it lives: nothing, but for tiles.
+/// Products must run while a Session lives. It configures the tiles, and does nothing for vector steps.
 template <class Step>
 struct Session {
   Session() {}
@@ -34,8 +34,9 @@ struct AmxPairStep : BfloatPairStep {};
 template <>
 inline constexpr bool kUsesTiles<AmxPairStep> = true;
 
-/// Operands that are sums of Right and of Left bfloat matrices. The product of parts i and j is of order i + j:
-/// 2^(-8 (i + j)) of the largest. Those of orders that float32 sums do not lose are summed, the smallest first.
+/// Operands that are sums of Right and of Left bfloat matrices. The product of parts i and j has
+/// order i + j: it is 2^(-8 (i + j)) of the largest. Only orders that a float32 sum can hold are
+/// computed, the smallest first.
 template <int Right, int Left>
 struct Split {
   static constexpr int kRight = Right;
@@ -62,8 +63,8 @@ FT_FUNCTION void start_sum(const float* at, std::ptrdiff_t row_bytes) {
     amx::zero<Sum>();
 }
 
-/// Rows x Columns tiles of D, at most 2 x 2: sums in tiles 0 ... 3, rows of R in 4 and 5, lanes of L in 6
-/// and 7. beside() is called after each product.
+/// Rows x Columns tiles of D, at most 2 x 2: sums in tiles 0 ... 3, rows of R in 4 and 5, lanes of L in 6 and
+/// 7. beside() is called after each product.
 template <int Rows, int Columns, Mode M, int Width, class Split = Whole, class Beside>
 [[gnu::always_inline]] FT_FUNCTION void tile_block(float* d, RightRows r, const float* l, int steps,
                                                    Beside&& beside, std::ptrdiff_t r_part = 0,
@@ -106,8 +107,8 @@ template <int Rows, int Columns, Mode M, int Width, class Split = Whole, class B
   each_sum([](auto sum, float* at) { amx::store<decltype(sum)::value>(at, kRowBytes); });
 }
 
-/// RowTiles x 2 tiles of D over at most two tiles of steps: all of L stays in tiles 4 ... 7, two sums take
-/// turns, and each is stored behind the other's products, since a tile is not free before its store is done.
+/// RowTiles x 2 tiles of D over at most two tiles of steps. All of L stays in tiles 4 ... 7. Two tiles of sums
+/// alternate: each is stored while the other's products run, since a tile is busy until its store is done.
 template <int Depth, Mode M, int Width, class Beside>
 [[gnu::always_inline]] FT_FUNCTION void tile_strip(float* d, RightRows r, const float* l, int row_tiles,
                                                    Beside&& beside) {
@@ -159,10 +160,10 @@ struct Session<AmxPairStep> : amx::Session {};
 inline constexpr int kTileLanes = 32;  ///< lanes of the panels of multiply_tiles
 
 /// D (+)= R L for whole tiles only: kTileLanes lanes in rows of Width floats, rows and steps multiples of 16.
-/// beside() is called after each of the tile_products(rows, steps) products: it may do a little vector work
-/// that touches none of the operands, and runs while the tile unit multiplies.
+/// beside() is called after each of the tile_products(rows, steps) products. It may do a little vector work
+/// that touches none of the operands, which then runs while the tile unit multiplies.
 ///
-/// Parts of R lie r_part steps apart, those of L l_part floats; see split_floats().
+/// Parts of R are r_part steps apart, parts of L l_part floats; see split_floats().
 template <Mode M, int Width, class Split = Whole, class Beside>
 [[gnu::always_inline]] FT_FUNCTION void multiply_tiles(float* d, RightRows r, const float* l, int rows,
                                                        int steps, Beside&& beside, std::ptrdiff_t r_part = 0,
@@ -179,17 +180,17 @@ template <Mode M, int Width, class Split = Whole, class Beside>
     detail::tile_block<1, 2, M, Width, Split>(d + i * Width, r.from(i, 0), l, steps, beside, r_part, l_part);
 }
 
-/// Tile products in multiply_tiles.
+/// Number of tile products in multiply_tiles.
 template <class Split = Whole>
 constexpr int tile_products(int rows, int steps) {
   return Split::products() * (rows / detail::kTile) * (steps / detail::kTile) * 2;
 }
 
-/// x with its mantissa cut to a bfloat's.
+/// x truncated to the precision of bfloat.
 FT_FUNCTION floats cut_to_bfloat(floats x) { return floats_of_bits(bits_of(x) & ints(-0x10000)); }
 
-/// x as a sum of bfloats, each the nearest to what those before it leave: three hold a float32 of 2^-100 to
-/// 2^40 exactly, two any half.
+/// x as a sum of bfloats, each the nearest to what the ones before it leave. Three hold any float32 from 2^-100
+/// to 2^40 exactly, two any half.
 template <int Parts>
 FT_FUNCTION void split_floats(floats x, floats (&parts)[Parts]) {
   const ints half_ulp = 0x8000;
@@ -199,7 +200,7 @@ FT_FUNCTION void split_floats(floats x, floats (&parts)[Parts]) {
   }
 }
 
-/// What fills whole tiles goes to them, the rest to vectors.
+/// D (+)= R L: whole tiles by the tile unit, the rest by vectors.
 template <class Step, Mode M>
   requires std::is_same_v<Step, AmxPairStep>
 void multiply(float* d, RightRows r, const float* l, int rows, int steps, int vectors) {

@@ -8,8 +8,8 @@ namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace panel {
 
-/// D (+)= R L on tiles, for whole ones only: kTileLanes lanes in rows of Width floats, rows and steps multiples
-/// of 16, steps of R side by side within each 16 of them.
+/// D (+)= R L for whole tiles only: kTileLanes lanes in rows of Width floats, rows and steps multiples of 16,
+/// steps of R adjacent within each 16 of them.
 template <class Step, Mode M, int Width>
 void multiply_tiles(float* d, RightRows r, const float* l, int rows, int steps);
 
@@ -23,7 +23,7 @@ namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace panel {
 
-/// Products that are not of whole tiles are those of vectors, with their excess.
+/// Products of less than whole tiles are computed by vectors, with their excess.
 struct AmxInt8QuadStep : Int8QuadStep {};
 struct AmxUint8QuadStep : Uint8QuadStep {};
 template <>

@@ -1,4 +1,5 @@
-// How each element type enters a panel product: read in place, copied, or converted to float on the way. Called
+// How each element type enters a panel product: read in place, copied, or converted to float while
+// it is copied. Unless said otherwise, a line is a run of elements that are adjacent in k. Called
 // by kernels scheduled for CPUs.
 #pragma once
 
@@ -12,7 +13,8 @@ namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace panel {
 
-/// What a panel product of T is made of: float, and types that are multiplied as floats.
+/// How T enters a panel product. The primary template is for float, and for types that are multiplied as
+/// floats.
 template <class T>
 struct Operand {
   using Step = FloatStep;
@@ -55,18 +57,18 @@ struct Operand<std::uint8_t> : QuadOperand<Uint8QuadStep> {};
 
 constexpr int rounded_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-/// Steps of a line of `elements` neighbours in k.
+/// Steps of a line of `elements` elements.
 template <class T>
 constexpr int steps_of(int elements) {
   return (elements + Operand<T>::kPerStep - 1) / Operand<T>::kPerStep;
 }
-/// Can lines of `elements` neighbours in k be read where they lie?
+/// Can lines of `elements` elements be read in place?
 template <class T>
 constexpr bool in_place(int elements) {
   return !Operand<T>::kConverted && elements % Operand<T>::kPerStep == 0;
 }
 
-/// Bits of kLanes 16-bit elements as floats.
+/// kLanes 16-bit elements, given as bits, converted to floats.
 template <class T>
 FT_FUNCTION floats floats_of(primitives::detail::vector<std::uint16_t> bits) {
   if constexpr (std::is_same_v<T, half>)
@@ -75,7 +77,7 @@ FT_FUNCTION floats floats_of(primitives::detail::vector<std::uint16_t> bits) {
     return primitives::detail::bfloat_to_float(bits);
 }
 
-/// kLanes elements from `from` on as floats; the last ones are 0 when fewer than that are left.
+/// kLanes elements from `from` on as floats; if only `left` < kLanes are left, the other lanes are 0.
 template <class T>
 FT_FUNCTION floats load_some(const T* from, int left) {
   if (left >= kLanes) return primitives::detail::load_lanes<float>(from);
@@ -89,7 +91,7 @@ FT_FUNCTION floats load_some(const T* from, int left) {
   return primitives::detail::load_lanes<float>(from, left);
 }
 
-/// A vector V full of the same few bytes, which are read once and may lie at any address.
+/// A vector V filled with repetitions of the same `Bytes` bytes, which may lie at any address.
 template <class V, int Bytes>
 FT_FUNCTION V load_repeated(const void* from) {
   if constexpr (Bytes == sizeof(V)) {
@@ -120,7 +122,7 @@ FT_FUNCTION V load_repeated(const void* from) {
   }
 }
 
-/// The first `left` lanes, or all of them, as elements of T.
+/// Stores the first `left` lanes, at most all of them, as elements of T.
 template <class T>
 FT_FUNCTION void store_some(T* to, floats x, int left) {
   if (left >= kLanes)
@@ -129,8 +131,7 @@ FT_FUNCTION void store_some(T* to, floats x, int left) {
     primitives::detail::store_lanes<float>(to, x, left);
 }
 
-/// A line of neighbours in k as steps, with zeros behind the last one: to[s] = step s. Writes up to a whole
-/// register.
+/// Stages a line as steps: to[s] = step s. The last step is padded with zeros, and whole registers are written.
 template <class T>
 FT_FUNCTION void stage_line(float* to, const T* from, int elements) {
   if constexpr (Operand<T>::kConverted) {
@@ -141,8 +142,8 @@ FT_FUNCTION void stage_line(float* to, const T* from, int elements) {
   }
 }
 
-/// A line of neighbours in k as rows of tiles: 16 steps at `to`, the next 16 `pitch` floats on, zeros behind
-/// the last one.
+/// Stages a line as rows of tiles: 16 steps at `to`, the next 16 `pitch` floats further, and so on, padded with
+/// zeros.
 template <class T>
 FT_FUNCTION void stage_tile_rows(float* to, std::ptrdiff_t pitch, const T* from, int elements) {
   constexpr int kAtOnce = 16 * Operand<T>::kPerStep;
@@ -156,8 +157,8 @@ FT_FUNCTION void stage_tile_rows(float* to, std::ptrdiff_t pitch, const T* from,
   }
 }
 
-/// Two registers of columns of two lines as pairs, of which `lines` are there; the first `left` columns are,
-/// all others are 0. For types that are multiplied in pairs.
+/// Interleaves two lines, which lie across k: lane c holds (line 0, line 1) of column c, in two registers.
+/// `lines` lines and `left` columns exist; what is missing is 0. For types that are multiplied in pairs.
 template <class T>
 void load_across(floats& first, floats& second, const T* from, std::int64_t line_stride, int lines,
                  int left) = delete;
@@ -178,8 +179,8 @@ FT_FUNCTION void load_across(floats& first, floats& second, const bfloat* from, 
 }
 #endif
 
-/// Lines that are neighbours in k as one row of steps: to[i] = element i of kPerStep lines, of which `lines`
-/// are there and the others 0. Writes whole registers.
+/// Stages kPerStep lines, which lie across k, as one row of steps: to[i] = element i of each line. `lines` of
+/// them exist; the others count as 0. Writes whole registers.
 template <class T>
 FT_FUNCTION void stage_across(float* to, const T* from, [[maybe_unused]] std::int64_t line_stride,
                               [[maybe_unused]] int lines, int elements) {
@@ -215,8 +216,8 @@ FT_FUNCTION void stage_across(float* to, const T* from, [[maybe_unused]] std::in
 #endif
 }
 
-/// A panel from `count` <= Width lines of `elements` neighbours in k; line(m) is the address of the one of
-/// lane m. `staged` has room for kLanes lines.
+/// Packs `count` <= Width lines of `elements` elements into a panel; line(m) is the address of the line of lane
+/// m. `staged` has room for kLanes lines.
 template <class T, int Width = kWidth, class LineAddress>
 FT_FUNCTION void pack_lines(float* packed, LineAddress line, int count, int vectors, int elements,
                             float* staged) {

@@ -1,4 +1,5 @@
-// The vocabulary on CPUs: scalar, AVX2, AVX-512 and NEON by one source. Included by flashtile/primitives.h.
+// The tile vocabulary on CPUs: one source for scalar code, AVX2, AVX-512, AMX and NEON.
+// Included by flashtile/primitives.h.
 #pragma once
 
 #include "flashtile/primitives/cpu/cooperative_tensor.h"

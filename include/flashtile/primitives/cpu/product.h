@@ -1,15 +1,14 @@
 // The product of tiles in registers, and the copies that bring operands into its layout. Called by operands.h,
-// matmul2d.h and simdgroup_matrix.h; not part of the vocabulary.
+// matmul2d.h and simdgroup_matrix.h; not for kernel text.
 //
 // The CPU keeps a tile column by column, with the rows of a column adjacent: lanes are rows. A product
 //
 //   D[n][m ...] += A[s][m ...] * B(s, n)      for each column n, for each step s of k ascending
 //
-// is a panel product (panel.h): it takes whole vectors of A and D and single steps of B, read where they lie. A
-// step is one k, and the sum of each element one chain of fused multiply-adds from the old D on (or from 0), so
-// that its bits do not depend on tile shapes; or, for matmul2d::add, short chains from 0 that are added up.
-// Only where both operands are bfloats, or bytes of one kind, and the target has dot products of them, a step
-// is two or four k.
+// is a panel product (panel.h): it takes whole vectors of A and D and single steps of B, read in place. A step
+// is one k, and each element is one chain of fused multiply-adds from the old D (or from 0), so that its bits
+// do not depend on tile shapes; for matmul2d::add it is short chains from 0 that are added up. A step is two or
+// four k only where both operands are bfloats, or bytes of one kind, and the target has dot products of them.
 #pragma once
 
 #include "flashtile/primitives/cpu/panel_operands.h"
@@ -18,8 +17,8 @@ namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace detail {
 
-/// Are there dot products of T? FLASHTILE_EXACT does without those of bfloats, which take products in pairs and
-/// numbers below 2^-126 for 0.
+/// Has the target dot products of T? FLASHTILE_EXACT does not use those of bfloats, which add products in pairs
+/// and treat numbers below 2^-126 as 0.
 #if defined(FLASHTILE_EXACT)
 template <class T>
 inline constexpr bool kHasDots = panel::Operand<T>::kPerStep == 4;
@@ -28,7 +27,7 @@ template <class T>
 inline constexpr bool kHasDots = panel::Operand<T>::kPerStep > 1;
 #endif
 
-/// How a product of elements L and R is made.
+/// How elements L and R are multiplied.
 template <class L, class R>
 struct product_of {
   static constexpr bool kFloats =
@@ -42,9 +41,9 @@ struct product_of {
   static constexpr int steps(int depth) { return (depth + kPerStep - 1) / kPerStep; }
 };
 
-/// Step s of A's row m is 4 bytes at panel m / kWidth, row s, element m % kWidth; readable up to a whole vector
-/// of rows. Pitches in floats: of the rows of a panel, and from one panel to the next. Rows and depth, in k,
-/// hold what is not known to be 0; what is left of the last step is 0.
+/// A, packed in panels: step s of row m is the 4 bytes at panel m / kWidth, row s, element m % kWidth, readable
+/// up to a whole vector of rows. Pitches are in floats: from one row of a panel to the next, and from one panel
+/// to the next. rows, depth (in k): extent of the part that may be nonzero; the last step is padded with zeros.
 struct left_view {
   const void* data;
   std::int64_t pitch, panel_pitch;
@@ -59,21 +58,21 @@ struct left_view {
   }
 };
 
-/// B, a row of `at` for each column; depth and the last step as above.
+/// B, where each column is a row of `at`; depth and the last step as above.
 struct right_view {
   panel::RightRows at;
   int depth, columns;
 };
 
-/// Steps of one pass: its part of A, kVectors wide, stays in two thirds of a 48 KiB first-level cache.
+/// Steps of one pass: its part of A, kVectors wide, takes two thirds of a 48 KiB L1 cache.
 inline constexpr int kPassSteps = 128;
 
-/// What a product in parts is made of: floats are summed in short chains, others in those of a pass.
+/// The step of a product in parts: floats are summed in short chains, other types in chains of a pass.
 template <class Step>
 using step_in_parts = std::conditional_t<std::is_same_v<Step, panel::FloatStep>, panel::ChainedFloatStep, Step>;
 
-/// D = A B or D += A B for a tile of `columns` columns of `rows` rows, whole vectors of them. What lies outside
-/// A or B counts as 0 and costs nothing. InParts accumulates what is summed from 0 part by part.
+/// D = A B or D += A B for a tile of `columns` columns of `rows` rows, a whole number of vectors. Parts outside
+/// A or B count as 0 and cost nothing. InParts adds sums that start from 0 in each part.
 template <class P, bool InParts = false>
 inline void product(const left_view& a, const right_view& b, typename P::Sum* d, std::int64_t d_pitch, int rows,
                     int columns, bool accumulate) {
@@ -116,10 +115,9 @@ inline void product(const left_view& a, const right_view& b, typename P::Sum* d,
   }
 }
 
-// ---- copies into and out of the layout
-// ---------------------------------------------------------------------------------
+// ---- copies into and out of the layout ----------------------------------------------------------------------
 
-/// Elements of memory as lanes: whole vectors, the first few with zeros behind, and 4-bit pairs.
+/// Reads elements of memory as lanes: whole vectors, a few elements padded with zeros, or 4-bit pairs.
 template <class S, class E>
 inline lanes<S> lanes_at(const E* data, std::int64_t at, int count) {
   if constexpr (packing<E>::elements == 2) {
@@ -216,7 +214,7 @@ template <class S, class E>
   }
 }
 
-/// Every element as it is after a trip through E.
+/// Rounds every element to E.
 template <class E, class S>
 inline void round_all(S* data, std::int64_t count) {
   if constexpr (is_16_bit_float<E>) {

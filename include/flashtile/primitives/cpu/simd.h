@@ -1,9 +1,9 @@
 // Vectors of lanes: floats, ints and bools of the instruction set's own width, with loads and stores that
 // convert.
 //
-// Written on compiler vector extensions, so that any target has them, with intrinsics where the extensions fall
-// short: fused multiply-add, maximum, masks, and conversion of half. Called by everything in primitives/cpu,
-// and by kernel text through map_elements and its like.
+// Written on compiler vector extensions, which every target has, with intrinsics where the extensions fall
+// short: fused multiply-add, maximum, masks, and conversion of half. Used by everything in primitives/cpu, and
+// by kernel text through map_elements and the other maps.
 #pragma once
 
 #include <cstdint>
@@ -39,8 +39,8 @@ inline constexpr int kLanes = 4;
 namespace detail {
 
 #if defined(FT_AVX512)
-// g++ 12 warns of an uninitialised value inside some unmasked intrinsics; with this mask they are the same
-// instruction.
+// g++ 12 warns of an uninitialised value inside some unmasked intrinsics. Their masked forms with this mask
+// compile to the same instruction.
 inline constexpr __mmask16 kAllLanes = 0xffff;
 #endif
 
@@ -206,8 +206,8 @@ inline ints select(ints when_false, ints when_true, bools condition) {
   return bits_of(select(floats_of_bits(when_false), floats_of_bits(when_true), condition));
 }
 
-/// a * b + c, rounded once where the instruction set can; elsewhere only when FLASHTILE_EXACT asks for it,
-/// slowly.
+/// a * b + c, rounded once where the instruction set has fused multiply-add. Elsewhere it is rounded twice,
+/// unless FLASHTILE_EXACT asks for one slow rounding.
 inline floats fma(floats a, floats b, floats c) {
 #if defined(FT_AVX512)
   return (floats::native)_mm512_fmadd_ps((__m512)a.v, (__m512)b.v, (__m512)c.v);
@@ -225,8 +225,7 @@ inline floats fma(floats a, floats b, floats c) {
 }
 inline ints fma(ints a, ints b, ints c) { return a * b + c; }
 
-/// a * b + c rounded once on any machine: for differences of large numbers, where a second rounding would be
-/// seen.
+/// a * b + c rounded once on any machine: for differences of large numbers, where a second rounding would show.
 inline floats fma_exact(floats a, floats b, floats c) {
 #if defined(FT_AVX512) || defined(FT_AVX2) || defined(__ARM_NEON) || defined(FLASHTILE_EXACT)
   return fma(a, b, c);
@@ -239,7 +238,7 @@ inline floats fma_exact(floats a, floats b, floats c) {
 #endif
 }
 
-/// The larger, or the smaller, lane by lane; b where either is NaN.
+/// The larger (max) or the smaller (min), lane by lane; b where either is NaN.
 inline floats max(floats a, floats b) {
 #if defined(FT_AVX512)
   return select(b, a, a > b);
@@ -270,12 +269,12 @@ inline ints lane_indices() {
   return r;
 }
 
-// ---- conversions between memory and lanes
-// -----------------------------------------------------------------------------
+// ---- conversions between memory and lanes -------------------------------------------------------------------
 
 namespace detail {
 
-/// The lanes that elements of a tile are kept in: floats for every float type, ints for products of integers.
+/// The type of lanes that a tile keeps its elements in: floats for every float type, ints for products of
+/// integers.
 template <class Storage>
 struct lanes_for;
 template <>
@@ -319,8 +318,8 @@ inline vector<std::uint16_t> float_to_half(floats x) {
   const ints sign = (ints::native)((ints::wrapping)word.v >> 16) & 0x8000;
   const ints odd = (ints::native)((ints::wrapping)magnitude.v >> 13) & 1;
   const ints normal = (ints::native)((ints::wrapping)(magnitude - 0x38000000 + 0xfff + odd).v >> 13);
-  // Below 2^-14: adding 0.5 makes the unit in the last place 2^-24, so that the addition itself rounds to
-  // nearest even.
+  // Below 2^-14: adding 0.5 makes one ulp 2^-24, the step of half's subnormals, so that the
+  // addition rounds to nearest even.
   const ints subnormal = bits_of(floats_of_bits(magnitude) + 0.5f) - 0x3f000000;
   const ints nan = ((ints::native)((ints::wrapping)magnitude.v >> 13) & 0x3ff) | 0x7e00;
   ints value = select(normal, subnormal, magnitude < 0x38800000);
@@ -352,7 +351,7 @@ inline vector<std::uint16_t> float_to_bfloat(floats x) {
 template <class E>
 inline constexpr bool is_16_bit_float = std::is_same_v<E, half> || std::is_same_v<E, bfloat>;
 
-/// Elements of 16 bits in pairs, each lane of `even` below that of `odd`.
+/// Pairs of 16-bit elements E, in each lane that of `even` in the low half and that of `odd` in the high half.
 template <class E>
 inline floats pairs_of(floats even, floats odd) {
 #if defined(__AVX512BF16__)
@@ -391,7 +390,7 @@ inline lanes<S> load_lanes(const E* p) {
   }
 }
 
-/// The first `count` < kLanes elements of memory; the other lanes are 0 and what lies behind is not read.
+/// The first `count` < kLanes elements of memory. The other lanes are 0, and memory behind is not read.
 template <class S, class E>
 inline lanes<S> load_lanes(const E* p, int count) {
 #if defined(FT_AVX512)
@@ -440,7 +439,7 @@ inline void store_lanes(E* p, lanes<S> x, int count) {
   std::memcpy(static_cast<void*>(p), whole, static_cast<std::size_t>(count) * sizeof(E));
 }
 
-/// Lanes as they are after a trip through element type E.
+/// Lanes rounded to element type E and converted back.
 template <class E>
 inline floats rounded_to(floats x) {
   if constexpr (std::is_same_v<E, half>)
@@ -455,8 +454,7 @@ inline ints rounded_to(ints x) {
   return x;
 }
 
-// ---- transpose
-// --------------------------------------------------------------------------------------------------------
+// ---- transpose ----------------------------------------------------------------------------------------------
 
 /// Swaps lane l of `a` with lane l - Step of `b` for each lane l whose bit Step is set.
 template <int Step, class V, int... L>
@@ -472,7 +470,7 @@ inline void transpose_steps(V (&rows)[kLanes]) {
   }
   if constexpr (Step > 1) transpose_steps<Step / 2>(rows);
 }
-/// Turns kLanes rows of kLanes elements around.
+/// Transposes kLanes rows of kLanes elements.
 template <class L>
 inline void transpose(L (&rows)[kLanes]) {
   typename L::native r[kLanes];

@@ -1,8 +1,8 @@
-// simdgroup_matrix<T, 8, 8> and, ours, blocks of R x C of them as one operand, which fill wider matrix units.
+// simdgroup_matrix<T, 8, 8>, and (ours) blocks of R x C of them as one operand, which fill wider matrix units.
 //
-// On a CPU a block is a small tile in memory, as floats that are values of T. It lies column by column, so that
-// lanes are rows; one that was loaded row by row stays so until somebody needs lanes, because a right operand
-// is read either way.
+// On a CPU a block is a small tile in memory, of floats that are values of T. It is stored by columns, so
+// that lanes are rows. A block that was loaded by rows stays so until lanes are needed, because a right
+// operand can be read either way.
 #pragma once
 
 #include "flashtile/primitives/common/simdgroup_matrix.h"
@@ -12,8 +12,8 @@ namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 /// Row and column of element i (0 or 1) of an 8x8 matrix that lane `lane` (0 ... 31) of an Apple GPU holds as
-/// thread_elements()[i]. A CPU has no lanes and no thread_elements; this tells tests and ported kernels what is
-/// where.
+/// thread_elements()[i]. A CPU has no such lanes and no thread_elements; this tells tests and ported kernels
+/// where each element is on a GPU.
 struct matrix_element {
   int row, column;
 };
@@ -80,7 +80,7 @@ class simdgroup_matrix_block {
     return {{memory_, 4 * kPitch, 4}, kRows, kColumns};
   }
   void written_everywhere() { used_columns = kColumns; }
-  int used_columns = kColumns;  // the others were left 0 by a clipped load; products skip them
+  int used_columns = kColumns;  // a clipped load left the others at 0; products skip them
   static constexpr int first_row() { return 0; }
   static constexpr int local_rows() { return kRows; }
 
@@ -99,8 +99,7 @@ class simdgroup_matrix_block {
   mutable bool by_row_ = false;
 };
 
-/// A block that will be a right operand: elsewhere its lanes hold other elements, here it is a block like any
-/// other.
+/// A block that will be a right operand. On GPUs its lanes hold other elements; here it is an ordinary block.
 template <class T, int R, int C>
 using simdgroup_right_block = simdgroup_matrix_block<T, R, C>;
 
@@ -115,7 +114,7 @@ class simdgroup_matrix : public simdgroup_matrix_block<T, 1, 1> {
   simdgroup_matrix() = default;
 };
 
-/// A value for each row of a block of R matrices' height.
+/// One value for each row of a block that is R matrices high.
 template <int R>
 class simdgroup_rows {
  public:
@@ -136,7 +135,7 @@ class simdgroup_rows {
   alignas(64) float memory_[kPitch];
 };
 
-/// Every element v.
+/// A matrix whose elements are all v.
 template <class T, int Columns, int Rows = Columns>
 inline simdgroup_matrix<T, Columns, Rows> make_filled_simdgroup_matrix(T v) {
   simdgroup_matrix<T, Columns, Rows> m;
@@ -178,8 +177,8 @@ inline void simdgroup_store(const simdgroup_matrix_block<T, R, C>& a, E* dst,
                                     Block::kColumns);
 }
 
-/// d = a b + c, each of its own element type. Sums are chains of fused multiply-adds in float, k ascending from
-/// c on, rounded to d's type once. d may be any of the others.
+/// d = a b + c, each with its own element type. Sums are chains of fused multiply-adds in float, starting from
+/// c, k ascending, and rounded to d's type once. d may be the same object as a, b or c.
 template <class Td, class Ta, class Tb, class Tc, int R, int K, int L, int C, int Rd, int Cd, int Rc, int Cc>
 inline void simdgroup_multiply_accumulate(simdgroup_matrix_block<Td, Rd, Cd>& d,
                                           const simdgroup_matrix_block<Ta, R, K>& a,
@@ -224,10 +223,9 @@ inline void simdgroup_multiply(simdgroup_matrix_block<Td, Rd, Cd>& d, const simd
   detail::round_all<Td>(sums, Block::kColumns * Block::kPitch);
 }
 
-// ---- ours
-// -------------------------------------------------------------------------------------------------------------
+// ---- ours ---------------------------------------------------------------------------------------------------
 
-/// Fills a block from a tensor's first rows and columns, converting; what the tensor lacks is 0.
+/// Fills a block from a tensor's first rows and columns, converted; elements outside the tensor become 0.
 template <class T, int R, int C, class E, class X, class D>
 inline void load(simdgroup_matrix_block<T, R, C>& block, const tensor<E, X, D>& source) {
   static_assert(X::rank() == 2, "load: give a tensor of rank 2");
@@ -249,7 +247,7 @@ inline void load_repeated(simdgroup_matrix_block<T, R, C>& block, const tensor<E
   detail::load_repeated<simdgroup_matrix_block<T, R, C>>(block.columns_to_fill(), detail::matrix_of(source), 0);
 }
 
-/// Writes a block to a tensor, converting; elements outside the tensor are dropped.
+/// Writes a block to a tensor, converted; elements outside the tensor are dropped.
 template <class T, int R, int C, class E, class X, class D>
 inline void store(const simdgroup_matrix_block<T, R, C>& block, const tensor<E, X, D>& destination) {
   static_assert(X::rank() == 2, "store: give a tensor of rank 2");

@@ -1,11 +1,11 @@
-// Tiles in threadgroup memory, in the layout that products want, loaded ahead in stages. Ours: Metal leaves
-// staging to each kernel.
+// Ours, since Metal leaves staging to each kernel: tiles in threadgroup memory, in the layout that products
+// read, loaded ahead in stages.
 //
 // Protocol, the same on every backend: load_tile_async<Scope>(stages, s, tensor) starts loading; all simdgroups
 // of the scope call it with the same arguments. wait_tiles<Scope, Pending>() returns when all but the last
 // Pending loads have arrived for everybody, and is a barrier of the scope, so that a stage may be loaded anew
-// after it. On a CPU a load is done at once, and right tiles that can be read where they lie are not copied at
-// all: the source must stay as it is until the tile has been used.
+// after it. On a CPU a load is done at once, and right tiles that can be read in place are not copied at all:
+// the source must not change until the tile has been used.
 #pragma once
 
 #include "flashtile/primitives/cpu/operands.h"
@@ -15,7 +15,7 @@ inline namespace FLASHTILE_BACKEND {
 
 namespace detail {
 
-/// Operands ready for product(), each for one matmul2d: its element types are P's.
+/// Operands in the layout of product(), for one matmul2d, whose element types are those of P.
 template <class T, class P, int Rows, int Depth>
 struct left_tile {
   using element_type = T;
@@ -31,8 +31,8 @@ struct right_tile {
   right_view view;
 };
 
-/// Stages x (Rows, Depth) of a left operand for each simdgroup, Rows of its own. Transposed, it lies column by
-/// column.
+/// Stages x (Rows, Depth) of a left operand; each simdgroup has Rows rows of its own. If
+/// Transposed, it is stored by columns.
 template <class T, class P, int Rows, int Depth, bool Transposed, int Simdgroups, int Stages>
 struct left_tile_stages {
   struct part {
@@ -42,7 +42,7 @@ struct left_tile_stages {
   part parts[Stages][Simdgroups];
 };
 
-/// Stages x (Depth, Columns) of a right operand. Transposed, it lies column by column.
+/// Stages x (Depth, Columns) of a right operand. If Transposed, it is stored by columns.
 template <class T, class P, int Depth, int Columns, bool Transposed, int Stages>
 struct right_tile_stages {
   static constexpr int kPitch = panel::rounded_up(Transposed ? P::steps(Depth) : Columns, kLanes);
@@ -70,10 +70,10 @@ inline auto tile(const detail::right_tile_stages<T, P, Depth, Columns, Transpose
   return detail::right_tile<T, P, Depth, Columns>{stages.loaded[stage]};
 }
 
-/// Tiles of whole rows, row after row, for simdgroup_load. Rows and Columns in elements.
+/// Tiles stored by rows, for simdgroup_load. Rows and Columns in elements.
 template <class T, int Rows, int Columns, int Stages>
 struct row_tile_stages {
-  static constexpr int kElementsPerRow = Columns;  // a CPU has no banks to pad for
+  static constexpr int kElementsPerRow = Columns;  // no padding: a CPU has no memory banks
   alignas(64) T data[Stages][Rows][kElementsPerRow];
 };
 
@@ -107,7 +107,7 @@ inline matrix<const T> covered(const tensor<E, X, D>& source) {
 }
 }  // namespace detail
 
-/// Starts loading a stage from the tensor's first rows and columns; what the tensor lacks is 0.
+/// Starts loading a stage from the tensor's first rows and columns; elements outside the tensor become 0.
 template <class Scope, class T, class P, int Rows, int Depth, bool Transposed, int Simdgroups, int Stages,
           class E, class X, class D>
 inline void load_tile_async(detail::left_tile_stages<T, P, Rows, Depth, Transposed, Simdgroups, Stages>& stages,
