@@ -1,6 +1,6 @@
 // Tiles in the registers of the threads of a scope: access to their elements, loads and stores. Made by the
 // factories of matmul2d; blocks of simdgroup matrices are cooperative tensors too. Included by
-// cuda/primitives.h; see maps.h for what is computed on them.
+// cuda/primitives.h; maps and reductions are in maps.h.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace detail {
 
-/// What an element is in registers: 4-bit elements are 8-bit integers there.
+/// The type of an element in registers: 4-bit elements are kept as 8-bit integers.
 template <class T>
 using register_type_t = typename packing<std::remove_cv_t<T>>::value;
 
@@ -27,7 +27,7 @@ FT_FUNCTION register_type_t<T> read_element(const T* data, std::int64_t offset) 
     return data[offset];
 }
 
-/// Registers of N elements whose pairs are adjacent; 16-bit ones are packed as the matrix units take them.
+/// Registers of N elements with pairs adjacent; 16-bit elements are packed as the matrix units read them.
 template <class T, int N, int Bytes = sizeof(T)>
 struct element_slots {
   T element[N] = {};
@@ -51,7 +51,7 @@ struct element_slots<T, N, 2> {
   FT_FUNCTION void set_pair(int i, element_pair<T> p) { word[i / 2] = p.word; }
 };
 
-/// What a 16-bit element is in arithmetic: a float; everything else is itself.
+/// The type of an element in arithmetic: float for 16-bit floats, its own type otherwise.
 template <class T>
 FT_FUNCTION auto operand(T x) {
   if constexpr (sizeof(T) == 2)
@@ -60,7 +60,7 @@ FT_FUNCTION auto operand(T x) {
     return x;
 }
 
-/// One packed 16-bit element: reads give a float, writes round.
+/// Reference to a packed 16-bit element: reads give a float, writes round.
 template <class Slots>
 class element_reference {
  public:
@@ -114,8 +114,7 @@ class cooperative_tensor {
   }
   static FT_FUNCTION bool is_valid_element(int slot) { return Layout::valid(slot); }
   static FT_FUNCTION bool get_mask(int slot) { return Layout::valid(slot); }
-  /// Where a slot's element lies in the tile: [0] its column, [1] its row; in a tile of rank 1, [0] its only
-  /// index.
+  /// Position of a slot's element in the tile: [0] its column, [1] its row; in a tile of rank 1, [0] its index.
   static FT_FUNCTION array<int, kRank> get_multidimensional_index(int slot) {
     if constexpr (kRank == 1)
       return {{Layout::index(slot)}};
@@ -123,7 +122,7 @@ class cooperative_tensor {
       return {{Layout::column(slot), Layout::row(slot)}};
   }
 
-  /// A slot of one tensor.
+  /// Points to a slot of one tensor.
   class iterator {
    public:
     using layout = Layout;
@@ -163,7 +162,7 @@ namespace detail {
 template <class T>
 inline constexpr bool is_cooperative = requires { typename T::layout; };
 
-/// Two adjacent elements in one access; `data` is aligned to it.
+/// Two adjacent elements in one access; `data` is aligned to their size.
 template <class T>
 FT_FUNCTION element_pair<T> read_pair(const T* data) {
   struct alignas(2 * sizeof(T)) word {
@@ -189,12 +188,13 @@ FT_FUNCTION bool pairs_aligned(const T* data, std::int64_t row_stride) {
   return reinterpret_cast<std::uintptr_t>(data) % (2 * sizeof(T)) == 0 && row_stride % 2 == 0;
 }
 
-/// Do a tensor's static extents say that it is to be repeated?
+/// Do a tensor's static extents ask for repetition?
 template <class Extents>
 inline constexpr bool is_repeated =
     Extents::rank() == 1 || Extents::static_extent(0) == 1 || Extents::static_extent(Extents::rank() - 1) == 1;
 
-/// tile <- the tensor's first rows and columns, converted, zeros outside; where Repeat, an extent of 1 repeats.
+/// tile <- the tensor's first rows and columns, converted, zeros outside. If Repeat, an extent of 1 is
+/// repeated.
 template <bool Repeat, class T, class Layout, class Tensor>
 FT_FUNCTION void fill(cooperative_tensor<T, Layout>& tile, const Tensor& source) {
   using E = std::remove_cv_t<typename Tensor::element_type>;
@@ -236,18 +236,18 @@ FT_FUNCTION void fill(cooperative_tensor<T, Layout>& tile, const Tensor& source)
 }
 }  // namespace detail
 
-/// load, for a mask or a bias: a tensor with an extent of 1 is repeated along it, one of rank 1 (columns) in
-/// every row. Not for slices, whose ragged last row or column would look the same. Ours.
+/// Ours: load for a mask or a bias. A tensor with an extent of 1 is repeated along it, one of rank 1 (columns)
+/// in every row. Not for slices: a ragged last one with a single row or column would be repeated too.
 template <class T, class Layout, class Tensor>
 FT_FUNCTION void load_repeated(cooperative_tensor<T, Layout>& tile, const Tensor& source) {
   static_assert(Layout::kRank == 2, "load_repeated: give a tile of rank 2");
   detail::fill<true>(tile, source);
 }
 
-/// tile <- the tensor's first rows and columns, converted. Outside the tensor lie zeros.
+/// tile <- the tensor's first rows and columns, converted; zeros outside the tensor.
 ///
-/// A tensor of rank 1 (columns), or with a static extent of 1, is repeated along what it lacks; for dynamic
-/// extents of 1 that is load_repeated.
+/// A tensor of rank 1 (columns) is repeated in every row, one with a static extent of 1 along it; for dynamic
+/// extents of 1, load_repeated does that.
 template <class T, class Layout, class Tensor>
 FT_FUNCTION void load(cooperative_tensor<T, Layout>& tile, const Tensor& source) {
   using V = detail::register_type_t<T>;
@@ -263,8 +263,8 @@ FT_FUNCTION void load(cooperative_tensor<T, Layout>& tile, const Tensor& source)
   }
 }
 
-/// The tensor's elements from its origin on <- the tile, converted; what lies outside the tensor is dropped.
-/// Before other threads read it, a barrier is needed.
+/// Writes the tile, converted, to the tensor's elements from its origin on; elements outside the tensor are
+/// dropped. Before other threads read them, a barrier is needed.
 template <class T, class Layout, class Tensor>
 FT_FUNCTION void store(const cooperative_tensor<T, Layout>& tile, const Tensor& target) {
   using E = typename Tensor::element_type;

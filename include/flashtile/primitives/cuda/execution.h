@@ -1,6 +1,5 @@
-// Where a thread is, barriers, and what the 32 lanes of a simdgroup (a warp) do together. Included by
-// cuda/primitives.h. Threadgroups are one-dimensional, and every function of a simdgroup needs all of its
-// lanes.
+// A thread's position, barriers, and functions of the 32 lanes of a simdgroup (a warp). Included by
+// cuda/primitives.h. Threadgroups are one-dimensional, and all lanes of a simdgroup must call its functions.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +30,7 @@ FT_FUNCTION void scope_barrier() {
     __syncthreads();
   }
 }
-/// This thread's number among those of a scope, and how many there are.
+/// This thread's index among those of a scope, and how many there are.
 template <class Scope>
 FT_FUNCTION int scope_thread() {
   if constexpr (Scope::simdgroups == 0) return 0;
@@ -41,7 +40,7 @@ template <class Scope>
 inline constexpr int scope_threads = Scope::simdgroups == 0 ? 1 : Scope::simdgroups * kSimdWidth;
 }  // namespace detail
 
-/// Calls f(i) once for each i in [0, count), the threads of the scope sharing the work.
+/// Calls f(i) once for each i in [0, count), spread over the threads of the scope.
 template <class Scope, class F>
 FT_FUNCTION void for_each_index(Scope, int count, F f) {
   for (int i = detail::scope_thread<Scope>(); i < count; i += detail::scope_threads<Scope>) f(i);
@@ -51,9 +50,9 @@ FT_FUNCTION void simd_for_each_index(int count, F f) {
   for_each_index(execution_simdgroup{}, count, f);
 }
 
-/// Bit r, 0 <= r < Rows: is one of values[r * row_stride + 0 ... count) infinite or NaN? The same answer in
-/// every lane. Rows from `rows` on are not looked at. One lane asks for all rows of its columns before any
-/// answer is needed, so that their loads overlap.
+/// Bit r, 0 <= r < Rows: is one of values[r * row_stride + 0 ... count) infinite or NaN? The same answer
+/// in every lane. Rows from `rows` on are not read. A lane loads all rows of its columns before it tests
+/// any, so that the loads overlap.
 template <int Rows, class T>
 FT_FUNCTION std::uint32_t simd_rows_not_finite(const T* values, std::int64_t row_stride, int rows, int count) {
   static_assert(Rows <= 32, "simd_rows_not_finite: one bit a row");
@@ -94,8 +93,8 @@ template <class T>
 FT_FUNCTION T simd_shuffle_rotate_down(T value, std::uint16_t delta) {
   return __shfl_sync(0xffffffffu, value, (thread_index_in_simdgroup() + delta) & 31);
 }
-/// Within segments of `width` lanes: lane l >= delta gets the value of l - delta, lane l < delta the filling of
-/// lane width - delta + l.
+/// Within segments of `width` lanes: lane l >= delta gets the value of lane l - delta, lane l < delta the
+/// filling value of lane width - delta + l.
 template <class T>
 FT_FUNCTION T simd_shuffle_and_fill_up(T value, T filling, std::uint16_t delta, std::uint16_t width = 32) {
   const int lane = thread_index_in_simdgroup(), l = lane % width, first = lane - l;
@@ -121,7 +120,7 @@ FT_FUNCTION T simd_broadcast_first(T value) {
 }
 FT_FUNCTION bool simd_is_first() { return thread_index_in_simdgroup() == 0; }
 
-/// The answers of all lanes, lane 0 in the lowest bit.
+/// The votes of all lanes, lane 0 in the lowest bit.
 struct simd_vote {
   using vote_t = std::uint64_t;
   vote_t lanes;
@@ -135,7 +134,8 @@ FT_FUNCTION bool simd_all(bool condition) { return __all_sync(0xffffffffu, condi
 FT_FUNCTION bool simd_any(bool condition) { return __any_sync(0xffffffffu, condition) != 0; }
 
 namespace detail {
-/// Folds the lanes' values by an exchange tree, distances 16, 8, 4, 2, 1; every lane gets the same bits.
+/// Folds the lanes' values by a butterfly of exchanges at distances 16, 8, 4, 2, 1; every lane gets the same
+/// bits.
 template <class T, class F>
 FT_FUNCTION T simd_fold(T value, F f) {
   FT_UNROLL for (int distance = 16; distance > 0; distance /= 2) {

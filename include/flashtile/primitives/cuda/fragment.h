@@ -1,4 +1,4 @@
-// Pairs of elements as the matrix units take them, and the product of 16x16 and 16x8 fragments for every pair
+// Pairs of elements as the matrix units read them, and the product of 16x16 and 16x8 fragments for every pair
 // of element types. Included by the CUDA primitives.
 //
 // In an 8x8 matrix that is a left operand or a result, lane L holds the pair (row L / 4, columns 2 (L % 4) and
@@ -65,7 +65,7 @@ FT_FUNCTION To convert_element(From x) {
   return converter<To>::from(x);
 }
 
-/// Two elements side by side in registers: one word where two of them fit.
+/// Two adjacent elements in registers: in one word if they fit.
 template <class T, int Bytes = sizeof(T)>
 struct element_pair {
   T x, y;
@@ -125,7 +125,7 @@ struct right_fragment {
   element_pair<T> p[2];  // 16 x 8
 };
 
-/// How many bfloats hold every value of T exactly; 8 bits of mantissa each.
+/// How many bfloats, of 8 bits of mantissa each, hold every value of T exactly as their sum.
 template <class T>
 inline constexpr int bfloat_parts = 1;
 template <>
@@ -133,7 +133,8 @@ inline constexpr int bfloat_parts<half> = 2;
 template <>
 inline constexpr int bfloat_parts<float> = 3;
 
-/// x as a sum of N bfloats, the largest first. The rest of an infinite x is 0, so that infinity stays infinity.
+/// x as a sum of N bfloats, the largest first. The further parts of an infinite x are 0, so
+/// that infinity stays infinity.
 template <int N, class T>
 FT_FUNCTION void split(element_pair<T> p, element_pair<bfloat> (&parts)[N]) {
   if constexpr (std::is_same_v<T, bfloat>) {
@@ -169,8 +170,8 @@ FT_FUNCTION void mma(float (&d)[4], const left_fragment<half>& a, const right_fr
         "r"(b.p[1].word), "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
 }
 
-/// Bytes of two pairs as one register. The matrix unit wants four neighbours along k; which four does not
-/// matter as long as both operands agree.
+/// Packs the bytes of two pairs into one register. The matrix unit multiplies four elements along k; which four
+/// does not matter as long as both operands agree.
 template <class T>
 FT_FUNCTION std::uint32_t byte_quad(element_pair<T> low, element_pair<T> high) {
   return static_cast<std::uint32_t>(static_cast<std::uint8_t>(low.x)) |
@@ -195,9 +196,9 @@ FT_FUNCTION void mma(std::int32_t (&d)[4], const left_fragment<T>& a, const righ
   }
 }
 
-/// c += a b through bfloats: the products of the lower parts are summed first, then that of the highest parts,
-/// and both are added to c with rounding, which the matrix unit's own sums lack. So float32 inputs give float32
-/// results. Relaxed keeps 16 bits of each mantissa and drops the product of the lower halves.
+/// c += a b with bfloats. The products of the lower parts are summed first, then that of the highest parts, and
+/// both sums are added to c by rounded additions, since the matrix unit truncates its own. So float32 inputs
+/// give float32 precision. Relaxed keeps 16 bits of each mantissa and drops the product of the lower halves.
 template <bool Relaxed, class L, class R>
 FT_FUNCTION void multiply_parts(float (&c)[4], const left_fragment<L>& a, const right_fragment<R>& b) {
   constexpr int kMost = Relaxed ? 2 : 3;

@@ -15,15 +15,15 @@
 namespace flashtile {
 namespace detail {
 
-/// The shape of a grid, and the number of its first threadgroup in this launch. Threadgroups are numbered x
-/// fastest.
+/// The shape of a grid, and the index of the first threadgroup of this launch. Threadgroups
+/// are numbered with x fastest.
 struct CudaGrid {
   std::uint32_t x, y;
   std::int64_t first;
 };
 
-/// Kernels may say how many of their threadgroups should fit one multiprocessor; the compiler then limits
-/// registers.
+/// Kernels may declare how many of their threadgroups should fit one multiprocessor; the
+/// compiler then limits registers.
 template <class Kernel>
 constexpr int threadgroups_per_unit() {
   if constexpr (requires { Kernel::kThreadgroupsPerUnit; })
@@ -38,11 +38,11 @@ inline constexpr std::size_t threadgroup_bytes =
 template <class Kernel>
 __global__ void __launch_bounds__(Kernel::kSimdgroups * 32, threadgroups_per_unit<Kernel>())
     run_on_cuda(const __grid_constant__ typename Kernel::Params params, const __grid_constant__ CudaGrid grid) {
-  // Tiles are aligned to 1024 bytes; the start of dynamic shared memory is.
+  // Tiles need an alignment of 1024 bytes, which the start of dynamic shared memory has.
   extern __shared__ __align__(1024) unsigned char flashtile_threadgroup_memory[];
   const std::int64_t number = grid.first + blockIdx.x;
   GridPosition at;
-  if (number <= 0xffffffff) {  // 32-bit division where it is enough
+  if (number <= 0xffffffff) {  // 32-bit division where that is enough
     const std::uint32_t n = static_cast<std::uint32_t>(number), row = n / grid.x;
     at = {n % grid.x, row % grid.y, row / grid.y};
   } else {

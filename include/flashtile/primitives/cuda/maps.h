@@ -1,4 +1,4 @@
-// Element-wise and row-wise maps over tiles, ours, because Metal leaves them to each kernel; and the reductions
+// Ours, since Metal leaves them to each kernel: element-wise and row-wise maps over tiles; and the reductions
 // of rows and columns. Included by cuda/primitives.h.
 #pragma once
 
@@ -50,7 +50,7 @@ FT_FUNCTION void map_columns(cooperative_tensor<T, Layout>& tile, const cooperat
     tile.set(i, f(detail::operand(tile.get(i)), detail::operand(entries.get(Layout::column_slot(i)))));
   }
 }
-/// Calls f(entry, index) once for each entry of a rank-1 tile, in one thread each.
+/// Calls f(entry, index) once for each entry of a rank-1 tile, each in a single thread.
 template <class T, class Entries, class F>
 FT_FUNCTION void for_each_element(const cooperative_tensor<T, Entries>& tile, F f) {
   static_assert(Entries::kRank == 1, "for_each_element: the tile must have rank 1");
@@ -70,7 +70,7 @@ FT_FUNCTION T combine(reduction_operation operation, T a, T b) {
     return (operation == reduction_operation::max) == (a < b) ? b : a;
 }
 
-/// The value that a thread's own fold starts from: the identity joins a sum once, at the end.
+/// The value that a thread's own fold starts from. In a sum the given identity is added only once, at the end.
 template <class T>
 FT_FUNCTION T fold_start(reduction_operation operation, T identity) {
   return operation == reduction_operation::sum ? T(0) : identity;

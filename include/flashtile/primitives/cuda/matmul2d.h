@@ -35,7 +35,7 @@ constexpr bool in_type_table() {
   return std::is_same_v<D, L> || std::is_same_v<D, R>;  // 16-bit results of 16-bit operands of that type
 }
 
-/// Keeps the compiler from moving uses of running sums across this point.
+/// Keeps the compiler from moving uses of sums that are still being computed across this point.
 template <class T, int N>
 FT_FUNCTION void pin(element_slots<T, N>& sums) {
   if constexpr (std::is_same_v<T, float>) {
@@ -47,15 +47,13 @@ FT_FUNCTION void pin(element_slots<T, N>& sums) {
 
 /// D = A B or D += A B for one tile, by all threads of the scope.
 ///
-/// Operands    tensors in device or threadgroup memory (elements outside are zeros; results outside are
-/// dropped), tiles
-///             of left_tile_stages or right_tile_stages, cooperative tensors from the factories below
-/// Numerics    float32 sums for every float type, int32 (wrapping) for integers; a 16-bit result is rounded
-/// once.
-///             float32 operands keep their precision unless relaxed_precision is set
-/// Scope       every thread of the scope calls with the same arguments. A result in memory needs a barrier
-/// before others
-///             read it; a cooperative one does not
+/// Operands  Tensors in device or threadgroup memory, tiles of left_tile_stages or right_tile_stages, and
+///           cooperative tensors from the factories below.
+/// Edges     Elements outside a source tensor are zeros; results outside a destination are dropped.
+/// Numerics  Sums are float32 for every float type, int32 (wrapping) for integers. A 16-bit result is rounded
+///           once. float32 operands keep their precision unless relaxed_precision is set.
+/// Scope     Every thread of the scope calls with the same arguments. A result in memory needs a barrier before
+///           other threads read it; a cooperative one does not.
 template <matmul2d_descriptor Descriptor, class Scope>
 class matmul2d {
  public:
@@ -72,7 +70,7 @@ class matmul2d {
                 "matmul2d: for simdgroups m and n must be multiples of 8");
 
   using Rows = detail::row_spread<kM, kThread ? 1 : Scope::simdgroups>;
-  static constexpr int kDepth = kK > 0 ? kK : 1;  // of cooperative inputs, which need a static k
+  static constexpr int kDepth = kK > 0 ? kK : 1;  // depth of cooperative inputs, which need a static k
   using LeftLayout = detail::turned_if<
       std::conditional_t<kThread, detail::thread_layout<kM, kDepth>, detail::left_layout<Rows, kDepth>>,
       kTransposeLeft>;
@@ -91,12 +89,12 @@ class matmul2d {
   using Stages = tile_stages<T, Order<T, R, C>, R, C, StageCount>;
 
  public:
-  /// Threadgroup memory for stages of the right operand (k x n, or n x k when transposed), in the matrix unit's
-  /// layout. Left is the element type of the left operand.
+  /// Ours: stages in threadgroup memory of the right operand (k x n, or n x k if transposed), in the matrix
+  /// unit's layout. Left is the element type of the left operand.
   template <class T, int StageCount, class Left = T>
   using right_tile_stages = Stages<detail::register_type_t<T>, kTransposeRight ? kN : kDepth,
                                    kTransposeRight ? kDepth : kN, StageCount>;
-  /// The same for the left operand (m x k, or k x m when transposed).
+  /// The same for the left operand (m x k, or k x m if transposed).
   template <class T, int StageCount, class Right = T>
   using left_tile_stages = Stages<detail::register_type_t<T>, kTransposeLeft ? kDepth : kM,
                                   kTransposeLeft ? kM : kDepth, StageCount>;
@@ -125,7 +123,7 @@ class matmul2d {
     return cooperative_tensor<Right, RightLayout>();
   }
 
-  /// An input with the elements of another product's result, converted in registers.
+  /// An input made from another product's result, converted in registers.
   template <class Left, class Right, class T, class Coord = int, class U, class Layout>
   static FT_FUNCTION auto get_left_input_cooperative_tensor(const cooperative_tensor<U, Layout>& source) {
     static_assert(fits_left<Layout>(),
@@ -170,8 +168,9 @@ class matmul2d {
     }
     return right;
   }
-  /// Can the overloads above be used? Results lie along rows and right inputs along columns, so that one
-  /// simdgroup can reuse one as the other by an exchange of its lanes, and several cannot.
+  /// Can the overloads above be used? Results are spread by rows over the simdgroups, and a right
+  /// input is held whole by each: a single simdgroup can turn one into the other by exchanges
+  /// between its lanes, several cannot.
   template <class Left, class Right, class T, class Source>
   static FT_FUNCTION constexpr bool is_compatible_as_left_input() {
     return fits_left<typename Source::layout>();
@@ -189,7 +188,7 @@ class matmul2d {
     return fits_right<typename Source::layout>();
   }
 
-  /// The product, done on return.
+  /// Computes the product, which is done on return.
   template <class Left, class Right, class Destination>
   FT_FUNCTION void run(Left& left, Right& right, Destination& destination) const {
     if constexpr (kThread) {
@@ -207,8 +206,8 @@ class matmul2d {
     }
   }
 
-  /// D += A B, where A B is summed apart, from 0: rounding errors grow less with the number of such products
-  /// than those of one chain. Ours; for mode multiply, destinations of float or int32_t.
+  /// Ours: D += A B, where A B is summed from 0 and then added to D, so that rounding errors grow less with the
+  /// number of such products than in one chain. For mode multiply and destinations of float or int32_t.
   template <class Left, class Right, class T, class Layout>
   FT_FUNCTION void add(Left& left, Right& right, cooperative_tensor<T, Layout>& destination) const {
     static_assert(!Descriptor.accumulates(), "matmul2d: add is for mode multiply");
@@ -217,8 +216,8 @@ class matmul2d {
     map_elements(destination, part, [](T sum, T more) { return sum + more; });
   }
 
-  /// Starts the product. Until wait_products says that it is done, the operands must stay as they are and the
-  /// result must not be touched. On hardware that cannot wait, it is done on return.
+  /// Ours: starts the product. Until wait_products, the operands must not change and the result must not be
+  /// touched. On hardware without asynchronous products it is done on return.
   template <class Left, class Right, class T, class Layout>
   FT_FUNCTION void start(Left& left, Right& right, cooperative_tensor<T, Layout>& destination) const {
     static_assert(std::is_same_v<Layout, DestinationLayout>,
@@ -272,7 +271,7 @@ class matmul2d {
              std::is_same_v<Layout, detail::result_layout<detail::row_spread<kDepth, 1>, kN>>;
   }
 
-  /// Contraction length of operands, from whichever knows.
+  /// Contraction length, from whichever operand knows it.
   template <class Left, class Right>
   static FT_FUNCTION int depth(const Left& left, const Right& right) {
     if constexpr (Descriptor.has_static_k()) {
@@ -295,13 +294,13 @@ class matmul2d {
     if constexpr (!Descriptor.accumulates()) {
       FT_UNROLL for (int i = 0; i < N; ++i) sums[i] = Sum(0);
     }
-    constexpr int kEnd = kK % 16 == 0 ? 0 : kK;  // where the last step of 16 passes a static k
+    constexpr int kEnd = kK % 16 == 0 ? 0 : kK;  // set if the last step of 16 goes past a static k
     const auto step = [&](int k) {
       detail::left_fragment<L> a[kBlocks];
       FT_UNROLL for (int b = 0; b < kBlocks; ++b) {
         constexpr int kLeftBlocks =
             detail::divide_up(kK, 16) * 2;  // matrices in a row of a cooperative operand
-        // A simdgroup past the tile's rows reads the first ones: its results are nobody's.
+        // A simdgroup past the tile's rows reads the first ones; its results are not used.
         const int row = Rows::kFull || Rows::first_row(b) < kM ? Rows::first_row(b) : 0;
         a[b] = detail::left_fragment_of<kTransposeLeft, kEnd>(
             left, (b * kLeftBlocks + k / 8) * Rows::kHalves * 2, row, k);
@@ -322,8 +321,8 @@ class matmul2d {
       }
     };
     if constexpr (Descriptor.has_static_k()) {
-      // Registers need indices known to the compiler; loads from memory do not, and long code is slow to
-      // compile and fetch.
+      // Registers need indices known at compile time. Loads from memory do not, and fully unrolled code is
+      // slow to compile and to fetch.
       constexpr int kUnroll = detail::is_cooperative<Left> || detail::is_cooperative<Right> || kK <= 64
                                   ? detail::divide_up(kK, 16)
                                   : 2;
@@ -413,7 +412,7 @@ class matmul2d {
     detail::warpgroup_commit();
   }
 
-  /// sums of columns n ... = or += the products at depth k, in the widest instructions that fit.
+  /// Sums of columns n ... = or += the products at depth k, by the widest instructions that fit.
   template <class T, int n, class Left, class Right>
   static FT_FUNCTION void multiply_columns(Left& left, Right& right, float* sums, int b, int k) {
     if constexpr (n < kN) {
@@ -439,8 +438,8 @@ class matmul2d {
 #endif
 };
 
-/// Waits until at most Pending of the products started last are unfinished; the results of the others, which
-/// are to be named, can be used and their operands changed.
+/// Ours: waits until at most the Pending products started last are unfinished. The results of the others, which
+/// are the arguments, can then be used and their operands changed.
 template <int Pending, class... Tensors>
 FT_FUNCTION void wait_products(Tensors&... finished) {
 #if FLASHTILE_HAS_WARPGROUP_PRODUCTS

@@ -1,5 +1,5 @@
-// How the operands of a product reach the matrix unit: fragments of tensors in memory, of tiles in threadgroup
-// memory and of cooperative tensors. Included by matmul2d.h and simdgroup_matrix.h.
+// Loads the fragments that the matrix unit multiplies: from tensors in memory, tiles in threadgroup memory and
+// cooperative tensors. Included by matmul2d.h and simdgroup_matrix.h.
 #pragma once
 
 #include <cstdint>

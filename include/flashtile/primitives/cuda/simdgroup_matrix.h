@@ -1,5 +1,5 @@
 // Matrices of 8x8 elements in the registers of one simdgroup, and blocks of R x C of them that the matrix unit
-// takes at once. Included by cuda/primitives.h.
+// multiplies at once. Included by cuda/primitives.h.
 //
 // One 8x8 product fills a quarter of the hardware's 16x8x16, so fast kernels use blocks: a left operand of R x
 // 2 matrices, a right operand of 2 x C, sums of R x C.
@@ -29,7 +29,7 @@ inline constexpr bool is_matrix_element =
 
 }  // namespace detail
 
-/// R x C matrices of 8x8 as one value: sums, results and left operands.
+/// A block of R x C matrices of 8x8 elements: sums, results and left operands.
 ///
 /// Scope     one simdgroup, all lanes
 /// Maps      map_elements, map_indexed, map_rows, reduce_rows, load and store as on cooperative tensors
@@ -45,8 +45,8 @@ class simdgroup_matrix_block : public cooperative_tensor<T, detail::block_layout
   }
 };
 
-/// R x C matrices of 8x8 kept as the right operand of a product, whose lanes hold other elements. Any block may
-/// be one; this type spares the exchange between lanes.
+/// A block of R x C matrices of 8x8 elements in the layout of right operands, whose lanes hold other elements.
+/// Any block may be a right operand; this type saves the exchange between lanes.
 template <class T, int R, int C>
 class simdgroup_right_block : public cooperative_tensor<T, detail::right_block_layout<R, C>> {
   static_assert(detail::is_matrix_element<T>, "simdgroup_right_block: elements are half, bfloat or float");
@@ -89,8 +89,7 @@ FT_FUNCTION void simdgroup_load(cooperative_tensor<T, Layout>& matrix, const T* 
   }
 }
 
-/// The same from a stage of row_tile_stages, by the matrix unit's own loads where the origin's x is a multiple
-/// of 8.
+/// The same from a stage of row_tile_stages, by ldmatrix where the origin's x is a multiple of 8.
 template <class T, int R, int C, class Order, int Rows, int Columns>
 FT_FUNCTION void simdgroup_load(simdgroup_right_block<T, R, C>& block,
                                 threadgroup_tile<T, Order, Rows, Columns> source, std::int64_t elements_per_row,
@@ -175,8 +174,8 @@ FT_FUNCTION right_fragment<T> right_fragment_of(const simdgroup_matrix_block<T, 
   return {{matrix(k), matrix(k + 1)}};
 }
 
-/// d = a b + c, or a b where C is nothing. Every sum is read before d's is written, so that d may be any of the
-/// others that has d's type.
+/// d = a b + c, or a b if there is no c. Everything is read before d is written, so that d may be the same
+/// object as an operand of its type.
 template <class D, class A, class B, int R, int K, int C, class Sums>
 FT_FUNCTION void multiply_blocks(simdgroup_matrix_block<D, R, C>& d, const simdgroup_matrix_block<A, R, K>& a,
                                  const B& b, const Sums& c) {
@@ -214,8 +213,8 @@ FT_FUNCTION void multiply_blocks(simdgroup_matrix_block<D, R, C>& d, const simdg
 }
 }  // namespace detail
 
-/// d = a b + c for (R x K) (K x C) matrices, summed in float32 and rounded to d's type once. d may be any of
-/// the others.
+/// d = a b + c for (R x K) (K x C) matrices, summed in float32 and rounded to d's type once. d may be
+/// the same object as a, b or c.
 template <class D, class A, class B, class S, int R, int K, int L, int C, int Rd, int Cd, int Rc, int Cc>
 FT_FUNCTION void simdgroup_multiply_accumulate(simdgroup_matrix_block<D, Rd, Cd>& d,
                                                const simdgroup_matrix_block<A, R, K>& a,

@@ -12,8 +12,8 @@ namespace detail {
 
 constexpr int divide_up(int a, int b) { return (a + b - 1) / b; }
 
-/// The rows of a tile, spread over the simdgroups of a scope in blocks of 16 (two 8-row halves), or 8 for one
-/// 8-row tile. Each simdgroup has the same number of blocks; the last ones may lie past the tile.
+/// The rows of a tile, spread over the simdgroups of a scope in blocks of 16 (two halves of 8 rows), or in one
+/// block of 8 for an 8-row tile. Each simdgroup has the same number of blocks; the last may lie past the tile.
 template <int Rows, int Simdgroups>
 struct row_spread {
   static constexpr int kRows = Rows, kSimdgroups = Simdgroups;
@@ -22,7 +22,7 @@ struct row_spread {
   static constexpr int kBlocks = divide_up(kAllBlocks, Simdgroups);  // of this simdgroup
   static constexpr int kSlots = kBlocks * kHalves;                   // rows of this thread
   static constexpr bool kFull = kBlocks * Simdgroups * 8 * kHalves == Rows;
-  /// Four simdgroups own 64 adjacent rows, as the warpgroup instructions want it.
+  /// Four simdgroups own 64 adjacent rows, as the warpgroup instructions require.
   static constexpr bool kWarpgroups = kFull && kHalves == 2 && Simdgroups % 4 == 0;
 
   static FT_FUNCTION int group() { return Simdgroups == 1 ? 0 : simdgroup_index_in_threadgroup(); }
@@ -115,7 +115,7 @@ struct thread_layout {
   static FT_FUNCTION bool valid(int) { return true; }
 };
 
-/// A layout whose rows and columns have changed places: an operand that is stored transposed.
+/// A layout with rows and columns swapped: an operand that is stored transposed.
 template <class Layout>
 struct turned_layout : Layout {
   static constexpr int kRowCount = Layout::kColumnCount, kColumnCount = Layout::kRowCount;
@@ -127,18 +127,18 @@ template <class Layout, bool Turned>
 using turned_if = typename std::conditional_t<Turned, std::type_identity<turned_layout<Layout>>,
                                               std::type_identity<Layout>>::type;
 
-/// One entry a row of a spread: what reduce_rows gives. Every lane that holds a part of the row holds the
-/// entry.
+/// One entry for each row of a spread, as reduce_rows gives it. Every lane that holds a part of the row holds
+/// the entry.
 template <class Rows>
 struct row_entries {
   using rows = Rows;
   static constexpr int kRank = 1, kCount = Rows::kRows, kCapacity = Rows::kSlots;
   static FT_FUNCTION int index(int slot) { return Rows::row(slot); }
   static FT_FUNCTION bool valid(int slot) { return Rows::kFull || index(slot) < kCount; }
-  /// Is this the one thread that speaks for its rows?
+  /// Is this the one thread that reports the entries of its rows?
   static FT_FUNCTION bool owner() { return thread_index_in_simdgroup() % 4 == 0; }
 };
-/// One entry a column of a row_layout: what reduce_columns gives.
+/// One entry for each column of a row_layout, as reduce_columns gives it.
 template <class Layout>
 struct column_entries {
   static constexpr int kRank = 1, kCount = Layout::kColumnCount, kCapacity = Layout::kColumnBlocks * 2;

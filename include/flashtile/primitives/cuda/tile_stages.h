@@ -1,4 +1,4 @@
-// Tiles in threadgroup (shared) memory in the layout that the matrix units want, and their asynchronous,
+// Tiles in threadgroup (shared) memory in the layout that the matrix units read, and their asynchronous,
 // clipped loads. Included by the CUDA primitives.
 //
 // A tile of 16-bit elements that a product reads is stored as panels of 64 columns: rows of 128 bytes whose
@@ -21,8 +21,8 @@ FT_FUNCTION std::uint32_t shared_address(const void* p) {
   return static_cast<std::uint32_t>(__cvta_generic_to_shared(p));
 }
 
-/// Rows of Columns elements and padding: element (r, c) lies at r * kElementsPerRow + c. Both are rounded up to
-/// the 16 that a product takes at a time.
+/// Rows of Columns elements and padding: element (r, c) lies at r * kElementsPerRow + c. Both sizes are rounded
+/// up to 16, the step of a product.
 template <class T, int Rows, int Columns>
 struct padded_rows {
   static constexpr int kChunk = 16 / static_cast<int>(sizeof(T));  // elements in 16 bytes
@@ -47,7 +47,7 @@ struct swizzled_panels {
   static FT_FUNCTION constexpr int offset(int row, int column) {
     return column / 64 * kPanelBytes + row * 128 + ((column / 8 % 8) ^ (row % 8)) * 16 + column % 8 * 2;
   }
-  /// The offset before the permutation: what the descriptors of the warpgroup instructions count in.
+  /// The offset before the permutation, which the descriptors of the warpgroup instructions use.
   static FT_FUNCTION constexpr int plain_offset(int row, int column) {
     return column / 64 * kPanelBytes + row * 128 + column % 64 * 2;
   }
@@ -55,8 +55,8 @@ struct swizzled_panels {
 
 }  // namespace detail
 
-/// One stage of a tile: what matmul2d and simdgroup_load read. Rows x Columns elements, zero where the source
-/// had none.
+/// One stage of a tile, as matmul2d and simdgroup_load read it: Rows x Columns elements, zeros outside the
+/// source.
 template <class T, class Order, int Rows, int Columns>
 struct threadgroup_tile {
   using element_type = T;
@@ -117,8 +117,8 @@ template <int Pending>
 FT_FUNCTION void wait_copies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(Pending) : "memory");
 }
-/// Makes this thread's writes to shared memory visible to the warpgroup instructions, which read through
-/// another path.
+/// Makes this thread's writes to shared memory visible to the warpgroup instructions, which
+/// read through the async proxy.
 FT_FUNCTION void publish_to_matrix_unit() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
@@ -126,10 +126,10 @@ FT_FUNCTION void publish_to_matrix_unit() {
 }
 }  // namespace detail
 
-/// Starts copying the tensor's elements from its origin on into stage i; outside the tensor lie zeros. One unit
-/// for wait_tiles, however much it copies.
+/// Starts copying the tensor's elements from its origin on into stage i, with zeros outside the tensor. Counts
+/// as one load for wait_tiles, however much it copies.
 ///
-/// Scope     all threads of the scope; nobody may still read what the stage held (wait_tiles sees to that)
+/// Scope     All threads of the scope call it. No thread may still be reading the stage (wait_tiles ensures that).
 template <class Scope, class T, class Order, int Rows, int Columns, int Stages, class Tensor>
 FT_FUNCTION void load_tile_async(tile_stages<T, Order, Rows, Columns, Stages>& stages, int i,
                                  const Tensor& source) {
@@ -149,7 +149,7 @@ FT_FUNCTION void load_tile_async(tile_stages<T, Order, Rows, Columns, Stages>& s
   const bool aligned =
       reinterpret_cast<std::uintptr_t>(data) % 16 == 0 && stride * static_cast<int>(sizeof(T)) % 16 == 0;
   if (detail::packing<E>::elements == 1 && aligned) {
-    // A thread keeps its chunk of a row when the threads fill whole rows.
+    // If the threads fill whole rows, each thread copies the same chunk of every row.
     FT_UNROLL for (int first = 0; first < kChunks; first += kThreads) {
       const int chunk = first + thread;
       if (kChunks % kThreads != 0 && chunk >= kChunks) break;
@@ -173,8 +173,8 @@ FT_FUNCTION void load_tile_async(tile_stages<T, Order, Rows, Columns, Stages>& s
   detail::commit_copies();
 }
 
-/// Waits until at most Pending of the loads started last are unfinished, in every thread of the scope; what the
-/// others brought can be read, and every thread is done with what it read before.
+/// Waits until at most the Pending loads started last are unfinished in every thread of the scope. What the
+/// others loaded can then be read, and every thread is done with what it read before.
 template <class Scope, int Pending>
 FT_FUNCTION void wait_tiles() {
   detail::wait_copies<Pending>();

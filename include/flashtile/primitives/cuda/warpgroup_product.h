@@ -18,9 +18,9 @@ namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace detail {
 
-/// What the matrix unit needs to read a tile of swizzled_panels that starts at `address`: rows of 128 bytes in
-/// groups of eight, 1024 bytes apart; panels of 64 columns panel_bytes apart (used where the columns are m or
-/// n).
+/// Descriptor by which the matrix unit reads a tile of swizzled_panels that starts at `address`:
+/// rows of 128 bytes in groups of eight, 1024 bytes apart; panels of 64 columns, panel_bytes apart
+/// (used if the columns are m or n).
 FT_FUNCTION std::uint64_t panel_descriptor(std::uint32_t address, int panel_bytes) {
   return static_cast<std::uint64_t>((address & 0x3ffffu) >> 4) |
          static_cast<std::uint64_t>(panel_bytes >> 4) << 16 | static_cast<std::uint64_t>(1024 >> 4) << 32 |
@@ -58,13 +58,13 @@ FT_FUNCTION void warpgroup_wait() {
 #define FT_SUMS_64(i) FT_SUMS_32(i), FT_SUMS_32(i + 32)
 #define FT_SUMS_128(i) FT_SUMS_64(i), FT_SUMS_64(i + 64)
 
-/// d (64 x Width, in the layout of results) = a b + (accumulate ? d : 0), started and not yet finished. b is a
-/// descriptor of 16 x Width elements in memory, a one of 64 x 16 or four registers of a left operand. RowsAreK:
-/// k runs along the stored rows of that operand (the unit calls it MN-major), else along the columns.
+/// Starts d (64 x Width, in the layout of results) = a b + (accumulate ? d : 0). b is a descriptor of
+/// 16 x Width elements in memory; a is a descriptor of 64 x 16, or four registers of a left operand. RowsAreK:
+/// k runs along the stored rows of that operand (PTX calls this MN-major), else along the columns.
 template <class T, int Width>
 struct warpgroup_product;
 
-// n0 ... n6 are the numbers of the operands that follow the sums.
+// n0 ... n6 are the indices of the operands that follow the sums.
 #define FT_WARPGROUP_PRODUCT(type, text, width, sums, n0, n1, n2, n3, n4, n5, n6)                          \
   template <>                                                                                              \
   struct warpgroup_product<type, width> {                                                                  \
