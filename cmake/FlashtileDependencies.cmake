@@ -31,6 +31,14 @@ if(NOT FLASHTILE_ONEDNN STREQUAL "OFF")
 endif()
 flashtile_optional(ONEDNN "${OneDNN_FOUND}" "oneDNN 3.7 or newer; tools/setup --all installs one")
 
+# Linux only: the emulator maps memory and loads libraries as ELF systems do.
+set(boost_context_found FALSE)
+if(NOT FLASHTILE_METAL_EMULATOR STREQUAL "OFF" AND CMAKE_SYSTEM_NAME STREQUAL "Linux" AND NOT CMAKE_CROSSCOMPILING)
+  find_package(Boost 1.74 QUIET COMPONENTS context)
+  set(boost_context_found ${Boost_CONTEXT_FOUND})
+endif()
+flashtile_optional(METAL_EMULATOR "${boost_context_found}" "install libboost-context-dev")
+
 # Code for sm_80 and sm_90a, and sm_80's PTX for what lies between and comes after. The CUDA runtime is linked statically, so that the library
 # starts on a machine without NVIDIA's driver.
 set(cuda_found FALSE)

@@ -1,0 +1,72 @@
+// What a running thread may touch: threadgroup memory by its own rules, bound buffers, stacks, and the program's constants.
+#include "src/metal_emulator/group.h"
+
+namespace flashtile::metal_emulator {
+
+void* Group::threadgroup_variable(std::uint32_t id, std::size_t bytes, std::size_t alignment,
+                                  const char* name) {
+  if (ThreadgroupMemory::Variable* variable = memory_.variable(id, bytes, alignment, name))
+    return variable->data;
+  fail(running_, "threadgroup.too_large",
+       "threadgroup memory of " + std::to_string(memory_.used_bytes()) + " bytes with " + name +
+           "; a threadgroup has " + std::to_string(memory_.limit_bytes()) +
+           ": use smaller tiles, or reuse a variable",
+       {});
+}
+
+void* Group::scratch(std::size_t bytes) {
+  constexpr std::size_t kAlignment = 64;
+  if (scratch_.size() < bytes + kAlignment) scratch_.resize(2 * bytes + kAlignment);
+  return scratch_.data() + (kAlignment - reinterpret_cast<std::uintptr_t>(scratch_.data()) % kAlignment);
+}
+
+bool Group::stack_is_full(const std::byte* address) const {
+  constexpr std::size_t kReserve = 16 * 1024;  // for what the emulator itself calls
+  return address < stacks_ + running_ * kStackBytes + kReserve;
+}
+
+void Group::check(const std::byte* address, std::size_t bytes, Access access, Where where) {
+  if (memory_.contains(address)) {
+    const bool shared = access == Access::shared_read || access == Access::shared_write;
+    const bool whole = shared && waits_[running_].kind == Wait::whole_threadgroup;
+    const auto simdgroup = static_cast<std::int32_t>(running_ / kLanes);
+    const Accessor by{static_cast<std::int32_t>(running_), whole ? -1 : simdgroup, shared};
+    const ThreadgroupMemory::Problem problem =
+        memory_.touch(address, bytes, access, by, {epoch_, simdgroups_[running_ / kLanes].epoch});
+    if (problem.check != nullptr) fail(running_, problem.check, problem.explanation, where);
+    return;
+  }
+  for (const LaunchState::Bound& bound : launch_.buffers)
+    if (bound.memory->contains(address, bytes)) return;
+  if (on_stacks(address)) return;
+  const bool writes = access != Access::read && access != Access::shared_read;
+  if (launch_.lines->contains(address) && !writes) return;
+  fail_outside(address, bytes, access, where);
+}
+
+void Group::fail_outside(const std::byte* address, std::size_t bytes, Access access, Where where) {
+  const bool writes = access == Access::write || access == Access::shared_write;
+  const std::string what = std::string(writes                     ? "store"
+                                       : access == Access::atomic ? "atomic access"
+                                                                  : "load") +
+                           " of " + std::to_string(bytes) + " bytes";
+  for (const LaunchState::Bound& bound : launch_.buffers) {
+    if (!bound.memory->near(address)) continue;
+    const std::span<std::byte> buffer = bound.memory->bytes();
+    fail(running_, "buffer.out_of_bounds",
+         what + " at byte " + std::to_string(address - buffer.data()) + " of buffer " +
+             std::to_string(bound.index) + ", which has " + std::to_string(buffer.size()) +
+             " bytes: check the index, or bind a larger buffer",
+         where);
+  }
+  if (launch_.lines->contains(address))
+    fail(running_, "constant.write", what + " to a constant of the program: constants cannot be changed",
+         where);
+  fail(running_, "pointer.invalid",
+       what + (address < reinterpret_cast<const std::byte*>(4096)
+                   ? " through a null pointer: is the buffer gated off by a function constant?"
+                   : " outside every buffer: the pointer was computed wrongly"),
+       where);
+}
+
+}  // namespace flashtile::metal_emulator
