@@ -143,8 +143,6 @@ template <size_t...>
 struct index_sequence {};
 template <size_t n>
 struct make_indices {
-  template <size_t... I>
-  static index_sequence<I...> of(index_sequence<I...>);
 #if defined(__clang__)
   template <class, size_t... I>
   using sequence = index_sequence<I...>;
