@@ -54,9 +54,8 @@ double cpu_flops(const RegisterLoop& loop, int threads) {
   return loop.flops * static_cast<double>(iterations) * threads / seconds;
 }
 
-/// Bytes a second that all threads read together, each its own part of a buffer that caches hold next to
-/// nothing of: the faster loop's median, since memory that others share is sometimes faster than it is for
-/// long.
+/// Bytes a second that all threads read together, each its own part of a buffer much larger than the caches.
+/// The median of the faster loop, not its best sample, since shared memory is at times faster than it stays.
 double cpu_read_bytes(const std::array<ReadLoop, 2>& loops, int threads) {
   constexpr std::int64_t kBytes = std::int64_t{1} << 29, kLine = 64;
   constexpr int kSamples = 5;

@@ -120,8 +120,8 @@ struct alignas(64) TileNumbers {
   }
 };
 
-// Four independent sums of 2 x 2 operand tiles. The library has asked for permission to use tiles when it
-// reports "amx".
+// Four independent sums of 2 x 2 operand tiles. The library has asked for permission to use
+// tiles when it reports "amx".
 #define FLASHTILE_TILE_LOOP(NAME, TARGET, INSTRUCTION)                                                      \
   __attribute__((target(TARGET))) void NAME(std::int64_t iterations) {                                      \
     const TileConfig config;                                                                                \

@@ -159,8 +159,8 @@ AttentionOptions AttentionJob::with_way(const std::string& way) const {
   return {.scale = options_.scale, .mask = mask_over(mask_.view), .way = way, .queue = queue()};
 }
 
-/// check compares lse too and run may write it; a way that cannot give it is checked without, and not written
-/// without.
+/// check compares lse too, and run may write it. A way that cannot compute lse is checked without it, but
+/// refused if lse is to be written.
 bool AttentionJob::lse_of(const std::string& way) const {
   if (!options_.lse.empty()) return true;
   if (options_.command != Command::check) return false;

@@ -1,5 +1,4 @@
-// flashtile bench: ways measured in turns against the machine's own peak. A way whose result is wrong is not
-// timed.
+// flashtile bench: ways measured in turns against the machine's own peak. A wrong result is not timed.
 #include "cli/commands.h"
 
 namespace flashtile::cli {

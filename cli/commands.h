@@ -14,9 +14,9 @@ int check(const Options& options);
 int bench_ways(const Options& options);
 int explain(const Options& options);
 
-/// Prepares and runs each way of --way once and compares it with the oracle; `functions` get what to time of
-/// those ways that are right, and `timed` their rows. Refused ways are rows too, unless one was asked for by
-/// name: that throws its reason. Called by run, check and bench.
+/// Prepares and runs each way of --way once and compares it with the oracle. Appends the runnable of each
+/// correct way to `functions`, and marks its row as `timed`. Refused ways are rows too, unless one was asked
+/// for by name: then its reason is thrown. Called by run, check and bench.
 std::vector<Row> judged_rows(Job& job, const Options& options, Report& report,
                              std::vector<std::function<void()>>& functions);
 

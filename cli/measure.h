@@ -1,4 +1,4 @@
-// Times several functions, taken in turns so that whatever else the machine does meets them all alike.
+// Times several functions in turns, so that other load on the machine affects all of them alike.
 #pragma once
 
 #include <functional>

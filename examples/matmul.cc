@@ -1,5 +1,5 @@
-// C = A B with float16 inputs and float32 results, by every way of this machine, compared with plain loops in
-// float64.
+// C = A B with float16 inputs and float32 results, by every way of this machine, compared
+// with plain loops in float64.
 #include <cmath>
 #include <cstdio>
 #include <random>

@@ -9,8 +9,8 @@
 using namespace flashtile::primitives;
 using flashtile::Grid, flashtile::GridPosition, flashtile::half;
 
-/// One threadgroup computes a 32 x 32 tile of Y:  Y = gelu(X W + bias), X (rows, depth), W (depth, columns),
-/// all row-major.
+/// One threadgroup computes a 32 x 32 tile of Y:  Y = gelu(X W + bias), X (rows, depth), W
+/// (depth, columns), all row-major.
 struct LinearGelu {
   struct Params {
     const half *x, *w;
@@ -68,8 +68,8 @@ int main() {
         u += term;
         size += std::fabs(term);
       }
-      // A float32 rounding (2^-24) for each product and sum, and gelu's slope is at most 1.13; a few more for
-      // gelu itself.
+      // A float32 rounding (2^-24) for each product and sum, and gelu's slope is at most
+      // 1.13; a few more for gelu itself.
       const double bound = 1.13 * (kDepth + 8) * 0x1p-24 * size;
       worst = std::fmax(
           worst,

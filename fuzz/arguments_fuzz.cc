@@ -1,6 +1,6 @@
-// Any words through the command line's parser: the words of the input are divided by newlines. Nothing may
-// leave the parser but options or an exit; and the command line that repeats a case must be one that the parser
-// takes.
+// Any words through the command line's parser: the words of the input are divided by newlines.
+// Nothing may leave the parser but options or an exit; and the command line that repeats a case must
+// be one that the parser takes.
 #include "cli/arguments.h"
 
 #include <algorithm>

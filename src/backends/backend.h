@@ -9,7 +9,8 @@
 
 namespace flashtile {
 
-/// What a queue is on one kind of device. Immutable, so that copies of a Queue may be used from any thread.
+/// The part of a queue that depends on its kind of device. Immutable, so that copies of a Queue
+/// may be used from any thread.
 struct Queue::State {
   virtual ~State() = default;
   virtual Device device() const noexcept = 0;
@@ -32,8 +33,8 @@ class Backend {
   /// Memory of a device, aligned to 64 bytes, not initialised; never null. Errors: out_of_memory.
   virtual std::shared_ptr<void> allocate(std::size_t bytes, int device_index) const = 0;
 
-  /// Memory for work that is put on `queue`: it may be dropped once that work has been queued. Errors:
-  /// out_of_memory.
+  /// Memory for work that is put on `queue`: it may be released once that work has been queued.
+  /// Errors: out_of_memory.
   virtual std::shared_ptr<void> allocate_for(const Queue& queue, std::size_t bytes) const = 0;
 
   /// Copies bytes between the host and a device, or within the device; on return they are there.
@@ -48,7 +49,7 @@ class Backend {
   virtual Queue queue_over(int device_index, void* stream) const = 0;
 };
 
-/// The backend of a kind of device. One that this build lacks is there too, and says so in every error.
+/// The backend of a kind of device. One that this build lacks exists too, and all its errors say so.
 const Backend& of(DeviceType type);
 
 const Backend& cpu();

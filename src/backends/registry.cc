@@ -9,7 +9,7 @@ namespace flashtile {
 namespace backend {
 namespace {
 
-/// Stands where a build has no backend for a kind of device.
+/// Takes the place of a backend that this build does not have.
 class MissingBackend final : public Backend {
  public:
   MissingBackend(DeviceType type, const char* reason) : type_(type), reason_(reason) {}

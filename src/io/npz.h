@@ -13,8 +13,8 @@ namespace flashtile::io {
 /// Errors: bad_file.
 std::unique_ptr<TensorFile> open_npz(std::unique_ptr<Source> source, const ReadOptions& options = {});
 
-/// Writes stored members. Errors: invalid_argument for a type that .npy lacks, for a duplicate name, or for 4
-/// GiB and more.
+/// Writes stored members. Errors: invalid_argument for a type that .npy lacks, for a duplicate
+/// name, or for 4 GiB and more.
 void write_npz(std::ostream& out, std::span<const NamedView> tensors);
 
 }  // namespace flashtile::io

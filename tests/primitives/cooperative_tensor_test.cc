@@ -151,8 +151,8 @@ struct ClipLeft {
   }
 };
 
-/// 32 x 32 tiles of ragged tensors: zeros outside of what was loaded, nothing written outside of what is stored
-/// into.
+/// 32 x 32 tiles of ragged tensors: zeros outside of what was loaded, nothing written
+/// outside of what is stored into.
 template <class F, int Simdgroups>
 void check_clipping(bool repeats) {
   for (const int rows : {1, 7, 8, 9, 17, 31, 32, 40}) {

@@ -177,8 +177,8 @@ struct StageParams {
   T* out;
   int length, columns;
 };
-/// Copies a matrix of any length through tiles of 16 x 24 in two stages, the next one on its way while this one
-/// is stored.
+/// Copies a matrix of any length through tiles of 16 x 24 in two stages, the next one on its
+/// way while this one is stored.
 template <class T, int Simdgroups>
 struct RowStages {
   using Params = StageParams<T>;

@@ -40,8 +40,8 @@ struct Probe {
   }
 };
 
-/// NumPy's RandomState(seed).randint(-3, 4, count): the low three bits of each draw of MT19937, 7 drawn again,
-/// minus 3.
+/// NumPy's RandomState(seed).randint(-3, 4, count): the low three bits of each draw of
+/// MT19937, 7 drawn again, minus 3.
 std::vector<float> numpy_randint(std::uint32_t seed, int count) {
   std::mt19937 generator(seed);  // init_genrand(seed)
   std::vector<float> values;

@@ -59,8 +59,8 @@ void run(const typename Kernel::Params& params, Grid grid = {}) {
   queue.synchronize();
 }
 
-/// Small integers, exactly representable in every type, so that sums are exact too: -3 ... 3, or 0 ... 6 if
-/// unsigned.
+/// Small integers, exactly representable in every type, so that sums are exact too:
+/// -3 ... 3, or 0 ... 6 if unsigned.
 template <class T>
 T small_value(std::mt19937& random) {
   const int value = static_cast<int>(random() % 7);

@@ -176,8 +176,8 @@ TEST(CooperativeTensor, MapIteratorFindsTheRowAndTheColumn) {
   }
 }
 
-/// Rows and columns that map_indexed passes are the tile's own, over all simdgroups; for_each_element names the
-/// rows.
+/// Rows and columns that map_indexed passes are the tile's own, over all simdgroups;
+/// for_each_element names the rows.
 template <class Scope>
 struct Indexed {
   static FT_FUNCTION void run(const InOut& p) {

@@ -14,8 +14,8 @@ using u4 = uint4b_format;
 /// Where the operands of a check are when they meet.
 enum class Where { tensors, tile_destination, tile_left, tile_both, staged_right, staged_both };
 
-/// One problem D = A B or D += A B: extents of the whole, and row strides of the three matrices as they lie in
-/// memory.
+/// One problem D = A B or D += A B: extents of the whole, and row strides of the three
+/// matrices as they lie in memory.
 struct Problem {
   int m, n, k;
   std::int64_t left_stride, right_stride, stride;

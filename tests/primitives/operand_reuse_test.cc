@@ -106,8 +106,8 @@ TEST(CooperativeTensor, ADestinationBecomesARightInput) {
   check_chain<half>(false, 1);
 }
 
-// A left tile that was clipped when loaded leaves out what it lacks: NaN in the right operand's matching rows
-// is not met.
+// A left tile that was clipped when loaded leaves out what it lacks: NaN in the right
+// operand's matching rows is not met.
 struct Clipped {
   const float* a;  // 16 x 5
   const float* b;  // 16 x 16, NaN from row 5 on

@@ -41,8 +41,7 @@ std::uint64_t saved_state() {
 
 constexpr bool has(std::uint32_t word, int bit) { return (word >> bit & 1u) != 0; }
 
-/// Linux hands out the tile registers on request, once a process (arch_prctl, ARCH_REQ_XCOMP_PERM of
-/// XTILEDATA).
+/// Linux grants a process the tile registers on request, once (arch_prctl, ARCH_REQ_XCOMP_PERM of XTILEDATA).
 bool tiles_permitted() {
 #if defined(__linux__)
   return syscall(SYS_arch_prctl, 0x1023, 18) == 0;

@@ -1,5 +1,5 @@
-// The instruction sets of this processor, as far as kernels are compiled for them. Called by the CPU backend
-// and by every op that picks a CPU kernel.
+// The instruction sets of this processor for which kernels are compiled. Called by the CPU backend and by
+// every op that picks a CPU kernel.
 #pragma once
 
 #include <string>
@@ -40,7 +40,7 @@ std::string_view name(Isa isa) noexcept;
 Isa hardware_isa() noexcept;
 
 /// The best instruction set that kernels may use: hardware_isa(), capped by FLASHTILE_MAX_ISA, which is read
-/// once. A build with FLASHTILE_EMULATE_AMX takes "amx" for an order where avx512_bf16 is there. Errors:
+/// once. A build with FLASHTILE_EMULATE_AMX uses amx if "amx" is asked for and avx512_bf16 is there. Errors:
 /// invalid_argument when the variable is set to something else than a name.
 Isa best_isa();
 

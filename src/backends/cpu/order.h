@@ -1,6 +1,6 @@
-// The order of one parallel loop, said where the thread sanitizer sees it: oneTBB orders what was before a
-// loop, its work and what is after it, but is not built with the sanitizer. Called by queue.cc, which for that
-// sanitizer is built without it, too.
+// Happens-before edges of one oneTBB loop for ThreadSanitizer. oneTBB orders a loop after what precedes it and
+// before what follows, but it is not built with the sanitizer, which therefore does not see that order. Called
+// by queue.cc, which is not instrumented either.
 #pragma once
 
 #include <atomic>

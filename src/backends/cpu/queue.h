@@ -1,5 +1,5 @@
-// The CPU's queue: a set of threads that work on one call at a time each. Called by the CPU backend and by
-// run_on_cpu.
+// The CPU's queue: a set of threads, each of which works on one call at a time. Called by
+// the CPU backend and run_on_cpu.
 #pragma once
 
 #include <tbb/task_arena.h>

@@ -47,7 +47,7 @@ class Scratch {
     }
     Kept& k = kept();
     if (k.bytes < bytes) {
-      k.memory.reset();  // first, so that the peak is the larger one and not both
+      k.memory.reset();  // first, so that both are never held at once
       k.bytes = 0;
       k.memory = aligned_memory(bytes);
       k.bytes = bytes;
@@ -110,7 +110,7 @@ class Work {
   std::exception_ptr exception_;
 };
 
-/// A barrier that threads may leave for good: those that stay wait for each other only.
+/// A barrier that threads may leave for good; those that stay wait only for each other.
 class Barrier {
  public:
   /// Before any thread waits.
@@ -142,7 +142,7 @@ class Barrier {
   std::uint64_t phase_ = 0;
 };
 
-/// What the running thread is in its threadgroup; empty when the threadgroup has one simdgroup.
+/// The running thread's place in its threadgroup; empty if the threadgroup has one simdgroup.
 struct Membership {
   int simdgroup = 0;
   Barrier* barrier = nullptr;
@@ -190,7 +190,7 @@ class Team {
           work.fail(std::current_exception());
         }
         barrier_.leave();
-        gate_.wait();  // nobody is in the threadgroup any more
+        gate_.wait();  // no thread is in the threadgroup any more
         if (simdgroup == 0) barrier_.reset(simdgroups_);
         gate_.wait();
       }

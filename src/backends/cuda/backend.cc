@@ -1,5 +1,4 @@
-// NVIDIA GPUs as a backend: devices, memory, queues. Starts without a driver, and then says why there is no
-// GPU.
+// NVIDIA GPUs as a backend: devices, memory, queues. Works without a driver, and then says why there is no GPU.
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
@@ -98,7 +97,7 @@ class CudaBackend final : public Backend {
   }
 
  private:
-  /// The index, when the device is there and this build has code for it.
+  /// Returns the index if the device exists and this build has code for it.
   int existing(int device_index) const {
     int count = 0;
     const cudaError_t status = cudaGetDeviceCount(&count);

@@ -1,5 +1,5 @@
-// The whole road of an attention call: validate, choose a way, run it, and set the rows that no tiled kernel
-// can.
+// An attention call from end to end: validate, choose a way, run it, and compute again the rows
+// that tiled kernels get wrong.
 #include "flashtile/attention.h"
 
 #include <cstdint>

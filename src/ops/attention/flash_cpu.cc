@@ -39,7 +39,7 @@ using kernels::FlashCpuKernels;
 
 /// Below this many multiply-adds a call is over before a second thread has woken up.
 constexpr double kWorthThreads = 1e6;
-/// With so many tasks for each thread none waits long for the last.
+/// With this many tasks for each thread, no thread waits long for the last one.
 constexpr std::int64_t kTasksPerThread = 8;
 
 const FlashCpuKernels* table_for(DType dtype) {
@@ -63,13 +63,13 @@ std::string_view declines(const AttentionProblem& problem) {
   return {};
 }
 
-/// At least 1, for a problem of none.
+/// KV heads over all batch entries, at least 1.
 std::int64_t heads_of(const AttentionProblem& problem) {
   return std::max<std::int64_t>(1, problem.batch * problem.kv_heads);
 }
 
-/// How many KV heads are worked on together: so few that what is prepared of them is still in cache when it is
-/// used, yet enough that no thread waits long for the last.
+/// How many KV heads are worked on together: few enough that their prepared blocks are still in cache when they
+/// are used, but enough that no thread waits long for the last task.
 std::int64_t heads_at_once(const AttentionProblem& problem) {
   if (problem.threads == 1 || problem.empty()) return 1;
   const AttentionParams params = params_of(problem, {});

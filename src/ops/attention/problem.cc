@@ -20,8 +20,7 @@ constexpr std::int64_t kWidest = 256;
 
 std::string text(std::int64_t value) { return std::to_string(value); }
 
-/// What holds for every tensor of the call: its memory is there, aligned to its elements, and its offsets fit
-/// 64 bits.
+/// Checks what every tensor of a call must have: memory, aligned to its elements, and offsets that fit 64 bits.
 void check_memory(const TensorView& view, const char* what, Data data) {
   if (element_count(view.shape) == 0) return;
   if (view.data == nullptr && data == Data::needed)

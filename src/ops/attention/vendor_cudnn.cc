@@ -1,5 +1,5 @@
-// The way `vendor.cudnn`: NVIDIA's cuDNN 9, found at run time. It takes milliseconds to find the kernel of a
-// problem; plans are kept.
+// The way `vendor.cudnn`: NVIDIA's cuDNN 9, found at run time. Finding the kernel of a problem takes
+// milliseconds, so plans are kept.
 #include <string>
 
 #include "src/ops/attention/vendor_cudnn_graph.h"
@@ -26,7 +26,7 @@ namespace {
 
 using namespace cudnn;
 
-/// What the best of cuDNN's kernels for a problem is, or why there is none.
+/// The best of cuDNN's kernels for a problem, or why there is none.
 struct Plan {
   std::optional<Descriptor> plan;
   std::size_t workspace_bytes = 0;
@@ -79,7 +79,7 @@ struct Plan {
   }
 };
 
-/// What a plan is made for: everything but the scale and the addresses.
+/// What a plan depends on: everything but the scale and the addresses.
 using Key = std::vector<std::int64_t>;
 
 Key key_of(const AttentionProblem& p) {
@@ -106,7 +106,7 @@ class Plans {
     return plans;
   }
 
-  /// Lives as long as the caller holds it, even when the table is emptied meanwhile.
+  /// Stays valid as long as the caller holds it, even if the table is emptied meanwhile.
   std::shared_ptr<const Plan> find(const AttentionProblem& problem) {
     constexpr std::size_t kMost = 256;
     const std::lock_guard lock(mutex_);
@@ -141,7 +141,7 @@ class Plans {
   std::map<Key, std::shared_ptr<const Plan>> kept_;
 };
 
-/// cuDNN loads rows in 16 bytes at a time, and does not look where they begin.
+/// cuDNN loads rows 16 bytes at a time without checking their alignment.
 bool in_vectors(const TensorView& view) {
   const std::int64_t elements = 128 / bits(view.dtype);
   if (reinterpret_cast<std::uintptr_t>(view.data) % 16 != 0 || view.shape[3] % elements != 0) return false;

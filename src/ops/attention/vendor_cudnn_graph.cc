@@ -43,7 +43,7 @@ class Chain {
     const Descriptor below = pointwise(CUDNN_POINTWISE_SUB, scores, top, temporary(scores_));
     const Descriptor exponentials = pointwise(CUDNN_POINTWISE_EXP, below, {}, temporary(scores_));
     const Descriptor sum = reduction(CUDNN_REDUCE_TENSOR_ADD, exponentials);
-    // cuDNN knows the chain only with lse in it, also where that reaches no memory.
+    // cuDNN recognises the chain only with lse in it, even if lse is not stored.
     const Descriptor logarithm = pointwise(CUDNN_POINTWISE_LOG, sum, {}, temporary(rows_));
     pointwise(CUDNN_POINTWISE_ADD, top, logarithm, p.lse ? lse_of(*p.lse) : temporary(rows_));
     const Descriptor weights = pointwise(CUDNN_POINTWISE_DIV, exponentials, sum, temporary(scores_, type));
@@ -85,7 +85,8 @@ class Chain {
     return bound(kBias, type_of(mask.view.dtype), shape, mask.view.strides);
   }
 
-  /// Where a size is 1 its stride means nothing to us, but something to cuDNN: it gets that of packed memory.
+  /// The stride of a dimension of size 1 has no meaning, but cuDNN looks at it, so it gets that of packed
+  /// memory.
   static Descriptor tensor(std::int64_t uid, cudnnDataType_t type, const Sizes& shape, Sizes strides,
                            std::int64_t alignment = 16) {
     for (std::size_t i = 4, packed = 1; i-- > 0; packed *= static_cast<std::size_t>(shape[i])) {

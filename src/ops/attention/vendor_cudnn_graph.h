@@ -1,4 +1,4 @@
-// Attention as cuDNN is given it. Called by vendor_cudnn.cc.
+// Attention as a graph of cuDNN's operations. Called by vendor_cudnn.cc.
 #pragma once
 
 #include "src/ops/attention/vendor_cudnn_library.h"

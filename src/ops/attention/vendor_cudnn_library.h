@@ -1,5 +1,5 @@
-// cuDNN's own functions and descriptors. Included by the files of the way `vendor.cudnn`; empty where the build
-// has no cuDNN.
+// cuDNN's own functions and descriptors. Included by the files of the way `vendor.cudnn`; empty
+// where the build has no cuDNN.
 #pragma once
 
 #if FLASHTILE_HAS_CUDA && __has_include(<cudnn.h>)

@@ -122,7 +122,7 @@ class Partitions {
  public:
   const dnnl::engine& engine() const { return engine_; }
 
-  /// Lives as long as the caller holds it, even when the table is emptied meanwhile.
+  /// Stays valid as long as the caller holds it, even if the table is emptied meanwhile.
   std::shared_ptr<const Partition> find(const AttentionProblem& problem, const Dims& out_strides) {
     constexpr std::size_t kMost = 64;
     const std::lock_guard lock(mutex_);

@@ -1,4 +1,4 @@
-// What validation asks of a view's memory. Called by each op's problem.
+// Whether validation requires that a view has memory. Called by each op's problem.
 #pragma once
 
 namespace flashtile::ops {

@@ -1,4 +1,4 @@
-// Where the compiled kernels of an op lie: a table for each backend, defined by the translation unit that is
+// The tables of an op's compiled kernels: one for each backend, defined by the translation unit that is
 // compiled for it. Included by each op's kernels.cc.
 #pragma once
 

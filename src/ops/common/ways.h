@@ -1,4 +1,5 @@
-// What every op's table of ways is made of, and how one way is chosen. Called by each op's plan.
+// The rows of an op's table of ways, and how one way is chosen. Called by each op's plan
+// function and by the op itself.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +14,7 @@
 
 namespace flashtile::ops {
 
-/// One way to compute an op. Saying no is an answer, not an exception.
+/// One way to compute an op. A way that cannot declines with a reason; it does not throw.
 template <class Problem, class Buffers>
 struct Way {
   std::string_view name;

@@ -1,4 +1,4 @@
-// The whole road of a matrix product: validate, choose a way, run it.
+// A matrix product from end to end: validate, choose a way, run it.
 #include "flashtile/gemm.h"
 
 #include "src/ops/gemm/problem.h"

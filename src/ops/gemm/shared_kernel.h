@@ -1,5 +1,4 @@
-// What the ways share whose work is one launch of a compiled kernel text. Called by tensor_ops.cc and
-// simdgroup.cc.
+// The common part of the ways that launch one compiled kernel text. Called by tensor_ops.cc and simdgroup.cc.
 #pragma once
 
 #include <span>

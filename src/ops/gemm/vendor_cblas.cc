@@ -1,7 +1,7 @@
 // The way `vendor.cblas`: the system's BLAS, one thread a call, its blocks spread over the queue's threads.
 //
-// OpenBLAS would use threads of its own, which go on spinning after a product and take the processor from the
-// next pass, and it knows neither the queue's thread count nor a caller's executor.
+// OpenBLAS's own threads keep spinning after a product and so slow down what follows, and they respect neither
+// the queue's thread count nor a caller's executor.
 #include <algorithm>
 #include <string>
 
@@ -19,8 +19,9 @@ namespace {
 
 #if FLASHTILE_HAS_CBLAS
 
-/// The system's CBLAS with 32-bit sizes, OpenBLAS before any other, opened on first use. Its header is not
-/// needed: the interface is one function of the BLAS Technical Forum's standard, and three numbers of its enums.
+/// The system's CBLAS with 32-bit sizes, OpenBLAS before any other, opened on first use. Its
+/// header is not needed: the interface is one function of the BLAS Technical Forum's standard,
+/// and three numbers of its enums.
 struct Cblas {
   static constexpr int kRowMajor = 101, kNoTrans = 111, kTrans = 112;
 
@@ -47,8 +48,8 @@ struct Cblas {
   }
 };
 
-/// While one of these lives, OpenBLAS runs each call on the caller's thread; the last one restores what was set
-/// before.
+/// While one of these lives, OpenBLAS runs each call on the caller's thread; the last one
+/// restores what was set before.
 class OneThreadACall {
  public:
   explicit OneThreadACall(const Cblas& library) : cblas(library) {

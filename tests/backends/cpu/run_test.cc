@@ -1,5 +1,5 @@
-// run_on_cpu: every threadgroup once, in its own memory, with barriers among its simdgroups and exceptions
-// brought home.
+// run_on_cpu: every threadgroup once, in its own memory, with barriers among its simdgroups
+// and exceptions brought home.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,5 +1,6 @@
-// A user's program without exceptions: checks one call whose answer is known, then prints how many milliseconds the
-// fastest of some calls takes on one thread (f32, 8 heads, 512 x 512, head size 64). Exits 0 when the answer is right.
+// A user's program without exceptions: checks one call whose answer is known, then prints how many
+// milliseconds the fastest of some calls takes on one thread (f32, 8 heads, 512 x 512, head size 64).
+// Exits 0 when the answer is right.
 #include <flashtile/attention.h>
 
 #include <algorithm>
@@ -13,8 +14,8 @@ using flashtile::Tensor;
 
 namespace {
 
-/// The first of two queries sees none of the keys: 0, and lse minus infinity, which a program compiled with -ffast-math
-/// can only find by its bits.
+/// The first of two queries sees none of the keys: 0, and lse minus infinity, which a program compiled with
+/// -ffast-math can only find by its bits.
 bool right() {
   const Tensor q(DType::f32, {1, 1, 2, 4}), k(DType::f32, {1, 1, 1, 4}), v(DType::f32, {1, 1, 1, 4});
   const Tensor out(DType::f32, {1, 1, 2, 4}), lse(DType::f32, {1, 1, 2});

@@ -88,8 +88,8 @@ Tensor random_tensor(const Dims& shape, DType dtype, std::uint64_t seed) {
   return convert(t, dtype);
 }
 
-/// How often work allocates on any thread. Threads that drivers keep may allocate beside it, so the least of a
-/// few tries.
+/// How often work allocates on any thread. Threads that drivers keep may allocate beside it,
+/// so the least of a few tries.
 int allocations_of(const std::function<void()>& work) {
   int fewest = std::numeric_limits<int>::max();
   for (int attempt = 0; attempt < 5; ++attempt) {

@@ -1,6 +1,6 @@
-// Every way to multiply matrices on every device against the oracle: every row of the type table, transposes,
-// ragged and empty sizes, alpha and beta. A way that declines must be expected to, below, and is skipped with
-// its own reason.
+// Every way to multiply matrices on every device against the oracle: every row of the type table,
+// transposes, ragged and empty sizes, alpha and beta. A way that declines must be expected to, below, and is
+// skipped with its own reason.
 #include <gtest/gtest.h>
 
 #include <algorithm>
