@@ -9,10 +9,19 @@ setup() {
   [ -n "${FLASHTILE_NO_SETUP:-}" ] || "$root/tools/setup" "--$1"
 }
 
+# timed <what> COMMAND...: runs a command and says how long it took, by the clock and of processors (user and system).
+timed() {
+  local TIMEFORMAT
+  TIMEFORMAT="$(basename "$0"): $1 took %0R s by the clock, %0U + %0S s of processors"
+  time "${@:2}"
+}
+
 # build <preset> [cmake --build argument...]: configures and builds build/<preset>. Prints only what goes wrong, and how
 # long it took.
-build() {
-  local preset=$1 log=build/$1.log launcher=() started=$SECONDS
+build() { timed "building build/$1" build_quietly "$@"; }
+
+build_quietly() {
+  local preset=$1 log=build/$1.log launcher=()
   mkdir -p build
   if command -v ccache > /dev/null; then
     launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache)
@@ -23,7 +32,6 @@ build() {
     note "build/$preset failed; all of it is in $log"
     return 1
   fi
-  note "built build/$preset in $((SECONDS - started)) s"
 }
 
 # note <text>: one line for people, on standard error.
