@@ -44,8 +44,8 @@ std::vector<double> seconds_together(int threads, int samples, const auto& work)
   return all;
 }
 
-/// Operations a second of all threads together. Many short samples: on a busy machine one of them is
-/// undisturbed.
+/// Operations a second of all threads together. Many short samples: on a busy machine one
+/// of them is undisturbed.
 double cpu_flops(const RegisterLoop& loop, int threads) {
   constexpr double kSampleSeconds = 2e-3;
   std::int64_t iterations = 1000;

@@ -1,5 +1,5 @@
-// Loops that do nothing but multiply-adds in registers, one for each kind of CPU arithmetic. Called by
-// peaks.cc.
+// Loops that do nothing but multiply-adds in registers, one for each kind of CPU
+// arithmetic. Called by peaks.cc.
 #pragma once
 
 #include <array>

@@ -49,8 +49,8 @@ struct Directory {
   std::uint64_t offset, size, members;
 };
 
-/// Finds the end record, which a comment of up to 64 KiB may follow, and the zip64 one that may stand before
-/// it.
+/// Finds the end record, which a comment of up to 64 KiB may follow, and the zip64 one
+/// that may stand before it.
 Directory find_directory(Source& file) {
   if (file.size() < kEndBytes) bad_file(file.name(), "zip: too short for an end record");
   const std::uint64_t tail_bytes = std::min<std::uint64_t>(file.size(), kEndBytes + kMaxCommentBytes);

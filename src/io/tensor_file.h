@@ -15,8 +15,8 @@
 namespace flashtile::io {
 
 struct ReadOptions {
-  /// .npy has no bfloat16: NumPy stores it as '<u2' or '|V2'. Set to read those as bf16; otherwise they are
-  /// refused.
+  /// .npy has no bfloat16: NumPy stores it as '<u2' or '|V2'. Set to read those as bf16;
+  /// otherwise they are refused.
   bool two_bytes_are_bf16 = false;
   /// A compressed member of a .npz that says it is larger is refused before any memory is taken for it.
   std::uint64_t max_inflated_bytes = std::uint64_t{1} << 35;

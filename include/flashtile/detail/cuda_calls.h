@@ -10,8 +10,8 @@
 
 namespace flashtile::detail {
 
-/// Throws for a CUDA call that failed: out_of_memory or device_failure, with the call's name and CUDA's own
-/// text.
+/// Throws for a CUDA call that failed: out_of_memory or device_failure, with the call's
+/// name and CUDA's own text.
 inline void check_cuda(cudaError_t status, const char* call) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // clears the error: the next launch must not report it again

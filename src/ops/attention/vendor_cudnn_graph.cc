@@ -85,8 +85,8 @@ class Chain {
     return bound(kBias, type_of(mask.view.dtype), shape, mask.view.strides);
   }
 
-  /// The stride of a dimension of size 1 has no meaning, but cuDNN looks at it, so it gets that of packed
-  /// memory.
+  /// The stride of a dimension of size 1 has no meaning, but cuDNN looks at it, so it gets
+  /// that of packed memory.
   static Descriptor tensor(std::int64_t uid, cudnnDataType_t type, const Sizes& shape, Sizes strides,
                            std::int64_t alignment = 16) {
     for (std::size_t i = 4, packed = 1; i-- > 0; packed *= static_cast<std::size_t>(shape[i])) {

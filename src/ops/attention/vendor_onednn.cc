@@ -53,8 +53,8 @@ logical_tensor::data_type type_of(DType dtype) {
   }
 }
 
-/// The attention graph, compiled. Query heads are split into (KV head, group), so that K and V repeat over a
-/// group.
+/// The attention graph, compiled. Query heads are split into (KV head, group), so that K and
+/// V repeat over a group.
 class Partition {
  public:
   Partition(const AttentionProblem& p, const Dims& out_strides, const dnnl::engine& engine)

@@ -48,8 +48,8 @@ struct Lines {
   bool transposed;
 };
 
-/// Errors: invalid_argument when neither dimension is contiguous, or when lines of 4-bit pairs start inside a
-/// byte.
+/// Errors: invalid_argument when neither dimension is contiguous, or when lines of 4-bit
+/// pairs start inside a byte.
 Lines lines_of(const TensorView& view, const char* what) {
   const auto unit = [&](int i) { return view.shape[i] <= 1 || view.strides[i] == 1; };
   if (!unit(0) && !unit(1)) {

@@ -11,8 +11,8 @@ struct GemmProblem {
   Device device;
   int threads = 1;  ///< of the queue that it will run on
   DType a_dtype = DType::f32, b_dtype = DType::f32, c_dtype = DType::f32;
-  /// C's rows are contiguous; where the call's were not, all three matrices are transposed and A and B change
-  /// places.
+  /// C's rows are contiguous; where the call's were not, all three matrices are transposed and
+  /// A and B change places.
   kernels::GemmParams params{};
   bool transpose_a = false;  ///< A's columns are contiguous, not its rows
   bool transpose_b = false;

@@ -1,5 +1,5 @@
-// A user's program: one attention call whose answer is known, and one refused call. Exits 0 when both are
-// right.
+// A user's program: one attention call whose answer is known, and one refused call. Exits
+// 0 when both are right.
 #include <flashtile/attention.h>
 #include <flashtile/error.h>
 #include <flashtile/launch.h>

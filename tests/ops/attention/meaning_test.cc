@@ -1,5 +1,5 @@
-// What attention means where implementations differ, line by line, with answers worked out by hand; for every
-// way.
+// What attention means where implementations differ, line by line, with answers worked out
+// by hand; for every way.
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 

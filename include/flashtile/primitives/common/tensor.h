@@ -86,8 +86,8 @@ struct sliced_extents<Index, Rank> {
   using type = dextents<Index, Rank>;
 };
 
-/// How many elements one T of memory holds: two in the packed 4-bit formats, which are read as int8_t or
-/// uint8_t.
+/// How many elements one T of memory holds: two in the packed 4-bit formats, which are
+/// read as int8_t or uint8_t.
 template <class T>
 struct packing {
   using value = T;

@@ -26,8 +26,8 @@ inline void pack_across(float* to, int pitch, const E* from, std::int64_t stride
   }
 }
 
-/// Packs lines that lie along k: to[s * Pitch + m] = step s of line m, with zeros past the
-/// last line up to a whole vector.
+/// Packs lines that lie along k: to[s * Pitch + m] = step s of line m, with zeros past the last
+/// line up to a whole vector.
 template <class P, int Pitch, class E>
 inline void pack_turned(float* to, const E* from, std::int64_t stride, int lines, int depth) {
   const int whole = depth / P::kPerStep, rest = depth % P::kPerStep;
@@ -80,8 +80,8 @@ constexpr bool is_right_in_place(int depth) {
   return P::kDots ? Turned && depth % P::kPerStep == 0 : std::is_same_v<E, typename P::Sum>;
 }
 
-/// Do lines with this stride fall into so few sets of an L1 cache (64 sets of 64-byte lines) that they evict
-/// each other?
+/// Do lines with this stride fall into so few sets of an L1 cache (64 sets of 64-byte lines) that
+/// they evict each other?
 inline bool lines_collide(std::int64_t stride_bytes, int lines) {
   const std::int64_t apart = min<std::int64_t>(stride_bytes & -stride_bytes, 4096);
   return lines * apart > 8 * 4096;

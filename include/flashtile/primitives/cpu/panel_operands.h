@@ -13,8 +13,8 @@ namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace panel {
 
-/// How T enters a panel product. The primary template is for float, and for types that are multiplied as
-/// floats.
+/// How T enters a panel product. The primary template is for float, and for types that
+/// are multiplied as floats.
 template <class T>
 struct Operand {
   using Step = FloatStep;
@@ -142,8 +142,8 @@ FT_FUNCTION void stage_line(float* to, const T* from, int elements) {
   }
 }
 
-/// Stages a line as rows of tiles: 16 steps at `to`, the next 16 `pitch` floats further, and so on, padded with
-/// zeros.
+/// Stages a line as rows of tiles: 16 steps at `to`, the next 16 `pitch` floats further, and so
+/// on, padded with zeros.
 template <class T>
 FT_FUNCTION void stage_tile_rows(float* to, std::ptrdiff_t pitch, const T* from, int elements) {
   constexpr int kAtOnce = 16 * Operand<T>::kPerStep;

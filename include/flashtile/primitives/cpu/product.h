@@ -129,8 +129,8 @@ inline lanes<S> lanes_at(const E* data, std::int64_t at, int count) {
   }
 }
 
-/// to[r * pitch + c] = from(r, c) for whole vectors of columns, zeros past `valid` columns; `columns` are
-/// written.
+/// to[r * pitch + c] = from(r, c) for whole vectors of columns, zeros past `valid` columns;
+/// `columns` are written.
 template <class S, class E>
 [[gnu::noinline]] inline void copy_rows(S* to, std::int64_t pitch, const E* from, std::int64_t stride, int rows,
                                         int columns, int valid) {
@@ -193,8 +193,8 @@ template <class S, class E>
   }
 }
 
-/// to(r, c) = from[c * pitch + r] for rows x columns: lanes of rows into a row-major matrix; nothing else is
-/// written.
+/// to(r, c) = from[c * pitch + r] for rows x columns: lanes of rows into a row-major matrix;
+/// nothing else is written.
 template <class S, class E>
 [[gnu::noinline]] inline void write_columns(E* to, std::int64_t stride, const S* from, std::int64_t pitch,
                                             int rows, int columns) {

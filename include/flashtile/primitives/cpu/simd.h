@@ -1,5 +1,5 @@
-// Vectors of lanes: floats, ints and bools of the instruction set's own width, with loads and stores that
-// convert.
+// Vectors of lanes: floats, ints and bools of the instruction set's own width, with loads
+// and stores that convert.
 //
 // Written on compiler vector extensions, which every target has, with intrinsics where the extensions fall
 // short: fused multiply-add, maximum, masks, and conversion of half. Used by everything in primitives/cpu, and
@@ -273,8 +273,8 @@ inline ints lane_indices() {
 
 namespace detail {
 
-/// The type of lanes that a tile keeps its elements in: floats for every float type, ints for products of
-/// integers.
+/// The type of lanes that a tile keeps its elements in: floats for every float type, ints
+/// for products of integers.
 template <class Storage>
 struct lanes_for;
 template <>

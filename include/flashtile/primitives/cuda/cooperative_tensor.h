@@ -193,8 +193,8 @@ template <class Extents>
 inline constexpr bool is_repeated =
     Extents::rank() == 1 || Extents::static_extent(0) == 1 || Extents::static_extent(Extents::rank() - 1) == 1;
 
-/// tile <- the tensor's first rows and columns, converted, zeros outside. If Repeat, an extent of 1 is
-/// repeated.
+/// tile <- the tensor's first rows and columns, converted, zeros outside. If Repeat, an
+/// extent of 1 is repeated.
 template <bool Repeat, class T, class Layout, class Tensor>
 FT_FUNCTION void fill(cooperative_tensor<T, Layout>& tile, const Tensor& source) {
   using E = std::remove_cv_t<typename Tensor::element_type>;

@@ -134,8 +134,8 @@ FT_FUNCTION bool simd_all(bool condition) { return __all_sync(0xffffffffu, condi
 FT_FUNCTION bool simd_any(bool condition) { return __any_sync(0xffffffffu, condition) != 0; }
 
 namespace detail {
-/// Folds the lanes' values by a butterfly of exchanges at distances 16, 8, 4, 2, 1; every lane gets the same
-/// bits.
+/// Folds the lanes' values by a butterfly of exchanges at distances 16, 8, 4, 2, 1; every
+/// lane gets the same bits.
 template <class T, class F>
 FT_FUNCTION T simd_fold(T value, F f) {
   FT_UNROLL for (int distance = 16; distance > 0; distance /= 2) {

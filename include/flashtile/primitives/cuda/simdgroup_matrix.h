@@ -143,8 +143,8 @@ FT_FUNCTION void simdgroup_load(simdgroup_matrix_block<T, R, C>& block,
   }
 }
 
-/// target[(origin.y + r) * elements_per_row + origin.x + c] <- matrix(r, c); with transpose r and c change
-/// places.
+/// target[(origin.y + r) * elements_per_row + origin.x + c] <- matrix(r, c); with transpose
+/// r and c change places.
 template <class T, class Layout>
 FT_FUNCTION void simdgroup_store(const cooperative_tensor<T, Layout>& matrix, T* target,
                                  std::int64_t elements_per_row = Layout::kColumnCount,

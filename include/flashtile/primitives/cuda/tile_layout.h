@@ -76,8 +76,8 @@ using result_layout = row_layout<Rows, Columns, 1>;
 template <class Rows, int Columns>
 using left_layout = row_layout<Rows, Columns, 2>;
 
-/// A tile in the layout of right operands, held whole by every simdgroup. Slots: [16 rows][8 columns][half][2
-/// rows].
+/// A tile in the layout of right operands, held whole by every simdgroup.
+/// Slots: [16 rows][8 columns][half][2 rows].
 template <int RowCount, int Columns>
 struct column_layout {
   static constexpr int kRank = 2;
@@ -127,8 +127,8 @@ template <class Layout, bool Turned>
 using turned_if = typename std::conditional_t<Turned, std::type_identity<turned_layout<Layout>>,
                                               std::type_identity<Layout>>::type;
 
-/// One entry for each row of a spread, as reduce_rows gives it. Every lane that holds a part of the row holds
-/// the entry.
+/// One entry for each row of a spread, as reduce_rows gives it. Every lane that holds a part of
+/// the row holds the entry.
 template <class Rows>
 struct row_entries {
   using rows = Rows;

@@ -55,8 +55,8 @@ struct swizzled_panels {
 
 }  // namespace detail
 
-/// One stage of a tile, as matmul2d and simdgroup_load read it: Rows x Columns elements, zeros outside the
-/// source.
+/// One stage of a tile, as matmul2d and simdgroup_load read it: Rows x Columns elements,
+/// zeros outside the source.
 template <class T, class Order, int Rows, int Columns>
 struct threadgroup_tile {
   using element_type = T;
@@ -76,8 +76,8 @@ struct threadgroup_tile {
   }
 };
 
-/// Threadgroup memory for Stages tiles of Rows x Columns elements, so that one can be loaded while another is
-/// read.
+/// Threadgroup memory for Stages tiles of Rows x Columns elements, so that one can be loaded
+/// while another is read.
 template <class T, class Order, int Rows, int Columns, int Stages>
 struct alignas(Order::kAlignment) tile_stages {
   using element_type = T;

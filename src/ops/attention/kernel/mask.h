@@ -7,8 +7,8 @@
 
 namespace flashtile::kernels {
 
-/// Keys begin ... end - 1 matter to a tile of queries; each key in [whole_begin, whole_end) is seen by all of
-/// them.
+/// Keys begin ... end - 1 matter to a tile of queries; each key in [whole_begin, whole_end)
+/// is seen by all of them.
 struct KeyRange {
   int32_t begin, whole_begin, whole_end, end;
 };

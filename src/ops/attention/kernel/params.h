@@ -18,8 +18,8 @@ struct RowStrides {
 
 enum class MaskTensorKind : int32_t { none, boolean_u8, additive_f32, additive_f16, additive_bf16 };
 
-/// A mask tensor of Lq x Lkv, or 1 along a repeated dimension, for each batch and head (stride 0 where
-/// repeated).
+/// A mask tensor of Lq x Lkv, or 1 along a repeated dimension, for each batch and head
+/// (stride 0 where repeated).
 struct MaskTensorParams {
   const void* data;
   RowStrides strides;     ///< row: from one query to the next

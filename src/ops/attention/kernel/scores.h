@@ -1,5 +1,5 @@
-// What happens to a tile of scores between the two products, apart from the softmax: scale, mask tensor, band
-// mask.
+// What happens to a tile of scores between the two products, apart from the softmax: scale,
+// mask tensor, band mask.
 #pragma once
 
 #include "src/ops/attention/kernel/views.h"

@@ -178,8 +178,8 @@ class Product {
     return {b + k * p_.b_stride + panel.column, p_.b_stride, depth, panel.columns};
   }
 
-  /// sums += R L, kRowsAtOnce rows at a time. Each of these steps prefetches an even share
-  /// of the next lines of A and B.
+  /// sums += R L, kRowsAtOnce rows at a time. Each of these steps prefetches an even share of the
+  /// next lines of A and B.
   void multiply_rows(const Panel& to, RightRows rows, int depth, const Lines& next_a, const Lines& next_b) {
     const int steps = steps_of<T>(depth);
     for (int i = 0; i < rows_; i += kRowsAtOnce) {
@@ -203,8 +203,8 @@ class Product {
     for (int i = 0; i < kLanesOfPanel; i += kLanes) floats(0.0f).store(panel.column_sums + i);
   }
 
-  /// packed_ <- B's rows k ... k + depth - 1 of this panel's columns; column sums for the excess, see
-  /// kHasExcess.
+  /// packed_ <- B's rows k ... k + depth - 1 of this panel's columns; column sums for the
+  /// excess, see kHasExcess.
   void pack_columns(const Panel& to, int k, int depth) {
     const T* b = static_cast<const T*>(p_.b);
     if (kTiles && (to.columns < kLanesOfPanel || depth < kSteps * kPer)) {  // tiles are read whole

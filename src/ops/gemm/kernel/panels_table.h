@@ -1,5 +1,5 @@
-// What the library sees of the panel products: one table of functions for each instruction set and element
-// type.
+// What the library sees of the panel products: one table of functions for each
+// instruction set and element type.
 #pragma once
 
 #include <cstddef>

@@ -37,8 +37,8 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   static constexpr bool kInParts = kParts<T> != 1;
 
  public:
-  /// Preparing a block pays if several panels read it. Splitting short rows into parts costs more than tiles
-  /// save.
+  /// Preparing a block pays if several panels read it. Splitting short rows into parts
+  /// costs more than tiles save.
   static bool suits(const AttentionParams& p) {
     return kParts<T> == 1 ? p.query_length > 2 * kLanesOfPanel
                           : p.query_length > 4 * kLanesOfPanel && p.head_dim > 32;
@@ -161,8 +161,8 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     return x;
   }
 
-  /// Stores the parts of a row of K or Q as pairs of bfloats, `part` floats apart, padded with zeros to whole
-  /// tiles.
+  /// Stores the parts of a row of K or Q as pairs of bfloats, `part` floats apart, padded
+  /// with zeros to whole tiles.
   void stage_row(float* to, int part, const T* from) {
     const int elements = p_.head_dim;
     if (rows_are_whole()) {

@@ -19,8 +19,8 @@ template <class T>
 inline constexpr int kWeightParts = std::is_same_v<T, bfloat> ? 1 : 3;
 
 inline constexpr int kRegisters = panel::kTileLanes / kLanes;
-/// Floats from one part of a block's weights to the next. The first part replaces the scores, the others
-/// follow.
+/// Floats from one part of a block's weights to the next. The first part replaces the
+/// scores, the others follow.
 inline constexpr int kWeightsPart = kKeys * panel::kTileLanes;
 
 /// Is lse asked for? It has a sum of its own, of weights before they are truncated to bfloat, so that asking
