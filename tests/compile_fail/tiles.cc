@@ -50,14 +50,12 @@ void use(float* f, half* h, int4b_format* i4) {
 #if defined(CASE_nibble_address)
   matrix(i4)(0, 0);
 #endif
-// CASE member_load_type: load: the member takes a tensor of the tile's element type; the free function load
-// converts
+// CASE member_load_type: load: the member takes a tensor of the tile's element type; the free function load converts
 #if defined(CASE_member_load_type)
   auto other = matrix(h);
   d.load(other);
 #endif
-// CASE member_store_type: store: the member takes a tensor of the tile's element type; the free function store
-// converts
+// CASE member_store_type: store: the member takes a tensor of the tile's element type; the free function store converts
 #if defined(CASE_member_store_type)
   auto other = matrix(h);
   d.store(other);
