@@ -26,15 +26,19 @@ inline void touch(const Tensor& tensor) {
   for (std::size_t i = 0; i < tensor.size_bytes(); ++i) static_cast<void>(bytes[i]);
 }
 
-/// Opens the bytes as a file and reads every tensor in it.
-inline void read_all(const std::function<std::unique_ptr<io::TensorFile>(std::unique_ptr<io::Source>)>& open,
-                     const std::uint8_t* data, std::size_t size) {
-  expect_bad_file_at_most([&] {
-    const auto file = open(io::memory_source(std::as_bytes(std::span(data, size)), "fuzz"));
-    for (const std::string& name : file->names()) expect_bad_file_at_most([&] { touch(file->read(name)); });
-  });
-}
-
 inline constexpr std::uint64_t kMaxInflatedBytes = std::uint64_t{1} << 24;  // keeps one input fast
+
+using Open = std::unique_ptr<io::TensorFile>(std::unique_ptr<io::Source>, const io::ReadOptions&);
+
+/// Opens the bytes as a file and reads every tensor in it, as values and as a mask.
+inline void read_all(const std::function<Open>& open, const std::uint8_t* data, std::size_t size) {
+  for (const bool mask : {false, true}) {
+    expect_bad_file_at_most([&] {
+      const auto file = open(io::memory_source(std::as_bytes(std::span(data, size)), "fuzz"),
+                             {.max_inflated_bytes = kMaxInflatedBytes, .integers_are_boolean = mask});
+      for (const std::string& name : file->names()) expect_bad_file_at_most([&] { touch(file->read(name)); });
+    });
+  }
+}
 
 }  // namespace flashtile::fuzz

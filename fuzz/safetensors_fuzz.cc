@@ -4,10 +4,6 @@
 #include "fuzz/reader.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  flashtile::fuzz::read_all(
-      [](std::unique_ptr<flashtile::io::Source> source) {
-        return flashtile::io::open_safetensors(std::move(source));
-      },
-      data, size);
+  flashtile::fuzz::read_all(flashtile::io::open_safetensors, data, size);
   return 0;
 }

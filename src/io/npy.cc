@@ -1,12 +1,14 @@
 #include "src/io/npy.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <string_view>
 #include <vector>
 
 #include "flashtile/error.h"
+#include "src/io/nonzero.h"
 
 namespace flashtile::io {
 namespace {
@@ -128,21 +130,44 @@ class HeaderParser {
   std::optional<std::vector<std::int64_t>> shape_;
 };
 
-DType dtype_of_descr(const std::string& descr, const ReadOptions& options, const std::string& file) {
+/// NumPy's name of the type that a descr without its byte order stands for: "int64" for "i8".
+std::string numpy_name(const std::string& kind) {
+  if (kind.starts_with('O')) return "Python objects";
+  const std::pair<char, const char*> words[] = {{'f', "float"}, {'i', "int"}, {'u', "uint"}, {'c', "complex"}};
+  for (const auto& [letter, word] : words) {
+    if (kind.size() >= 2 && kind.size() <= 4 && kind[0] == letter &&
+        kind.find_first_not_of("0123456789", 1) == std::string::npos)
+      return word + std::to_string(8 * std::atoi(kind.c_str() + 1));
+  }
+  return "";
+}
+
+/// How an element lies in the file, and what it is read as.
+struct Element {
+  std::size_t bytes;
+  DType dtype;
+};
+
+Element element_of(const std::string& descr, const ReadOptions& options, const std::string& file) {
   // The byte order is the first character; it says nothing about one-byte and raw types.
   const std::string kind = descr.empty() || std::strchr("<>|=", descr[0]) == nullptr ? descr : descr.substr(1);
-  if (kind == "f8") return DType::f64;
-  if (kind == "f4") return DType::f32;
-  if (kind == "f2") return DType::f16;
-  if (kind == "i4") return DType::i32;
-  if (kind == "i1") return DType::i8;
-  if (kind == "u1" || kind == "b1") return DType::u8;
-  if (kind == "u2" || kind == "V2") {
-    if (options.two_bytes_are_bf16) return DType::bf16;
-    bad_file(file, "dtype '" + descr +
-                       "' is 16 bits without a meaning; ask for bf16 (--dtype bf16) if they are bfloat16");
+  if (kind == "f8") return {8, DType::f64};
+  if (kind == "f4") return {4, DType::f32};
+  if (kind == "f2") return {2, DType::f16};
+  if (kind == "V2" || kind == "bfloat16" || (kind == "u2" && options.two_bytes_are_bf16))
+    return {2, DType::bf16};
+  if (kind == "u1" || kind == "b1") return {1, DType::u8};
+  for (const char* integer : {"i1", "i2", "u2", "i4", "u4", "i8", "u8"}) {
+    if (options.integers_are_boolean && kind == integer)
+      return {static_cast<std::size_t>(kind[1] - '0'), DType::u8};
   }
-  bad_file(file, "dtype '" + descr + "' is none of f8 f4 f2 i4 i1 u1 b1, or u2 and V2 for bf16");
+  if (kind == "i4") return {4, DType::i32};
+  if (kind == "i1") return {1, DType::i8};
+  const std::string what = numpy_name(kind).empty() ? "" : " (" + numpy_name(kind) + ")";
+  bad_file(file,
+           "dtype '" + descr + "'" + what + " is not read; " +
+               (kind == "u2" ? "if it holds bfloat16, ask for that (--dtype bf16)"
+                             : "convert it to float32, float16, int32, int8, uint8 or bool (numpy's astype)"));
 }
 
 void swap_bytes(std::span<std::byte> bytes, std::size_t element) {
@@ -231,21 +256,27 @@ Tensor read_npy(Source& source, const ReadOptions& options) {
   source.read(8 + length_bytes, std::as_writable_bytes(std::span(text)), "npy header");
   const NpyHeader header = HeaderParser(text, file).parse();
 
-  const DType dtype = dtype_of_descr(header.descr, options, file);
+  const Element element = element_of(header.descr, options, file);
   const Dims shape{std::span<const std::int64_t>(header.shape)};
   const std::uint64_t data_begin = 8 + length_bytes + header_bytes;
   const std::uint64_t available = source.size() - data_begin;
-  const auto element = static_cast<std::uint64_t>(bits(dtype) / 8);
-  const std::uint64_t needed = data_bytes(shape, element, file);
+  const std::uint64_t needed = data_bytes(shape, element.bytes, file);
   if (needed != available) {
     bad_file(file, "shape " + to_string(shape) + " of " + header.descr + " needs " + std::to_string(needed) +
                        " bytes of data; the file has " + std::to_string(available));
   }
 
-  Tensor tensor(dtype, header.fortran_order ? reversed(shape) : shape);
+  const Dims stored = header.fortran_order ? reversed(shape) : shape;
+  const bool widened =
+      element.bytes != static_cast<std::size_t>(bits(element.dtype) / 8);  // integers for a mask
+  Tensor tensor(element.dtype, widened ? Dims{static_cast<std::int64_t>(needed)} : stored);
   const std::span<std::byte> data{tensor.as<std::byte>(), static_cast<std::size_t>(needed)};
   source.read(data_begin, data, "array data");
-  if (header.descr[0] == '>') swap_bytes(data, element);
+  if (widened) {
+    tensor = nonzero(tensor, element.bytes, stored);
+  } else if (header.descr[0] == '>') {
+    swap_bytes(data, element.bytes);
+  }
   return header.fortran_order ? from_fortran_order(tensor, shape) : tensor;
 }
 

@@ -113,6 +113,7 @@ std::vector<Member> read_directory(Source& file, const ReadOptions& options) {
   std::vector<std::byte> bytes(directory.size);
   file.read(directory.offset, bytes, "zip directory");
   std::span<const std::byte> rest = bytes;
+  bool pytorch = false;  // its checkpoints are archives of a pickle and raw data
   for (std::uint64_t i = 0; i < directory.members; ++i) {
     if (rest.size() < kCentralBytes) bad_file(file.name(), "zip: the directory is cut short");
     const Fields entry{rest};
@@ -133,6 +134,7 @@ std::vector<Member> read_directory(Source& file, const ReadOptions& options) {
     const bool encrypted = (entry.at(8, 2) & 1) != 0;
     rest = rest.subspan(kCentralBytes + name_bytes + extra_bytes + comment_bytes);
 
+    pytorch = pytorch || member.file_name.ends_with("/data.pkl");
     if (!member.file_name.ends_with(".npy")) continue;
     const std::string where = "zip: member '" + member.file_name + "' ";
     if (encrypted) bad_file(file.name(), where + "is encrypted");
@@ -149,6 +151,13 @@ std::vector<Member> read_directory(Source& file, const ReadOptions& options) {
     }
     if (!seen.insert(member.file_name).second) bad_file(file.name(), where + "is there twice");
     members.push_back(std::move(member));
+  }
+  if (members.empty() && directory.members > 0) {
+    bad_file(
+        file.name(),
+        pytorch
+            ? "this is a PyTorch checkpoint; convert its tensors with Python, by safetensors.torch.save_file"
+            : "this is a zip archive without .npy members, so no .npz; numpy.savez writes one");
   }
   return members;
 }
@@ -238,22 +247,20 @@ class MemberSource final : public Source {
 class NpzFile final : public TensorFile {
  public:
   NpzFile(std::unique_ptr<Source> source, const ReadOptions& options)
-      : source_(std::move(source)), options_(options), members_(read_directory(*source_, options)) {
+      : TensorFile(std::move(source)), options_(options), members_(read_directory(*source_, options)) {
     for (const Member& member : members_)
       names_.push_back(member.file_name.substr(0, member.file_name.size() - 4));
   }
 
-  Tensor read(const std::string& name) override {
-    const auto found = std::find(names_.begin(), names_.end(), name);
-    if (found == names_.end()) bad_file(source_->name(), "there is no array '" + name + "'");
-    const Member& member = members_[static_cast<std::size_t>(found - names_.begin())];
+ private:
+  Tensor read_at(std::size_t index) override {
+    const Member& member = members_[index];
     MemberSource data(*source_, member, data_offset(member));
     Tensor tensor = read_npy(data, options_);
     data.finish();
     return tensor;
   }
 
- private:
   /// The local header repeats the name and has an extra field of its own length.
   std::uint64_t data_offset(const Member& member) {
     const std::string& file = source_->name();
@@ -274,7 +281,6 @@ class NpzFile final : public TensorFile {
     return offset;
   }
 
-  std::unique_ptr<Source> source_;
   ReadOptions options_;
   std::vector<Member> members_;
 };

@@ -9,7 +9,7 @@
 
 namespace flashtile::io {
 
-/// Reads the archive's directory. Members not called NAME.npy are ignored. Each read checks sizes and CRC-32.
+/// Reads the archive's directory. Members not called NAME.npy are ignored, but one must be. Each read checks sizes and CRC-32.
 /// Errors: bad_file.
 std::unique_ptr<TensorFile> open_npz(std::unique_ptr<Source> source, const ReadOptions& options = {});
 

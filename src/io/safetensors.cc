@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "flashtile/error.h"
+#include "src/io/nonzero.h"
 
 namespace flashtile::io {
 namespace {
@@ -21,6 +22,8 @@ struct FileType {
   std::string_view name;
   std::uint64_t bits;
   std::optional<DType> dtype;  // none: a type of the format that DType lacks
+
+  bool is_integer() const { return name[0] == 'I' || name[0] == 'U' || name == "BOOL"; }
 };
 constexpr FileType kFileTypes[] = {
     {"F64", 64, DType::f64}, {"F32", 32, DType::f32}, {"F16", 16, DType::f16}, {"BF16", 16, DType::bf16},
@@ -38,6 +41,10 @@ struct Entry {
 
 /// The header as JSON, refusing what a DOM hides: duplicate keys; and what would cost memory: deep nesting.
 json parse_header(const std::string& text, const std::string& file) {
+  if (!text.starts_with('{')) bad_file(file, "safetensors header: does not start with '{'");
+  // The parser takes a NUL for the end and would not see what follows; other readers might.
+  if (text[text.find_last_not_of(' ')] != '}' || text.find('\0') != std::string::npos)
+    bad_file(file, "safetensors header: something follows the JSON; only spaces may");
   std::vector<std::set<std::string>> keys(kMaxDepth + 1);
   const auto check = [&](int depth, json::parse_event_t event, json& value) {
     if (event == json::parse_event_t::object_start || event == json::parse_event_t::array_start) {
@@ -135,7 +142,8 @@ void check_coverage(std::vector<Entry> entries, std::uint64_t data_size, const s
 
 class SafetensorsFile final : public TensorFile {
  public:
-  explicit SafetensorsFile(std::unique_ptr<Source> source) : source_(std::move(source)) {
+  SafetensorsFile(std::unique_ptr<Source> source, const ReadOptions& options)
+      : TensorFile(std::move(source)), options_(options) {
     const std::string& file = source_->name();
     std::byte length[8];
     source_->read(0, length, "safetensors header length");
@@ -147,7 +155,6 @@ class SafetensorsFile final : public TensorFile {
     }
     std::string text(header_bytes, '\0');
     source_->read(sizeof(length), std::as_writable_bytes(std::span(text)), "safetensors header");
-    if (!text.starts_with('{')) bad_file(file, "safetensors header: does not start with '{'");
     data_begin_ = sizeof(length) + header_bytes;
     const json header = parse_header(text, file);
     for (const auto& [name, value] : header.items()) {
@@ -161,25 +168,28 @@ class SafetensorsFile final : public TensorFile {
     check_coverage(entries_, source_->size() - data_begin_, file);
   }
 
-  Tensor read(const std::string& name) override {
-    const std::string& file = source_->name();
-    const auto found = std::find(names_.begin(), names_.end(), name);
-    if (found == names_.end()) bad_file(file, "there is no tensor '" + name + "'");
-    const Entry& entry = entries_[static_cast<std::size_t>(found - names_.begin())];
-    if (!entry.type.dtype)
-      bad_file(file,
-               "tensor '" + name + "' has dtype " + std::string(entry.type.name) + ", which flashtile lacks");
+ private:
+  Tensor read_at(std::size_t index) override {
+    const Entry& entry = entries_[index];
+    const std::string where = "tensor '" + entry.name + "' has ";
     if (entry.shape.size() > kMaxRank) {
-      bad_file(file, "tensor '" + name + "' has " + std::to_string(entry.shape.size()) +
-                         " dimensions; at most " + std::to_string(kMaxRank) + " are read");
+      bad_file(source_->name(), where + std::to_string(entry.shape.size()) + " dimensions; at most " +
+                                    std::to_string(kMaxRank) + " are read");
     }
-    Tensor tensor(*entry.type.dtype, Dims{std::span<const std::int64_t>(entry.shape)});
+    const Dims shape{std::span<const std::int64_t>(entry.shape)};
+    const bool boolean = options_.integers_are_boolean && entry.type.is_integer();
+    if (!entry.type.dtype && !boolean) {
+      bad_file(source_->name(),
+               where + "dtype " + std::string(entry.type.name) +
+                   ", which flashtile lacks; convert it to F32, F16 or BF16, or to I32, I8 or U8");
+    }
+    Tensor tensor = boolean ? Tensor(DType::u8, {static_cast<std::int64_t>(entry.end - entry.begin)})
+                            : Tensor(*entry.type.dtype, shape);
     source_->read(data_begin_ + entry.begin, {tensor.as<std::byte>(), tensor.size_bytes()}, "tensor data");
-    return tensor;
+    return boolean ? nonzero(tensor, static_cast<std::size_t>(entry.type.bits / 8), shape) : tensor;
   }
 
- private:
-  std::unique_ptr<Source> source_;
+  ReadOptions options_;
   std::uint64_t data_begin_ = 0;
   std::vector<Entry> entries_;
 };
@@ -196,8 +206,12 @@ const FileType& file_type(DType dtype) {
 
 }  // namespace
 
-std::unique_ptr<TensorFile> open_safetensors(std::unique_ptr<Source> source) {
-  return std::make_unique<SafetensorsFile>(std::move(source));
+bool looks_like_safetensors(std::span<const std::byte> start) {
+  return start.size() >= 9 && little_endian(start.first(8)) <= kMaxHeaderBytes && start[8] == std::byte{'{'};
+}
+
+std::unique_ptr<TensorFile> open_safetensors(std::unique_ptr<Source> source, const ReadOptions& options) {
+  return std::make_unique<SafetensorsFile>(std::move(source), options);
 }
 
 void write_safetensors(std::ostream& out, std::span<const NamedView> tensors,

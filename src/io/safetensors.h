@@ -11,9 +11,12 @@
 
 namespace flashtile::io {
 
-/// Reads and checks the header: no duplicate keys, and ranges that cover the data without holes or overlaps.
-/// Errors: bad_file.
-std::unique_ptr<TensorFile> open_safetensors(std::unique_ptr<Source> source);
+/// Do these first nine bytes look like the length of a header that can be read, and its beginning?
+bool looks_like_safetensors(std::span<const std::byte> start);
+
+/// Reads and checks the header: no duplicate keys, nothing but spaces behind the JSON, and ranges that cover the
+/// data without holes or overlaps. Errors: bad_file.
+std::unique_ptr<TensorFile> open_safetensors(std::unique_ptr<Source> source, const ReadOptions& options = {});
 
 /// Errors: invalid_argument for a 4-bit type or a duplicate name.
 void write_safetensors(std::ostream& out, std::span<const NamedView> tensors,

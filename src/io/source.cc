@@ -39,10 +39,11 @@ class MemorySource final : public Source {
   std::span<const std::byte> bytes_;
 };
 
-class StandardInput final : public Source {
+/// What came out of a pipe.
+class PipeSource final : public Source {
  public:
-  explicit StandardInput(std::string bytes)
-      : Source("standard input", bytes.size()), bytes_(std::move(bytes)) {}
+  PipeSource(const std::string& name, std::string bytes)
+      : Source(name, bytes.size()), bytes_(std::move(bytes)) {}
 
  private:
   void read_within(std::uint64_t offset, std::span<std::byte> into) override {
@@ -63,14 +64,17 @@ void Source::read(std::uint64_t offset, std::span<std::byte> into, const char* w
 }
 
 std::unique_ptr<Source> open_file(const std::string& path) {
-  if (path == "-") {
-    return std::make_unique<StandardInput>(std::string(std::istreambuf_iterator<char>(std::cin), {}));
-  }
+  const auto rest_of = [](std::istream& stream) {
+    return std::string(std::istreambuf_iterator<char>(stream), {});
+  };
+  if (path == "-") return std::make_unique<PipeSource>("standard input", rest_of(std::cin));
   std::error_code problem;
   const std::filesystem::file_status status = std::filesystem::status(path, problem);
-  if (std::filesystem::is_directory(status)) bad_file(path, "is a directory");
+  if (std::filesystem::is_directory(status)) bad_file(path, "is a folder; a file is expected");
+  if (std::filesystem::is_character_file(status)) bad_file(path, "is a device; a file is expected");
   std::ifstream stream(path, std::ios::binary);
   if (!stream) bad_file(path, std::string("cannot open: ") + std::strerror(errno));
+  if (std::filesystem::is_fifo(status)) return std::make_unique<PipeSource>(path, rest_of(stream));
   const std::uint64_t size = std::filesystem::file_size(path, problem);
   if (problem) bad_file(path, "cannot tell its size: " + problem.message());
   return std::make_unique<FileSource>(path, size, std::move(stream));

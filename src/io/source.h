@@ -29,7 +29,8 @@ class Source {
   std::uint64_t size_;
 };
 
-/// A file; "-" is standard input, read to its end at once. Errors: bad_file with the system's reason.
+/// A file; a pipe and "-", which is standard input, are read to their end at once. Errors: bad_file with the
+/// system's reason.
 std::unique_ptr<Source> open_file(const std::string& path);
 
 /// The caller's bytes, which must outlive the source.

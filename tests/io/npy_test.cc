@@ -117,15 +117,46 @@ TEST(Npy, ReadsBooleansAsBytes) {
               ElementsAre(1, 0, 1));
 }
 
-TEST(Npy, ReadsTwoByteTypesAsBf16OnlyWhenAsked) {
-  for (const std::string descr : {"<u2", "|V2", "<V2"}) {
+TEST(Npy, ReadsBf16AndTwoByteIntegersAsThatOnlyWhenAsked) {
+  for (const std::string descr : {"<u2", "|V2", "<V2", "bfloat16"}) {
     const std::string file =
         npy("{'descr': '" + descr + "', 'fortran_order': False, 'shape': (1,)}", std::string("\x80\x3f", 2));
-    EXPECT_EQ(static_cast<float>(*read(file, {.two_bytes_are_bf16 = true}).as<bfloat>()), 1.0f);
-    EXPECT_EQ(error_of(file),
-              "q.npy: dtype '" + descr +
-                  "' is 16 bits without a meaning; ask for bf16 (--dtype bf16) if they are bfloat16");
+    EXPECT_EQ(static_cast<float>(*read(file, {.two_bytes_are_bf16 = true}).as<bfloat>()), 1.0f) << descr;
+    if (descr == "<u2") {
+      EXPECT_EQ(error_of(file),
+                "q.npy: dtype '<u2' (uint16) is not read; if it holds bfloat16, ask for that (--dtype bf16)");
+    } else {
+      EXPECT_EQ(static_cast<float>(*read(file).as<bfloat>()), 1.0f) << descr;
+    }
   }
+}
+
+TEST(Npy, IntegersOfAnyWidthAreAMaskWhenAsked) {
+  const auto mask = [](const std::string& descr, const std::string& data, const char* order = "False") {
+    return read(npy("{'descr': '" + descr + "', 'fortran_order': " + order + ", 'shape': (2, 2)}", data),
+                {.integers_are_boolean = true});
+  };
+  const auto attended = testing::Each(testing::Ne(0));
+  for (const std::string width : {"1", "2", "4", "8"}) {
+    const int bytes = std::stoi(width);
+    for (const std::string sign : {"i", "u"}) {
+      const std::string low = le(1, bytes),
+                        high = std::string(static_cast<std::size_t>(bytes - 1), '\0') + "\x80";
+      const std::vector<std::uint8_t> values =
+          values_of<std::uint8_t>(mask("<" + sign + width, low + le(0, bytes) + high + low));
+      EXPECT_EQ(values[1], 0) << sign << width;
+      EXPECT_THAT((std::vector{values[0], values[2], values[3]}), attended) << sign << width;
+    }
+  }
+  EXPECT_THAT(values_of<std::uint8_t>(mask(">i4", le(0, 4) + le(1, 4) + le(0, 8))), ElementsAre(0, 1, 0, 0));
+  EXPECT_THAT(values_of<std::uint8_t>(mask("<i8", le(0, 8) + le(1, 8) + le(0, 16), "True")),
+              ElementsAre(0, 0, 1, 0));
+  EXPECT_EQ(mask("<f8", std::string(32, '\0')).dtype(), DType::f64);
+  // With both options a two-byte integer is bf16: somebody said so.
+  EXPECT_EQ(read(npy("{'descr': '<u2', 'fortran_order': False, 'shape': ()}", "\x80\x3f"),
+                 {.two_bytes_are_bf16 = true, .integers_are_boolean = true})
+                .dtype(),
+            DType::bf16);
 }
 
 TEST(NpyErrors, NameTheFileAndTheFault) {
@@ -175,9 +206,17 @@ TEST(NpyErrors, HeaderIsParsedStrictly) {
 }
 
 TEST(NpyErrors, TypesThatCannotBeReadAreNamed) {
-  for (const std::string descr : {"|O", "<f16", "<i8", "<c8", "", "<"}) {
-    EXPECT_EQ(header_error("{'descr': '" + descr + "', 'fortran_order': False, 'shape': (0,)}"),
-              "q.npy: dtype '" + descr + "' is none of f8 f4 f2 i4 i1 u1 b1, or u2 and V2 for bf16");
+  for (const auto& [descr, name] : {std::pair{"|O", " (Python objects)"},
+                                    {"<f16", " (float128)"},
+                                    {"<i8", " (int64)"},
+                                    {"<c8", " (complex64)"},
+                                    {"", ""},
+                                    {"<", ""},
+                                    {"|V1", ""},
+                                    {"<i999999", ""}}) {
+    EXPECT_EQ(header_error("{'descr': '" + std::string(descr) + "', 'fortran_order': False, 'shape': (0,)}"),
+              "q.npy: dtype '" + std::string(descr) + "'" + name +
+                  " is not read; convert it to float32, float16, int32, int8, uint8 or bool (numpy's astype)");
   }
 }
 

@@ -121,9 +121,12 @@ TEST(Npz, ReadsArchivesWithAComment) {
 }
 
 TEST(Npz, IgnoresMembersThatAreNotArrays) {
-  const std::string file =
-      archive("hello", {.member_name = "readme.txt", .local_name = "readme.txt", .method = 99});
-  EXPECT_THAT(open_npz(memory_source(bytes_of(file), "t"))->names(), ElementsAre());
+  std::ostringstream out;
+  const TensorView view = packed_view(kValues.data(), DType::f32, {3});
+  write_npz(out, std::vector<NamedView>{{"q", view}, {"readme", view}});
+  std::string file = out.str();
+  for (std::size_t at; (at = file.find("readme.npy")) != std::string::npos;) file.replace(at, 10, "readme.txt");
+  EXPECT_THAT(open_npz(memory_source(bytes_of(file), "t"))->names(), ElementsAre("q"));
 }
 
 TEST(Npz, RoundTrips) {
@@ -206,7 +209,15 @@ TEST(NpzErrors, Members) {
   EXPECT_THAT(error_of(archive(data, {.local_offset = 0xfffffff0})),
               HasSubstr("t.npz: cut short: zip local header needs 30 bytes"));
   const std::string other = archive(data, {.member_name = "k.npy", .local_name = "k.npy"});
-  EXPECT_EQ(error_of(other), "t.npz: there is no array 'q'");
+  EXPECT_EQ(error_of(other), "t.npz: there is no tensor 'q'; the file holds k");
+}
+
+TEST(NpzErrors, ArchivesOfOtherThings) {
+  EXPECT_EQ(error_of(archive("x", {.member_name = "word/document.xml", .local_name = "word/document.xml"})),
+            "t.npz: this is a zip archive without .npy members, so no .npz; numpy.savez writes one");
+  EXPECT_EQ(
+      error_of(archive("x", {.member_name = "model/data.pkl", .local_name = "model/data.pkl"})),
+      "t.npz: this is a PyTorch checkpoint; convert its tensors with Python, by safetensors.torch.save_file");
 }
 
 TEST(NpzErrors, Zip64) {

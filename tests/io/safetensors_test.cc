@@ -43,7 +43,7 @@ TEST(Safetensors, ReadsHandmadeBytes) {
   EXPECT_EQ(static_cast<float>(values_of<bfloat>(tensors->read("a"))[0]), 1.0f);
   EXPECT_THAT(values_of<std::int8_t>(tensors->read("s")), ElementsAre(7));
   EXPECT_EQ(tensors->read("e").shape(), (Dims{0, 5}));
-  EXPECT_EQ(message_of([&] { tensors->read("q"); }), "t: there is no tensor 'q'");
+  EXPECT_EQ(message_of([&] { tensors->read("q"); }), "t: there is no tensor 'q'; the file holds a, b, e, s");
 }
 
 TEST(Safetensors, WritesGoldenBytes) {
@@ -103,8 +103,36 @@ TEST(Safetensors, TypesThatDTypeLacksAreOnlyRefusedWhenRead) {
                   R"("r":{"dtype":"U8","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[8,9]}})",
                   std::string(9, '\0'));
   const std::unique_ptr<TensorFile> tensors = open(file);
-  EXPECT_EQ(message_of([&] { tensors->read("i"); }), "t: tensor 'i' has dtype I64, which flashtile lacks");
+  EXPECT_EQ(message_of([&] { tensors->read("i"); }),
+            "t: tensor 'i' has dtype I64, which flashtile lacks; convert it to F32, F16 or BF16, or to I32, I8 "
+            "or U8");
   EXPECT_EQ(message_of([&] { tensors->read("r"); }), "t: tensor 'r' has 9 dimensions; at most 8 are read");
+}
+
+TEST(Safetensors, IntegersOfAnyWidthAreAMaskWhenAsked) {
+  const std::string file = safetensors(
+      R"({"b":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]},)"
+      R"("u":{"dtype":"U16","shape":[2,1],"data_offsets":[2,6]},)"
+      R"("i":{"dtype":"I64","shape":[2],"data_offsets":[6,22]},)"
+      R"("f":{"dtype":"BF16","shape":[1],"data_offsets":[22,24]}})",
+      std::string("\0\1", 2) + le(0, 2) + le(0x100, 2) + le(std::uint64_t{1} << 63, 8) + le(0, 8) + "\x80\x3f");
+  const auto tensors = open_safetensors(memory_source(bytes_of(file), "t"), {.integers_are_boolean = true});
+  EXPECT_THAT(values_of<std::uint8_t>(tensors->read("b")), ElementsAre(0, 1));
+  EXPECT_THAT(values_of<std::uint8_t>(tensors->read("u")), ElementsAre(0, 1));
+  EXPECT_EQ(tensors->read("u").shape(), (Dims{2, 1}));
+  EXPECT_THAT(values_of<std::uint8_t>(tensors->read("i")), ElementsAre(1, 0));
+  EXPECT_EQ(tensors->read("f").dtype(), DType::bf16);
+}
+
+TEST(SafetensorsErrors, NothingButSpacesMayFollowTheHeader) {
+  const std::string entry = R"({"q":{"dtype":"U8","shape":[],"data_offsets":[0,1]}})";
+  const std::string refused = "t: safetensors header: something follows the JSON; only spaces may";
+  EXPECT_EQ(open(safetensors(entry + "   ", "x"))->names().size(), 1u);
+  for (const std::string& tail : {std::string(3, '\0'), std::string(1, '\0') + "{\"q\": \"anything at all\"",
+                                  std::string(1, '\0') + "}", std::string("anything"), std::string("\n")}) {
+    EXPECT_EQ(error_of(entry + tail, "x"), refused) << tail;
+  }
+  EXPECT_EQ(error_of(entry + " }", "x").rfind("t: safetensors header: ", 0), 0u);  // the parser's own words
 }
 
 TEST(SafetensorsErrors, HeaderLength) {
