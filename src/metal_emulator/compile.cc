@@ -77,7 +77,7 @@ ProcessResult step(std::vector<std::string> command) {
 
 /// What every kernel file is compiled with. `-c` and linking are apart, since the sanitizer's library must not be linked.
 std::vector<std::string> compile_command(const std::string& compiler, const CompileOptions& options) {
-  std::vector<std::string> command{compiler,        "-std=c++20",          "-w",
+  std::vector<std::string> command{compiler,        "-std=c++2b",          "-w",
                                    "-fPIC",         "-fvisibility=hidden", "-fno-exceptions",
                                    "-fsigned-char", "-ffp-contract=off",   "-fstack-clash-protection",
                                    "-gdwarf-4"};
@@ -132,7 +132,7 @@ std::string compile(const std::string& path, const CompileOptions& options, cons
                                       "-E",
                                       "-x",
                                       "c++",
-                                      "-std=c++20",
+                                      "-std=c++2b",
                                       "-w",
                                       "-nostdinc",
                                       "-I",

@@ -42,8 +42,8 @@ struct Launch {
   std::map<int, std::span<std::byte>> buffers{};   ///< by number; results are in the same memory afterwards
   std::map<int, std::string> constants{};          ///< function constants by number: true, false or a number
   std::map<int, std::size_t> threadgroup_bytes{};  ///< for [[threadgroup(n)]] parameters
-  Dim threads;                                     ///< of a threadgroup
-  Dim threadgroups;                                ///< of the grid
+  Dim threads{};                                   ///< of a threadgroup
+  Dim threadgroups{};                              ///< of the grid
   std::optional<Dim>
       grid_threads{};  ///< of the grid, instead of `threadgroups`: those at the edge may be smaller
   Layout layout = Layout::before_m5;   ///< of cooperative tensors

@@ -21,7 +21,8 @@ void for_each_lane(std::uint32_t lanes, Body body) {
 }
 
 std::string described(const Site& site) {
-  return std::string(site.what) + " at " + site.file + ":" + std::to_string(site.line);
+  return std::string(site.what) +
+         (site.line > 0 ? std::string(" at ") + site.file + ":" + std::to_string(site.line) : "");
 }
 
 bool same_call(const Site& a, const Site& b) {
@@ -126,8 +127,8 @@ void Group::bind_arguments(std::uint32_t thread, ::metal_device::Argument* argum
       continue;
     } else if (std::strcmp(parameter.attribute, "threadgroup") == 0) {
       const auto bytes = launch_.threadgroup_bytes.find(parameter.index);
-      arguments[i].pointer =
-          threadgroup_variable(static_cast<std::uint32_t>(parameter.index), bytes->second, 16, parameter.name);
+      arguments[i].pointer = threadgroup_variable(static_cast<std::uint32_t>(parameter.index), bytes->second,
+                                                  16, parameter.name, {});
     } else {
       for (const LaunchState::Bound& bound : launch_.buffers)
         if (bound.index == parameter.index) arguments[i].pointer = bound.memory->bytes().data();
@@ -288,7 +289,7 @@ void Group::fail(std::uint32_t thread, const char* check, const std::string& exp
     violation_->file = where.site->file;
     violation_->line = where.site->line;
   } else {
-    violation_address_ = where.return_address;
+    violation_address_ = where.site != nullptr ? where.site->code : where.return_address;
   }
   Fiber::switch_to(fibers_[running_], launcher_);
   __builtin_unreachable();

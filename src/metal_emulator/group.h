@@ -47,7 +47,8 @@ class Group {
   Position& position() { return positions_[running_]; }
 
   void wait(Wait kind, std::uint32_t memory_flags, Operation operation, void* argument, const Site& site);
-  void* threadgroup_variable(std::uint32_t id, std::size_t bytes, std::size_t alignment, const char* name);
+  void* threadgroup_variable(std::uint32_t id, std::size_t bytes, std::size_t alignment, const char* name,
+                             Where where);
   void* scratch(std::size_t bytes);
 
   /// Checks one access by the running thread.

@@ -3,15 +3,15 @@
 
 namespace flashtile::metal_emulator {
 
-void* Group::threadgroup_variable(std::uint32_t id, std::size_t bytes, std::size_t alignment,
-                                  const char* name) {
+void* Group::threadgroup_variable(std::uint32_t id, std::size_t bytes, std::size_t alignment, const char* name,
+                                  Where where) {
   if (ThreadgroupMemory::Variable* variable = memory_.variable(id, bytes, alignment, name))
     return variable->data;
   fail(running_, "threadgroup.too_large",
        "threadgroup memory of " + std::to_string(memory_.used_bytes()) + " bytes with " + name +
            "; a threadgroup has " + std::to_string(memory_.limit_bytes()) +
            ": use smaller tiles, or reuse a variable",
-       {});
+       where);
 }
 
 void* Group::scratch(std::size_t bytes) {
@@ -27,7 +27,7 @@ bool Group::stack_is_full(const std::byte* address) const {
 
 void Group::check(const std::byte* address, std::size_t bytes, Access access, Where where) {
   if (memory_.contains(address)) {
-    const bool shared = access == Access::shared_read || access == Access::shared_write;
+    const bool shared = access >= Access::shared_read;
     const bool whole = shared && waits_[running_].kind == Wait::whole_threadgroup;
     const auto simdgroup = static_cast<std::int32_t>(running_ / kLanes);
     const Accessor by{static_cast<std::int32_t>(running_), whole ? -1 : simdgroup, shared};
@@ -45,7 +45,7 @@ void Group::check(const std::byte* address, std::size_t bytes, Access access, Wh
 }
 
 void Group::fail_outside(const std::byte* address, std::size_t bytes, Access access, Where where) {
-  const bool writes = access == Access::write || access == Access::shared_write;
+  const bool writes = access == Access::write || access >= Access::shared_write;
   const std::string what = std::string(writes                     ? "store"
                                        : access == Access::atomic ? "atomic access"
                                                                   : "load") +

@@ -35,9 +35,9 @@ class GroupRuntime final : public ::metal_device::Runtime {
   void leave_region(bool counted) override { Group::current()->position().leave(counted); }
   void next_iteration() override { Group::current()->position().next_iteration(); }
 
-  void* threadgroup_variable(std::uint32_t id, std::size_t bytes, std::size_t alignment,
-                             const char* name) override {
-    return Group::current()->threadgroup_variable(id, bytes, alignment, name);
+  void* threadgroup_variable(std::uint32_t id, std::size_t bytes, std::size_t alignment, const char* name,
+                             const Site& site) override {
+    return Group::current()->threadgroup_variable(id, bytes, alignment, name, {&site});
   }
   bool function_constant(int index, const char* name, double& real, std::int64_t& integer) override {
     return constants_in_use->find(index, name, real, integer);

@@ -73,10 +73,11 @@ bool ThreadgroupMemory::ordered(const Touch& before, const Accessor& by, const E
 ThreadgroupMemory::Problem ThreadgroupMemory::check_read(Byte& byte, const Variable& variable, Access access,
                                                          const Accessor& by, const Epoch& now) {
   if (!byte.written) {
-    return {"threadgroup.uninitialised",
-            "read of " + variable.name +
-                ", which nobody has written yet: write it first, with a threadgroup_barrier between "
-                "if another thread does"};
+    return {
+        "threadgroup.uninitialised",
+        "read of " + variable.name +
+            ", which nobody has written yet: it is uninitialised, or a threadgroup_barrier is missing after "
+            "the write of another thread"};
   }
   if (!ordered(byte.write, by, now, access != Access::shared_read)) {
     return {"threadgroup.race",
@@ -93,7 +94,7 @@ ThreadgroupMemory::Problem ThreadgroupMemory::check_read(Byte& byte, const Varia
   return {};
 }
 
-ThreadgroupMemory::Problem ThreadgroupMemory::check_write(Byte& byte, const Variable& variable, Access access,
+ThreadgroupMemory::Problem ThreadgroupMemory::check_write(Byte& byte, const Variable& variable,
                                                           const Accessor& by, const Epoch& now) {
   if (byte.written && !ordered(byte.write, by, now, true)) {
     return {"threadgroup.race", "write of " + variable.name + " races with the write by " +
@@ -110,8 +111,7 @@ ThreadgroupMemory::Problem ThreadgroupMemory::check_write(Byte& byte, const Vari
                                       ": put threadgroup_barrier(mem_flags::mem_threadgroup) between"};
     }
   }
-  byte.write = {now, static_cast<std::int16_t>(by.thread), static_cast<std::int16_t>(by.simdgroup),
-                access == Access::shared_write};
+  byte.write = {now, static_cast<std::int16_t>(by.thread), static_cast<std::int16_t>(by.simdgroup), by.shared};
   byte.read = {};
   byte.written = true;
   byte.many_readers = byte.many_simdgroups = false;
@@ -131,9 +131,13 @@ ThreadgroupMemory::Problem ThreadgroupMemory::touch(const std::byte* address, st
       byte.written = true;
       continue;
     }
-    const bool write = access == Access::write || access == Access::shared_write;
+    if (access == Access::shared_update && !byte.written) {
+      return check_read(byte, *variable, access, by, now);  // an uninitialised sum
+    }
+    const bool write =
+        access == Access::write || access == Access::shared_write || access == Access::shared_update;
     Problem problem =
-        write ? check_write(byte, *variable, access, by, now) : check_read(byte, *variable, access, by, now);
+        write ? check_write(byte, *variable, by, now) : check_read(byte, *variable, access, by, now);
     if (problem.check != nullptr) return problem;
   }
   return {};

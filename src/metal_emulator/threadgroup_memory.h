@@ -66,8 +66,7 @@ class ThreadgroupMemory {
 
   static bool ordered(const Touch& before, const Accessor& by, const Epoch& now, bool own_work);
   Problem check_read(Byte& byte, const Variable& variable, Access access, const Accessor& by, const Epoch& now);
-  Problem check_write(Byte& byte, const Variable& variable, Access access, const Accessor& by,
-                      const Epoch& now);
+  Problem check_write(Byte& byte, const Variable& variable, const Accessor& by, const Epoch& now);
   const Variable* variable_at(const std::byte* address, std::size_t bytes) const;
 
   std::size_t limit_, capacity_, used_ = 0, next_ = 0;

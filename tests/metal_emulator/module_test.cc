@@ -1,22 +1,15 @@
 // Modules: compiling kernel files and launching their kernels.
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <numeric>
-#include <vector>
 
-#include "src/metal_emulator/emulator.h"
+#include "tests/metal_emulator/run_kernel.h"
 
 namespace flashtile::metal_emulator {
 namespace {
 
-template <class T>
-std::span<std::byte> bytes_of(std::vector<T>& values) {
-  return std::as_writable_bytes(std::span(values));
-}
-
 TEST(Module, AddsVectors) {
-  Module module = Module::from_file("tests/metal_emulator/vector_add.metal");
+  Module& module = module_of("vector_add");
   std::vector<float> a(1000), b(1000), c(1000);
   std::iota(a.begin(), a.end(), 0.0f);
   std::iota(b.begin(), b.end(), 0.5f);
@@ -29,7 +22,7 @@ TEST(Module, AddsVectors) {
 }
 
 TEST(Module, KeepsThreadsAtBarriersUntilAllArrive) {
-  Module module = Module::from_file("tests/metal_emulator/vector_add.metal");
+  Module& module = module_of("vector_add");
   std::vector<float> a(512);
   std::iota(a.begin(), a.end(), 0.0f);
   module.run({.kernel = "reverse", .buffers = {{0, bytes_of(a)}}, .threads = {256}, .threadgroups = {2}});

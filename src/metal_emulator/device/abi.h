@@ -13,11 +13,12 @@ struct Dim {
   uint32_t x = 1, y = 1, z = 1;
 };
 
-/// A place in the kernel's source, and what was called there.
+/// A place in the kernel's source, and what was called there. Where the line is not known (0), an address in the code is.
 struct Site {
   const char* what;
   const char* file;
   uint32_t line, column;
+  const void* code = nullptr;
 };
 
 /// What a thread waits for.
@@ -38,7 +39,8 @@ enum class Access : uint8_t {
   write,
   atomic,
   shared_read,  ///< by an operation that many lanes do together: even the own lane's write needs a barrier before
-  shared_write,  ///< likewise: even the own lane needs a barrier before it reads this
+  shared_write,   ///< likewise: even the own lane needs a barrier before it reads this
+  shared_update,  ///< reads and writes; what the same operation wrote before needs no barrier
 };
 
 enum class Layout : uint8_t { before_m5, m5, os26_0, os26_2 };
@@ -63,7 +65,8 @@ class Runtime {
   virtual void leave_region(bool counted) = 0;
   virtual void next_iteration() = 0;
 
-  virtual void* threadgroup_variable(uint32_t id, size_t bytes, size_t alignment, const char* name) = 0;
+  virtual void* threadgroup_variable(uint32_t id, size_t bytes, size_t alignment, const char* name,
+                                     const Site& site) = 0;
   /// Whether constant `index` was given a value, which is then in the two numbers.
   virtual bool function_constant(int index, const char* name, double& real, int64_t& integer) = 0;
 

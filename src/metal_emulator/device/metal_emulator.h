@@ -1,10 +1,8 @@
 // Everything that Metal's headers declare, for kernel text that was translated to C++.
 #pragma once
 
-#include "hooks.h"
-#include "math.h"
-#include "simd.h"
-#include "types.h"
-#include "vec.h"
-
+#include "atomic.h"
 #include "bind.h"
+#include "hooks.h"
+#include "reduce.h"
+#include "simdgroup_matrix.h"

@@ -20,6 +20,10 @@ namespace metal_device {
 
 inline Runtime* runtime = nullptr;
 
+/// A place for functions that cannot take METAL_HERE: their caller's, found by its address. They must not be inlined.
+#define METAL_CALLER(what) \
+  ::metal_device::Site { what, "the kernel", 0, 0, __builtin_return_address(0) }
+
 METAL_UNCHECKED inline uint32_t lane_id() { return runtime->thread_index() % kLanes; }
 METAL_UNCHECKED inline uint32_t simdgroup_id() { return runtime->thread_index() / kLanes; }
 
@@ -41,9 +45,10 @@ struct identity {
 
 /// A variable in threadgroup memory. It never begins to live as a C++ object: like Metal's, it has no constructor.
 template <class Identity, uint32_t id>
-METAL_UNCHECKED typename Identity::type& threadgroup_variable(const char* name) {
+METAL_UNCHECKED __attribute__((noinline)) typename Identity::type& threadgroup_variable(const char* name) {
   using T = typename Identity::type;
-  return *static_cast<T*>(runtime->threadgroup_variable(id, sizeof(T), alignof(T), name));
+  return *static_cast<T*>(
+      runtime->threadgroup_variable(id, sizeof(T), alignof(T), name, METAL_CALLER("threadgroup")));
 }
 
 template <class T>

@@ -1,0 +1,262 @@
+// <metal_tensor>: extents, tensors over a pointer, and slices of them. Dimension 0 is the innermost and contiguous one.
+#pragma once
+
+#include "simd.h"
+
+namespace metal {
+
+inline constexpr size_t dynamic_extent = size_t(-1);
+template <class T>
+inline constexpr T dynamic_length_v = numeric_limits<T>::max();
+
+/// Sizes of a tensor, each known when the kernel is compiled or given when it runs.
+template <class Index, size_t... E>
+struct extents {
+  using index_type = Index;
+  static constexpr size_t rank() { return sizeof...(E); }
+  static constexpr size_t rank_dynamic() { return ((E == dynamic_extent) + ... + 0); }
+  static constexpr size_t static_extent(size_t dimension) { return statics[dimension]; }
+  constexpr Index extent(size_t dimension) const { return sizes[dimension]; }
+
+  /// The sizes of the dynamic dimensions, or of all.
+  template <class... Sizes>
+    requires(sizeof...(Sizes) == rank_dynamic() || sizeof...(Sizes) == rank())
+  constexpr extents(Sizes... given) {
+    const Index values[] = {Index(given)..., Index(0)};
+    size_t next = 0;
+    for (size_t r = 0; r < rank(); ++r) {
+      const bool fixed = statics[r] != dynamic_extent;
+      sizes[r] = fixed ? Index(statics[r]) : values[sizeof...(Sizes) == rank() ? r : next];
+      next += fixed ? 0 : 1;
+    }
+  }
+
+  static constexpr size_t statics[] = {E..., 0};
+  Index sizes[sizeof...(E) + 1] = {};
+};
+
+namespace tensor_detail {
+template <class Index, class>
+struct Dynamic;
+template <class Index, size_t... I>
+struct Dynamic<Index, index_sequence<I...>> {
+  using type = extents<Index, (I, dynamic_extent)...>;
+};
+}  // namespace tensor_detail
+template <class Index, size_t rank>
+using dextents = typename tensor_detail::Dynamic<Index, make_index_sequence<rank>>::type;
+
+struct tensor_handle {};
+struct tensor_inline {};
+struct tensor_offset {};
+
+// 4-bit integers, two a byte, behind a uchar pointer. The element with the even index is the low half: Apple does not say.
+struct int4b_format {};
+struct uint4b_format {};
+
+namespace tensor_detail {
+
+template <class T>
+inline constexpr bool is_nibbles = is_one_of<remove_cv_t<T>, int4b_format, uint4b_format>;
+template <class T>
+inline constexpr bool is_value =
+    is_nibbles<T> || is_one_of<remove_cv_t<T>, half, bfloat, float, char, signed char, uchar, short, ushort,
+                               int, uint, long, ulong>;
+/// What memory holds, and what an element is read as.
+template <class T>
+using stored_t = conditional_t<is_nibbles<T>, conditional_t<is_const_v<T>, const uchar, uchar>, T>;
+template <class T>
+using element_t = conditional_t<is_nibbles<T>, int8_t, remove_cv_t<T>>;
+
+template <class T>
+METAL_UNCHECKED element_t<T> read(stored_t<T>* data, ptrdiff_t at) {
+  if constexpr (is_nibbles<T>) {
+    const int nibble = data[at / 2] >> (at % 2 * 4) & 0xf;
+    return int8_t(is_same_v<remove_cv_t<T>, int4b_format> && nibble > 7 ? nibble - 16 : nibble);
+  } else {
+    return data[at];
+  }
+}
+
+}  // namespace tensor_detail
+
+/// A view of memory with sizes and strides. ElementType's address space is gone by now; its const stays.
+template <class ElementType, class Extents, class Descriptor = tensor_handle, class... Tags>
+class tensor {
+ public:
+  static_assert(tensor_detail::is_value<ElementType>,
+                "a tensor holds half, bfloat, float, integers of 8 to 64 bits, or 4-bit formats");
+  static_assert(is_same_v<Descriptor, tensor_inline>,
+                "the emulator has no tensors that the host binds (tensor_handle): build a tensor_inline over a "
+                "buffer's pointer");
+  static_assert(Extents::rank() >= 1 && Extents::rank() <= 16, "a tensor has 1 to 16 dimensions");
+  using element_type = ElementType;
+  using value_type = remove_cv_t<ElementType>;
+  using extents_type = Extents;
+  using index_type = typename Extents::index_type;
+  using Stored = tensor_detail::stored_t<ElementType>;
+  static constexpr size_t kRank = Extents::rank();
+
+  METAL_UNCHECKED tensor(Stored* pointer, Extents sizes) : data_(pointer), extents_(sizes) {
+    index_type stride = 1;
+    for (size_t r = 0; r < kRank; ++r) {
+      strides_[r] = stride;
+      stride *= sizes.extent(r);
+    }
+  }
+  METAL_UNCHECKED tensor(Stored* pointer, Extents sizes, array<index_type, kRank> strides, METAL_HERE)
+      : data_(pointer), extents_(sizes) {
+    for (size_t r = 0; r < kRank; ++r) strides_[r] = strides[r];
+    if (strides_[0] != 1)
+      metal_device::runtime->fail(
+          "tensor.stride", METAL_SITE("tensor"),
+          "a tensor's first stride is %ld; it must be 1, since dimension 0 is contiguous", long(strides_[0]));
+  }
+  METAL_UNCHECKED tensor(Stored* pointer, Extents sizes, const index_type (&strides)[kRank])
+      : data_(pointer), extents_(sizes) {
+    for (size_t r = 0; r < kRank; ++r) strides_[r] = strides[r];
+  }
+
+  static constexpr size_t get_rank() { return kRank; }
+  static constexpr size_t get_static_extent(size_t r) { return Extents::static_extent(r); }
+  static constexpr bool has_static_extent(size_t r) { return Extents::static_extent(r) != dynamic_extent; }
+  static constexpr bool has_all_static_extent() { return Extents::rank_dynamic() == 0; }
+  constexpr index_type get_extent(size_t r) const { return extents_.extent(r); }
+  constexpr index_type get_stride(size_t r) const { return strides_[r]; }
+  constexpr Stored* data() const { return data_; }
+
+  /// An element; outside is undefined in Metal and an error here.
+  template <class... I>
+    requires(sizeof...(I) == kRank)
+  METAL_UNCHECKED __attribute__((noinline)) Stored& operator[](I... indices) const {
+    static_assert(!tensor_detail::is_nibbles<ElementType>,
+                  "an element of 4 bits cannot be referred to; use get()");
+    const index_type at[] = {index_type(indices)...};
+    if (!inside(at))
+      metal_device::runtime->fail(
+          "tensor.index", METAL_CALLER("operator[]"), "tensor index %ld of dimension %d is outside extent %ld",
+          long(at[first_outside(at)]), first_outside(at), long(get_extent(size_t(first_outside(at)))));
+    return data_[offset(at)];
+  }
+  METAL_UNCHECKED Stored& operator[](const array<index_type, kRank>& indices) const {
+    if (!inside(indices.elements))
+      metal_device::runtime->fail("tensor.index", METAL_CALLER("operator[]"),
+                                  "a tensor index is outside its extent");
+    return data_[offset(indices.elements)];
+  }
+  /// An element; dimensions of extent 1 repeat, outside is 0.
+  template <class... I>
+    requires(sizeof...(I) == kRank)
+  METAL_UNCHECKED __attribute__((noinline)) auto get(I... indices) const {
+    index_type at[] = {index_type(indices)...};
+    for (size_t r = 0; r < kRank; ++r)
+      if (get_extent(r) == 1) at[r] = 0;
+    return inside(at) ? element(at, METAL_CALLER("get")) : tensor_detail::element_t<ElementType>(0);
+  }
+  /// Outside is dropped.
+  template <class... I>
+    requires(sizeof...(I) == kRank)
+  METAL_UNCHECKED __attribute__((noinline)) void set(value_type value, I... indices) const {
+    const index_type at[] = {index_type(indices)...};
+    if (inside(at)) {
+      touch(at, 1, metal_device::Access::write, METAL_CALLER("set"));
+      data_[offset(at)] = value;
+    }
+  }
+
+  /// The part from `origin` on, dimension 0 first. Extents that are not given as template arguments are what is left.
+  template <size_t... E, class... I>
+    requires(sizeof...(I) == kRank)
+  METAL_UNCHECKED __attribute__((noinline)) auto slice(I... origin) const {
+    return slice_of<E...>(METAL_CALLER("slice"), make_index_sequence<kRank>(), origin...);
+  }
+  template <size_t... E, class... I>
+  METAL_UNCHECKED auto static_slice(I... origin) const {
+    return slice<E...>(origin...);
+  }
+
+  // For the operations below; no check, no barrier.
+  template <class I>
+  METAL_UNCHECKED bool inside(const I* at) const {
+    return first_outside(at) < 0;
+  }
+  template <class I>
+  METAL_UNCHECKED ptrdiff_t offset(const I* at) const {
+    ptrdiff_t sum = 0;
+    for (size_t r = 0; r < kRank; ++r) sum += ptrdiff_t(at[r]) * strides_[r];
+    return sum;
+  }
+  template <class I>
+  METAL_UNCHECKED tensor_detail::element_t<ElementType> element(const I* at,
+                                                                const metal_device::Site& site) const {
+    touch(at, 1, metal_device::Access::read, site);
+    return tensor_detail::read<ElementType>(data_, offset(at));
+  }
+  /// Announces an access to `count` elements along dimension 0.
+  template <class I>
+  METAL_UNCHECKED void touch(const I* at, int count, metal_device::Access access,
+                             const metal_device::Site& site) const {
+    const ptrdiff_t first = offset(at);
+    if constexpr (tensor_detail::is_nibbles<ElementType>) {
+      metal_device::touch(data_ + first / 2, size_t((first + count + 1) / 2 - first / 2), access, site);
+    } else {
+      metal_device::touch(data_ + first, size_t(count) * sizeof(Stored), access, site);
+    }
+  }
+
+ private:
+  template <class I>
+  METAL_UNCHECKED int first_outside(const I* at) const {
+    for (size_t r = 0; r < kRank; ++r)
+      if (at[r] < 0 || at[r] >= get_extent(r)) return int(r);
+    return -1;
+  }
+
+  template <size_t... E, size_t... R, class... I>
+  METAL_UNCHECKED auto slice_of(const metal_device::Site& site, index_sequence<R...>, I... origin) const {
+    constexpr size_t wanted[] = {E..., dynamic_extent};
+    using Sliced =
+        extents<index_type, (R < sizeof...(E) ? wanted[R < sizeof...(E) ? R : 0] : dynamic_extent)...>;
+    const index_type from[] = {index_type(origin)...};
+    for (size_t r = 0; r < sizeof...(E); ++r)
+      if (wanted[r] != dynamic_extent && (from[r] < 0 || from[r] + index_type(wanted[r]) > get_extent(r)))
+        metal_device::runtime->fail(
+            "tensor.static_slice", site,
+            "a slice of %ld elements at %ld leaves dimension %d, whose extent is %ld; nothing clips static "
+            "extents: use dynamic_extent at the edges",
+            long(wanted[r]), long(from[r]), int(r), long(get_extent(r)));
+    const index_type strides[] = {strides_[R]...};
+    if (tensor_detail::is_nibbles<ElementType> && offset(from) % 2 != 0)
+      metal_device::runtime->fail("tensor.static_slice", site,
+                                  "a slice of 4-bit elements starts inside a byte; start at an even element");
+    Stored* start = data_;
+    if constexpr (tensor_detail::is_nibbles<ElementType>)
+      start += offset(from) / 2;
+    else
+      start += offset(from);
+    return tensor<ElementType, Sliced, tensor_inline>(start, Sliced(index_type(get_extent(R) - from[R])...),
+                                                      strides);
+  }
+
+  Stored* data_;
+  Extents extents_;
+  index_type strides_[kRank];
+};
+
+template <class T, class Index, size_t... E>
+tensor(T*, extents<Index, E...>) -> tensor<T, extents<Index, E...>, tensor_inline>;
+template <class T, class Index, size_t... E>
+tensor(T*, extents<Index, E...>, array<Index, sizeof...(E)>) -> tensor<T, extents<Index, E...>, tensor_inline>;
+
+template <class T>
+inline constexpr bool is_tensor_v = false;
+template <class... A>
+inline constexpr bool is_tensor_v<tensor<A...>> = true;
+template <class T>
+inline constexpr bool is_tensor_inline_v = is_tensor_v<T>;
+template <class T>
+inline constexpr bool is_tensor_handle_v = false;
+template <class T>
+inline constexpr bool has_tensor_offset_v = false;
+
+}  // namespace metal
