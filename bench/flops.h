@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
 
 #include "flashtile/mask.h"
 #include "flashtile/tensor.h"
@@ -30,13 +31,26 @@ inline std::int64_t causal_keys(const AttentionSizes& s, const Mask& mask, std::
   return std::clamp<std::int64_t>(i + offset + 1, 0, s.kv_length);
 }
 
-inline bool attends(const MaskTensor& mask, std::int64_t index) {
-  switch (mask.view.dtype) {
-    case DType::u8: return static_cast<const std::uint8_t*>(mask.view.data)[index] != 0;
+/// Size and stride of a mask tensor's dimension, counted from the right; 1 and 0 where it has no such dimension.
+inline std::int64_t size_of(const std::optional<TensorView>& mask, int from_right) {
+  return mask && mask->rank() >= from_right ? mask->shape[mask->rank() - from_right] : 1;
+}
+inline std::int64_t stride_of(const std::optional<TensorView>& mask, int from_right) {
+  return size_of(mask, from_right) == 1 ? 0 : mask->strides[mask->rank() - from_right];
+}
+
+/// Does a mask tensor let query i attend to key j?
+inline bool attends(const std::optional<TensorView>& mask, std::int64_t b, std::int64_t h, std::int64_t i,
+                    std::int64_t j) {
+  if (!mask) return true;
+  const std::int64_t index =
+      b * stride_of(mask, 4) + h * stride_of(mask, 3) + i * stride_of(mask, 2) + j * stride_of(mask, 1);
+  switch (mask->dtype) {
+    case DType::u8: return static_cast<const std::uint8_t*>(mask->data)[index] != 0;
     case DType::f32:
-      return static_cast<const float*>(mask.view.data)[index] != -std::numeric_limits<float>::infinity();
-    case DType::f16: return static_cast<const half*>(mask.view.data)[index].bits != 0xfc00;
-    default: return static_cast<const bfloat*>(mask.view.data)[index].bits != 0xff80;
+      return static_cast<const float*>(mask->data)[index] != -std::numeric_limits<float>::infinity();
+    case DType::f16: return static_cast<const half*>(mask->data)[index].bits != 0xfc00;
+    default: return static_cast<const bfloat*>(mask->data)[index].bits != 0xff80;
   }
 }
 
@@ -46,43 +60,40 @@ inline bool attends(const MaskTensor& mask, std::int64_t index) {
 /// mask is in host memory.
 inline double attended_pairs(const AttentionSizes& s, const Mask& mask) {
   std::int64_t pairs = 0;
-  if (!mask.tensor) {
+  if (!mask.boolean && !mask.bias) {
     for (std::int64_t i = 0; i < s.query_length; ++i) pairs += detail::causal_keys(s, mask, i);
     return static_cast<double>(pairs) * static_cast<double>(s.batch) * static_cast<double>(s.query_heads);
   }
-  // The mask's own batches and heads are counted, and stand for those that they repeat over.
-  const TensorView& view = mask.tensor->view;
-  const auto size = [&](int from_right) {
-    return view.rank() >= from_right ? view.shape[view.rank() - from_right] : 1;
+  // The masks' own batches and heads are counted, and stand for those that they repeat over.
+  const auto own = [&](int from_right) {
+    return std::max(detail::size_of(mask.boolean, from_right), detail::size_of(mask.bias, from_right));
   };
-  const auto stride = [&](int from_right) {
-    return size(from_right) == 1 ? 0 : view.strides[view.rank() - from_right];
-  };
-  for (std::int64_t b = 0; b < size(4); ++b) {
-    for (std::int64_t h = 0; h < size(3); ++h) {
+  for (std::int64_t b = 0; b < own(4); ++b) {
+    for (std::int64_t h = 0; h < own(3); ++h) {
       for (std::int64_t i = 0; i < s.query_length; ++i) {
-        const std::int64_t row = b * stride(4) + h * stride(3) + i * stride(2);
         const std::int64_t keys = detail::causal_keys(s, mask, i);
-        for (std::int64_t j = 0; j < keys; ++j)
-          pairs += detail::attends(*mask.tensor, row + j * stride(1)) ? 1 : 0;
+        for (std::int64_t j = 0; j < keys; ++j) {
+          pairs += detail::attends(mask.boolean, b, h, i, j) && detail::attends(mask.bias, b, h, i, j) ? 1 : 0;
+        }
       }
     }
   }
-  return static_cast<double>(pairs) * (static_cast<double>(s.batch) / static_cast<double>(size(4))) *
-         (static_cast<double>(s.query_heads) / static_cast<double>(size(3)));
+  return static_cast<double>(pairs) * (static_cast<double>(s.batch) / static_cast<double>(own(4))) *
+         (static_cast<double>(s.query_heads) / static_cast<double>(own(3)));
 }
 
-/// Two products of 2 D and 2 Dv operations for each attended pair; q, k, v, the mask and out moved once.
+/// Two products of 2 D and 2 Dv operations for each attended pair; q, k, v, mask tensors and out moved once.
 inline Work attention_work(const AttentionSizes& s, const Mask& mask, DType dtype) {
   const double heads = static_cast<double>(s.batch) * static_cast<double>(s.query_heads);
   const double kv_heads = static_cast<double>(s.batch) * static_cast<double>(s.kv_heads);
   const double dims = static_cast<double>(s.head_dim + s.value_dim);
   const double elements =
       heads * static_cast<double>(s.query_length) * dims + kv_heads * static_cast<double>(s.kv_length) * dims;
-  const double mask_bytes = mask.tensor ? static_cast<double>(element_count(mask.tensor->view.shape)) *
-                                              bits(mask.tensor->view.dtype) / 8
-                                        : 0;
-  return {2 * attended_pairs(s, mask) * dims, elements * bits(dtype) / 8 + mask_bytes};
+  double bytes = elements * bits(dtype) / 8;
+  for (const std::optional<TensorView>& tensor : {mask.boolean, mask.bias}) {
+    if (tensor) bytes += static_cast<double>(element_count(tensor->shape)) * bits(tensor->dtype) / 8;
+  }
+  return {2 * attended_pairs(s, mask) * dims, bytes};
 }
 
 struct GemmTypes {

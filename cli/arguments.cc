@@ -105,6 +105,8 @@ void add_problem_options(CLI::App& command, Options& options, Texts& texts) {
       .add_option("--mask", options.mask,
                   "file: bool or u8 (nonzero attends) or float (added); or random: boolean, additive")
       ->type_name("F");
+  command.add_option("--bias", options.bias, "file: float, added to scores beside a boolean --mask; or random")
+      ->type_name("F");
   command.add_option("--scale", texts.scale, "of the scores (1/sqrt(D))")->type_name("X");
   command.add_option("--way", texts.way, "a way's name, several with commas, auto, or all")->type_name("NAME");
   command.add_option("--device", texts.device, "cpu (default), cuda, cuda:1");
@@ -146,9 +148,9 @@ void check_inputs(const Options& options) {
   if (sources != 1) fail(fmt::format("inputs: give one of FILE, {}, and --shape; {} are given", all, sources));
   if (given > 0 && given != static_cast<std::ptrdiff_t>(parts.size()))
     fail(fmt::format("inputs: {} go together", all));
-  if (!attention && (options.causal || !options.mask.empty() || options.scale || !options.lse.empty() ||
-                     options.layout != Layout::bhsd)) {
-    fail("--causal, --mask, --scale, --layout and --lse are options of --op attention");
+  if (!attention && (options.causal || !options.mask.empty() || !options.bias.empty() || options.scale ||
+                     !options.lse.empty() || options.layout != Layout::bhsd)) {
+    fail("--causal, --mask, --bias, --scale, --layout and --lse are options of --op attention");
   }
   if (attention && options.dtype && bits(*options.dtype) < 16)
     fail("--dtype: attention takes f32, f16 and bf16");
@@ -235,6 +237,7 @@ std::string command_line(const Options& options, const std::vector<std::int64_t>
   if (options.layout != Layout::bhsd) add("--layout", spelling(kLayouts, options.layout));
   if (options.causal) add("--causal", spelling(kCorners, *options.causal));
   add("--mask", options.mask);
+  add("--bias", options.bias);
   if (options.scale) add("--scale", fmt::format("{}", *options.scale));
   if (options.device != Device::cpu()) add("--device", flashtile::name(options.device));
   if (options.threads > 0) add("--threads", std::to_string(options.threads));

@@ -36,7 +36,8 @@ struct Options {
   std::optional<DType> b_dtype;  ///< gemm: of b, where it differs from a's
   Layout layout = Layout::bhsd;
   std::optional<CausalCorner> causal;
-  std::string mask;  ///< a file, or "boolean" or "additive" for a random one
+  std::string mask;  ///< a file of booleans or biases, or "boolean" or "additive" for a random one
+  std::string bias;  ///< a file, or "random"
   std::optional<float> scale;
 
   std::vector<std::string> ways;  ///< names, or one of "auto" and "all"

@@ -64,7 +64,7 @@ class AttentionJob final : public Job {
   std::function<void()> prepare(const std::string& way) override;
   Verdict verify(std::int64_t rows) override;
   void write_results() override;
-  bench::Work work() const override { return bench::attention_work(sizes_, mask_over(mask_.host), dtype()); }
+  bench::Work work() const override { return bench::attention_work(sizes_, mask(Where::host), dtype()); }
   DType dtype() const override { return q_.view.dtype; }
   Json describe() const override;
   const std::vector<std::int64_t>& shape() const override { return shape_; }
@@ -77,8 +77,10 @@ class AttentionJob final : public Job {
   TensorView k() const { return view(k_.view, "k"); }
   TensorView v() const { return view(v_.view, "v"); }
   void read_or_make_inputs(const std::vector<std::int64_t>& shape, Values values);
-  void read_or_make_mask(Values values);
-  Mask mask_over(const TensorView& tensor) const;
+  enum class Where { host, device };
+  void read_or_make_masks(Values values);
+  Input random_mask_input(DType dtype, Values values, std::uint64_t stream) const;
+  Mask mask(Where where) const;
   AttentionOptions with_way(const std::string& way) const;
   bool lse_of(const std::string& way) const;
   AttentionOutputs outputs(bool with_lse) const;
@@ -87,8 +89,8 @@ class AttentionJob final : public Job {
   Options options_;
   std::vector<std::int64_t> shape_;
   bench::AttentionSizes sizes_{};
-  Input q_, k_, v_, mask_;
-  MaskKind mask_kind_ = MaskKind::boolean;
+  Input q_, k_, v_;
+  std::optional<Input> boolean_, bias_;
   Dims out_shape_, lse_shape_;
   Tensor out_, lse_;  // of the way that was prepared last
   bool lse_computed_ = false;
@@ -105,7 +107,7 @@ AttentionJob::AttentionJob(const Options& options, const std::vector<std::int64_
   out_shape_ =
       in_layout(options.layout, sizes_.batch, sizes_.query_heads, sizes_.query_length, sizes_.value_dim);
   lse_shape_ = {sizes_.batch, sizes_.query_heads, sizes_.query_length};
-  read_or_make_mask(values);
+  read_or_make_masks(values);
   // Mistakes in the inputs come out here, before anything is counted or computed from them.
   try {
     plan_attention(q(), k(), v(), with_way(""));
@@ -133,30 +135,42 @@ void AttentionJob::read_or_make_inputs(const std::vector<std::int64_t>& shape, V
   }
 }
 
-void AttentionJob::read_or_make_mask(Values values) {
-  if (options_.mask.empty()) return;
-  if (options_.mask != "boolean" && options_.mask != "additive") {
-    const Tensor mask = read_tensor(options_.mask, "mask", false);
-    mask_kind_ = mask.dtype() == DType::u8 ? MaskKind::boolean : MaskKind::additive;
-    mask_ = on_device(mask, options_.device);
-    return;
-  }
-  mask_kind_ = options_.mask == "boolean" ? MaskKind::boolean : MaskKind::additive;
-  const DType mask_dtype = mask_kind_ == MaskKind::boolean ? DType::u8 : dtype();
-  const Dims mask_shape{1, 1, sizes_.query_length, sizes_.kv_length};
-  mask_ = values == Values::unused
-              ? without_memory(mask_dtype, mask_shape, options_.device)
-              : on_device(random_mask(mask_kind_, mask_dtype, mask_shape, options_.seed, 3), options_.device);
+Input AttentionJob::random_mask_input(DType mask_dtype, Values values, std::uint64_t stream) const {
+  const Dims shape{1, 1, sizes_.query_length, sizes_.kv_length};
+  return values == Values::unused
+             ? without_memory(mask_dtype, shape, options_.device)
+             : on_device(random_mask(mask_dtype, shape, options_.seed, stream), options_.device);
 }
 
-Mask AttentionJob::mask_over(const TensorView& tensor) const {
-  Mask mask{.causal = options_.causal, .tensor = {}};
-  if (!options_.mask.empty()) mask.tensor = MaskTensor{mask_kind_, tensor};
-  return mask;
+/// --mask gives either tensor, by its type; --bias the other one.
+void AttentionJob::read_or_make_masks(Values values) {
+  if (options_.mask == "boolean") {
+    boolean_ = random_mask_input(DType::u8, values, 3);
+  } else if (options_.mask == "additive") {
+    bias_ = random_mask_input(dtype(), values, 3);
+  } else if (!options_.mask.empty()) {
+    const Tensor read = read_tensor(options_.mask, "mask", false);
+    (read.dtype() == DType::u8 ? boolean_ : bias_) = on_device(read, options_.device);
+  }
+  if (options_.bias.empty()) return;
+  if (bias_) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("attention: --mask {} is a bias, and --bias gives another one", options_.mask));
+  }
+  bias_ = options_.bias == "random" ? random_mask_input(dtype(), values, 4)
+                                    : on_device(read_tensor(options_.bias, "bias", false), options_.device);
+}
+
+Mask AttentionJob::mask(Where where) const {
+  const auto view = [&](const std::optional<Input>& input) -> std::optional<TensorView> {
+    if (!input) return {};
+    return where == Where::host ? TensorView(input->host) : input->view;
+  };
+  return {.causal = options_.causal, .boolean = view(boolean_), .bias = view(bias_)};
 }
 
 AttentionOptions AttentionJob::with_way(const std::string& way) const {
-  return {.scale = options_.scale, .mask = mask_over(mask_.view), .way = way, .queue = queue()};
+  return {.scale = options_.scale, .mask = mask(Where::device), .way = way, .queue = queue()};
 }
 
 /// check compares lse too, and run may write it. A way that cannot compute lse is checked without it, but
@@ -218,13 +232,14 @@ Verdict AttentionJob::verify(std::int64_t rows) {
                v64 = convert(view(v_.host, "v"), DType::f64);
   const Tensor out64 = convert(copy_to(view(out_, "out"), Device::cpu()), DType::f64);
   const Tensor lse64 = convert(copy_to(lse_, Device::cpu()), DType::f64);
-  const Tensor mask64 = options_.mask.empty() ? Tensor() : convert(mask_.host, DType::f64);
+  const Tensor boolean64 = boolean_ ? convert(boolean_->host, DType::f64) : Tensor();
+  const Tensor bias64 = bias_ ? convert(bias_->host, DType::f64) : Tensor();
   reference::AttentionCase oracle = oracle_case();
   oracle.q = oracle_array(q64);
   oracle.k = oracle_array(k64);
   oracle.v = oracle_array(v64);
-  if (!options_.mask.empty())
-    (mask_kind_ == MaskKind::boolean ? oracle.attend : oracle.bias) = oracle_array(mask64);
+  if (boolean_) oracle.attend = oracle_array(boolean64);
+  if (bias_) oracle.bias = oracle_array(bias64);
 
   const std::int64_t total = sizes_.batch * sizes_.query_heads * sizes_.query_length;
   if (rows == 0) {
@@ -271,8 +286,8 @@ Json AttentionJob::describe() const {
   json["causal"] = !options_.causal
                        ? Json(nullptr)
                        : Json(options_.causal == CausalCorner::top_left ? "top_left" : "bottom_right");
-  json["mask"] =
-      options_.mask.empty() ? Json(nullptr) : Json(mask_kind_ == MaskKind::boolean ? "boolean" : "additive");
+  json["mask"] = boolean_ ? Json("boolean") : Json(nullptr);
+  json["bias"] = bias_ ? Json(name(bias_->view.dtype)) : Json(nullptr);
   return json;
 }
 

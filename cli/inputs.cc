@@ -78,18 +78,19 @@ Tensor random_tensor(DType dtype, const Dims& shape, std::uint64_t seed, std::ui
   return dtype == DType::f32 ? tensor : convert(tensor, dtype);
 }
 
-Tensor random_mask(MaskKind kind, DType dtype, const Dims& shape, std::uint64_t seed, std::uint64_t stream) {
-  const Tensor mask = random_tensor(kind == MaskKind::boolean ? DType::u8 : DType::f32, shape, seed, stream);
+Tensor random_mask(DType dtype, const Dims& shape, std::uint64_t seed, std::uint64_t stream) {
+  const bool boolean = dtype == DType::u8;
+  const Tensor mask = random_tensor(boolean ? DType::u8 : DType::f32, shape, seed, stream);
   const std::uint64_t base = stream_seed(seed, ~stream);
   for (std::int64_t i = 0; i < mask.size(); ++i) {
     const bool excluded = random_bits(base, static_cast<std::uint64_t>(i)) % 8 == 0;
-    if (kind == MaskKind::boolean) {
+    if (boolean) {
       mask.as<std::uint8_t>()[i] = excluded ? 0 : 1;
     } else if (excluded) {
       mask.as<float>()[i] = -std::numeric_limits<float>::infinity();
     }
   }
-  return kind == MaskKind::boolean || dtype == DType::f32 ? mask : convert(mask, dtype);
+  return boolean || dtype == DType::f32 ? mask : convert(mask, dtype);
 }
 
 }  // namespace flashtile::cli

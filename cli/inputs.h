@@ -37,8 +37,8 @@ Tensor read_tensor(const std::string& path, const std::string& name, bool two_by
 /// on the shape, the seed and the stream only.
 Tensor random_tensor(DType dtype, const Dims& shape, std::uint64_t seed, std::uint64_t stream);
 
-/// One eighth of the places are excluded: 0 in a boolean mask, -inf in an additive one,
-/// which is normal(0, 1) elsewhere.
-Tensor random_mask(MaskKind kind, DType dtype, const Dims& shape, std::uint64_t seed, std::uint64_t stream);
+/// A mask tensor that excludes one eighth of the places: boolean for u8, else a bias, -inf there and normal(0, 1)
+/// elsewhere.
+Tensor random_mask(DType dtype, const Dims& shape, std::uint64_t seed, std::uint64_t stream);
 
 }  // namespace flashtile::cli

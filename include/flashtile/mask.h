@@ -15,22 +15,16 @@ enum class CausalCorner : std::uint8_t {
   bottom_right,  ///< offset Lkv - Lq, which may be negative: the last query sees every key
 };
 
-enum class MaskKind : std::uint8_t {
-  boolean,   ///< dtype u8: nonzero = attend
-  additive,  ///< f32, f16 or bf16: added to the scaled score; -inf excludes exactly, any finite value is a bias
-};
-
-/// A mask tensor, broadcastable to (B, Hq, Lq, Lkv): right-aligned dimensions, each of full size or 1.
-struct MaskTensor {
-  MaskKind kind;
-  TensorView view;
-};
-
-/// Everything that restricts or biases attention; parts compose by AND.
+/// Everything that restricts or biases attention. Parts compose: a pair is attended to where no part excludes it.
+/// Both tensors are broadcastable to (B, Hq, Lq, Lkv): right-aligned dimensions, each of full size or 1, innermost
+/// stride 1 or 0.
 struct Mask {
   /// Set for causal attention. There is no default corner when Lq != Lkv: say which.
   std::optional<CausalCorner> causal{};
-  std::optional<MaskTensor> tensor{};
+  /// u8: a query attends to a key where the entry is not 0.
+  std::optional<TensorView> boolean{};
+  /// f32, f16 or bf16: added to the scaled score. -inf excludes exactly; any finite value is a bias.
+  std::optional<TensorView> bias{};
 };
 
 }  // namespace flashtile

@@ -35,16 +35,13 @@ TEST(Flops, CausalCountsTheTriangleExactly) {
   AttentionSizes square = kSizes;
   square.kv_length = 5;
   for (const CausalCorner corner : {CausalCorner::top_left, CausalCorner::bottom_right}) {
-    EXPECT_EQ(attended_pairs(square, {.causal = corner, .tensor = {}}), 2.0 * 4 * (5 * 6 / 2));
+    EXPECT_EQ(attended_pairs(square, {.causal = corner}), 2.0 * 4 * (5 * 6 / 2));
   }
-  EXPECT_EQ(attended_pairs(kSizes, {.causal = CausalCorner::top_left, .tensor = {}}),
-            2.0 * 4 * (1 + 2 + 3 + 4 + 5));
-  EXPECT_EQ(attended_pairs(kSizes, {.causal = CausalCorner::bottom_right, .tensor = {}}),
-            2.0 * 4 * (3 + 4 + 5 + 6 + 7));
+  EXPECT_EQ(attended_pairs(kSizes, {.causal = CausalCorner::top_left}), 2.0 * 4 * (1 + 2 + 3 + 4 + 5));
+  EXPECT_EQ(attended_pairs(kSizes, {.causal = CausalCorner::bottom_right}), 2.0 * 4 * (3 + 4 + 5 + 6 + 7));
   AttentionSizes tall = kSizes;
   tall.kv_length = 2;
-  EXPECT_EQ(attended_pairs(tall, {.causal = CausalCorner::bottom_right, .tensor = {}}),
-            2.0 * 4 * (0 + 0 + 0 + 1 + 2));
+  EXPECT_EQ(attended_pairs(tall, {.causal = CausalCorner::bottom_right}), 2.0 * 4 * (0 + 0 + 0 + 1 + 2));
 }
 
 TEST(Flops, MasksAreCountedElementByElement) {
@@ -59,32 +56,26 @@ TEST(Flops, MasksAreCountedElementByElement) {
   const Tensor half_mask = convert(packed_view(additive.data(), DType::f32, {35}), DType::f16);
   const Tensor bfloat_mask = convert(packed_view(additive.data(), DType::f32, {35}), DType::bf16);
   for (const auto causal : {std::optional<CausalCorner>{}, std::optional{CausalCorner::bottom_right}}) {
-    const double expected = counted(kSizes, {.causal = causal, .tensor = {}}, attend);
-    const auto pairs = [&](MaskKind kind, const void* data, DType dtype) {
-      return attended_pairs(kSizes, {causal, MaskTensor{kind, packed_view(data, dtype, {5, 7})}});
-    };
-    EXPECT_EQ(pairs(MaskKind::boolean, boolean.data(), DType::u8), expected);
-    EXPECT_EQ(pairs(MaskKind::additive, additive.data(), DType::f32), expected);
-    EXPECT_EQ(pairs(MaskKind::additive, bfloat_mask.data(), DType::bf16), expected);
+    const double expected = counted(kSizes, {.causal = causal}, attend);
+    const TensorView attended = packed_view(boolean.data(), DType::u8, {5, 7});
+    const TensorView biases = packed_view(additive.data(), DType::f32, {5, 7});
+    const TensorView bfloats = packed_view(bfloat_mask.data(), DType::bf16, {5, 7});
+    EXPECT_EQ(attended_pairs(kSizes, {.causal = causal, .boolean = attended}), expected);
+    EXPECT_EQ(attended_pairs(kSizes, {.causal = causal, .bias = biases}), expected);
+    EXPECT_EQ(attended_pairs(kSizes, {.causal = causal, .bias = bfloats}), expected);
+    EXPECT_EQ(attended_pairs(kSizes, {.causal = causal, .boolean = attended, .bias = biases}), expected);
   }
   // In float16 -1e30 rounds to -inf, so that all is excluded.
-  EXPECT_EQ(
-      attended_pairs(kSizes,
-                     {{}, MaskTensor{MaskKind::additive, packed_view(half_mask.data(), DType::f16, {5, 7})}}),
-      0);
+  EXPECT_EQ(attended_pairs(kSizes, {.bias = packed_view(half_mask.data(), DType::f16, {5, 7})}), 0);
 }
 
 TEST(Flops, BroadcastMasksStandForAllThatTheyRepeatOver) {
   const std::vector<std::uint8_t> keys{1, 0, 1, 1, 0, 0, 1};
-  EXPECT_EQ(
-      attended_pairs(kSizes, {{}, MaskTensor{MaskKind::boolean, packed_view(keys.data(), DType::u8, {7})}}),
-      2.0 * 4 * 5 * 4);
+  EXPECT_EQ(attended_pairs(kSizes, {.boolean = packed_view(keys.data(), DType::u8, {7})}), 2.0 * 4 * 5 * 4);
   const std::vector<std::uint8_t> batches{1, 0};
-  EXPECT_EQ(
-      attended_pairs(kSizes,
-                     {{}, MaskTensor{MaskKind::boolean, packed_view(batches.data(), DType::u8, {2, 1, 1, 1})}}),
-      4.0 * 5 * 7);
-  const Mask mask{{}, MaskTensor{MaskKind::boolean, packed_view(batches.data(), DType::u8, {2, 1, 1, 1})}};
+  EXPECT_EQ(attended_pairs(kSizes, {.boolean = packed_view(batches.data(), DType::u8, {2, 1, 1, 1})}),
+            4.0 * 5 * 7);
+  const Mask mask{.boolean = packed_view(batches.data(), DType::u8, {2, 1, 1, 1})};
   EXPECT_EQ(attention_work(kSizes, mask, DType::f32).bytes, attention_work(kSizes, {}, DType::f32).bytes + 2);
 }
 
@@ -92,7 +83,7 @@ TEST(Flops, EmptyProblemsNeedNothing) {
   AttentionSizes empty = kSizes;
   empty.kv_length = 0;
   EXPECT_EQ(attention_work(empty, {}, DType::f32).flops, 0);
-  EXPECT_EQ(attention_work(empty, {.causal = CausalCorner::top_left, .tensor = {}}, DType::f32).flops, 0);
+  EXPECT_EQ(attention_work(empty, {.causal = CausalCorner::top_left}, DType::f32).flops, 0);
 }
 
 TEST(Flops, Gemm) {

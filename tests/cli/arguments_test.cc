@@ -57,7 +57,7 @@ TEST(Arguments, DefaultsOfEachCommand) {
 TEST(Arguments, EveryOptionOfAttention) {
   const Options options = parsed(
       "check --shape 1,2,1,3,4,5 --shape 1,2,1,3,4,5,6 --seed 7 --dtype bf16 --layout bshd --causal "
-      "bottom_right --mask additive "
+      "bottom_right --mask boolean --bias random "
       "--scale -0.5 --way unfused,simdgroup --device cuda:1 --threads 3 --rows all --json --quiet --color "
       "never");
   EXPECT_THAT(options.shapes, ElementsAre(ElementsAre(1, 2, 1, 3, 4, 5, 5), ElementsAre(1, 2, 1, 3, 4, 5, 6)));
@@ -65,7 +65,8 @@ TEST(Arguments, EveryOptionOfAttention) {
   EXPECT_EQ(options.dtype, DType::bf16);
   EXPECT_EQ(options.layout, Layout::bshd);
   EXPECT_EQ(options.causal, CausalCorner::bottom_right);
-  EXPECT_EQ(options.mask, "additive");
+  EXPECT_EQ(options.mask, "boolean");
+  EXPECT_EQ(options.bias, "random");
   EXPECT_EQ(options.scale, -0.5f);
   EXPECT_THAT(options.ways, ElementsAre("unfused", "simdgroup"));
   EXPECT_EQ(options.device, Device::cuda(1));
@@ -143,9 +144,9 @@ TEST(ArgumentErrors, InputsComeFromOnePlace) {
 
 TEST(ArgumentErrors, OptionsThatDoNotGoTogether) {
   for (const char* option :
-       {"--causal top_left", "--mask m.npy", "--scale 1", "--layout bshd", "--lse l.npy"}) {
+       {"--causal top_left", "--mask m.npy", "--bias b.npy", "--scale 1", "--layout bshd", "--lse l.npy"}) {
     EXPECT_EQ(mistake("run x.npz --op gemm " + std::string(option)),
-              "--causal, --mask, --scale, --layout and --lse are options of --op attention\n");
+              "--causal, --mask, --bias, --scale, --layout and --lse are options of --op attention\n");
   }
   EXPECT_EQ(mistake("run x.npz --b-dtype f16"), "--b-dtype is an option of --op gemm\n");
   EXPECT_EQ(mistake("run x.npz --op gemm --dtype int4"), "--dtype: 'int4' is none of bf16, f16, f32, i8, u8\n");
@@ -186,6 +187,7 @@ TEST(Shapes, ErrorsSayTheForm) {
 TEST(CommandLine, RepeatsTheCase) {
   for (const std::string line :
        {"check --shape 1,2,1,3,4,5,6 --seed 7 --dtype bf16 --layout bshd --causal top_left --mask boolean "
+        "--bias random "
         "--scale 0.25 --device cuda:0 "
         "--threads 3 --way unfused",
         "check x.npz --way simdgroup", "check --q a.npy --k b.npy --v c.npy --way simdgroup",

@@ -87,6 +87,7 @@ TEST_F(ProgramTest, JsonHasItsKeys) {
     EXPECT_EQ(line["dtype"], "f32");
     EXPECT_EQ(line["causal"], "bottom_right");
     EXPECT_EQ(line["mask"], nullptr);
+    EXPECT_EQ(line["bias"], nullptr);
     const std::pair<const char*, int> sizes[] = {{"batch", 1},         {"query_heads", 4}, {"kv_heads", 2},
                                                  {"query_length", 33}, {"kv_length", 40},  {"head_dim", 16},
                                                  {"value_dim", 24}};
@@ -108,9 +109,9 @@ TEST_F(ProgramTest, JsonHasItsKeys) {
 }
 
 TEST_F(ProgramTest, ChecksEveryTypeMaskAndLayout) {
-  for (const char* options :
-       {"--dtype f16 --causal top_left", "--dtype bf16 --mask boolean",
-        "--layout bshd --mask additive --causal bottom_right", "--scale 0", "--shape 2,2,1,5,0,8"}) {
+  for (const char* options : {"--dtype f16 --causal top_left", "--dtype bf16 --mask boolean",
+                              "--layout bshd --mask additive --causal bottom_right",
+                              "--mask boolean --bias random", "--scale 0", "--shape 2,2,1,5,0,8"}) {
     const std::string shape = std::string(options).starts_with("--shape") ? "" : kSmall;
     const Result result = flashtile("check " + shape + " " + options);
     EXPECT_EQ(result.code, 0) << options << "\n" << result.out << result.error;
@@ -182,7 +183,14 @@ TEST_F(ProgramTest, ReadsMasksAndMatricesFromFiles) {
   io::write_tensor_file(path("bias.npy"),
                         std::vector<io::NamedView>{{"", packed_view(values.data(), DType::f32, {4, 3})}});
   EXPECT_EQ(json_of("check --shape 1,1,1,4,3,8 --mask " + path("mask.npy"))[0]["mask"], "boolean");
-  EXPECT_EQ(json_of("check --shape 1,1,1,4,3,8 --mask " + path("bias.npy"))[0]["mask"], "additive");
+  EXPECT_EQ(json_of("check --shape 1,1,1,4,3,8 --mask " + path("bias.npy"))[0]["bias"], "f32");
+  const Json both =
+      json_of("check --shape 1,1,1,4,3,8 --mask " + path("mask.npy") + " --bias " + path("bias.npy"))[0];
+  EXPECT_EQ(both["mask"], "boolean");
+  EXPECT_EQ(both["bias"], "f32");
+  const Result two = flashtile("check --shape 1,1,1,4,3,8 --mask additive --bias random");
+  EXPECT_EQ(two.code, 2) << two.error;
+  EXPECT_THAT(two.error, HasSubstr("--mask additive is a bias, and --bias gives another one"));
   const Result bad = flashtile("check --shape 1,1,1,4,5,8 --mask " + path("mask.npy"));
   EXPECT_EQ(bad.code, 2) << bad.error;
   EXPECT_THAT(bad.error, HasSubstr("mask"));

@@ -79,19 +79,12 @@ void expect_size(std::int64_t size, std::int64_t low, std::int64_t high, const c
   }
 }
 
-/// The mask as 4 dimensions with stride 0 where it repeats.
-MaskTensor broadcast(const MaskTensor& mask, const AttentionProblem& problem, Data data) {
-  const TensorView& view = mask.view;
+/// A mask tensor as 4 dimensions with stride 0 where it repeats.
+TensorView broadcast(const TensorView& view, const char* what, const AttentionProblem& problem, Data data) {
   const Dims full{problem.batch, problem.query_heads, problem.query_length, problem.kv_length};
-  if (mask.kind == MaskKind::boolean && view.dtype != DType::u8) {
-    refuse(std::string("a boolean mask has dtype ") + name(view.dtype) + "; expected u8");
-  }
-  if (mask.kind == MaskKind::additive && view.dtype != DType::f32 && view.dtype != DType::f16 &&
-      view.dtype != DType::bf16) {
-    refuse(std::string("an additive mask has dtype ") + name(view.dtype) + "; expected f32, f16 or bf16");
-  }
   if (view.device != problem.device) {
-    refuse("mask is on " + name(view.device) + ", q is on " + name(problem.device) + "; they must match");
+    refuse(std::string(what) + " is on " + name(view.device) + ", q is on " + name(problem.device) +
+           "; they must match");
   }
   bool fits = view.rank() <= 4;
   for (int i = 0; fits && i < view.rank(); ++i) {
@@ -99,33 +92,57 @@ MaskTensor broadcast(const MaskTensor& mask, const AttentionProblem& problem, Da
     fits = size == 1 || size == full[4 - view.rank() + i];
   }
   if (!fits) {
-    refuse("mask has shape " + to_string(view.shape) +
+    refuse(std::string(what) + " has shape " + to_string(view.shape) +
            "; expected one that broadcasts to (B, Hq, Lq, Lkv) = " + to_string(full));
   }
-  check_memory(view, "mask", data);
-  MaskTensor result = mask;
-  result.view.shape = full;
-  result.view.strides = {0, 0, 0, 0};
+  check_memory(view, what, data);
+  TensorView result = view;
+  result.shape = full;
+  result.strides = {0, 0, 0, 0};
   for (int i = 0; i < view.rank(); ++i) {
-    if (view.shape[i] > 1) result.view.strides[4 - view.rank() + i] = view.strides[i];
+    if (view.shape[i] > 1) result.strides[4 - view.rank() + i] = view.strides[i];
   }
-  if (const std::int64_t step = result.view.strides[3]; step != 0 && step != 1) {
-    refuse("mask has stride " + text(step) + " in its last dimension; expected 1, or 0 to repeat");
+  if (const std::int64_t step = result.strides[3]; step != 0 && step != 1) {
+    refuse(std::string(what) + " has stride " + text(step) +
+           " in its last dimension; expected 1, or 0 to repeat");
   }
   return result;
 }
 
-kernels::MaskTensorKind kind_of(const MaskTensor& mask) {
-  if (mask.kind == MaskKind::boolean) return kernels::MaskTensorKind::boolean_u8;
-  switch (mask.view.dtype) {
-    case DType::f16: return kernels::MaskTensorKind::additive_f16;
-    case DType::bf16: return kernels::MaskTensorKind::additive_bf16;
-    default: return kernels::MaskTensorKind::additive_f32;
+void set_masks(AttentionProblem& problem, const Mask& mask, Data data) {
+  if (mask.causal)
+    problem.band.offset = *mask.causal == CausalCorner::top_left ? 0 : problem.kv_length - problem.query_length;
+  if (mask.boolean) {
+    if (mask.boolean->dtype != DType::u8)
+      refuse(std::string("mask.boolean has dtype ") + name(mask.boolean->dtype) + "; expected u8");
+    problem.boolean = broadcast(*mask.boolean, "mask.boolean", problem, data);
+  }
+  if (mask.bias) {
+    const DType dtype = mask.bias->dtype;
+    if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16)
+      refuse(std::string("mask.bias has dtype ") + name(dtype) + "; expected f32, f16 or bf16");
+    problem.bias = broadcast(*mask.bias, "mask.bias", problem, data);
+  }
+}
+
+kernels::EntryType entry_type(DType dtype) {
+  switch (dtype) {
+    case DType::u8: return kernels::EntryType::u8;
+    case DType::f16: return kernels::EntryType::f16;
+    case DType::bf16: return kernels::EntryType::bf16;
+    default: return kernels::EntryType::f32;
   }
 }
 
 kernels::RowStrides row_strides(const TensorView& view) {
   return {view.strides[0], view.strides[1], view.strides[2]};
+}
+
+kernels::MaskEntries entries_of(const TensorView& view) {
+  return {view.data, row_strides(view),
+          view.strides[2] == 0 ? 1 : core::narrow(view.shape[2], "attention: mask rows"),
+          view.strides[3] == 0 ? 1 : core::narrow(view.shape[3], "attention: mask columns"),
+          entry_type(view.dtype)};
 }
 
 }  // namespace
@@ -173,11 +190,7 @@ AttentionProblem validated(const TensorView& q, const TensorView& k, const Tenso
   problem.scale = options.scale.value_or(1.0f / std::sqrt(static_cast<float>(problem.head_dim)));
   if (!std::isfinite(problem.scale))
     refuse("scale is " + std::to_string(problem.scale) + "; expected a finite number");
-  if (options.mask.causal) {
-    problem.band.offset =
-        *options.mask.causal == CausalCorner::top_left ? 0 : problem.kv_length - problem.query_length;
-  }
-  if (options.mask.tensor) problem.mask = broadcast(*options.mask.tensor, problem, data);
+  set_masks(problem, options.mask, data);
   if (options.queue && options.queue->device() != q.device) {
     refuse("options.queue is one of " + name(options.queue->device()) + ", q is on " + name(q.device) +
            "; they must match");
@@ -222,7 +235,7 @@ AttentionBuffers validated(AttentionProblem& problem, const AttentionOutputs& ou
 }
 
 bool AttentionProblem::hides_some() const {
-  return mask.has_value() || kv_length == 0 ||
+  return boolean.has_value() || bias.has_value() || kv_length == 0 ||
          band.hides_some(static_cast<std::int32_t>(query_length), static_cast<std::int32_t>(kv_length));
 }
 
@@ -240,15 +253,8 @@ kernels::AttentionParams params_of(const AttentionProblem& problem, const Attent
     p.lse = static_cast<float*>(buffers.lse->data);
     p.lse_strides = row_strides(*buffers.lse);
   }
-  p.mask.kind = kernels::MaskTensorKind::none;
-  if (problem.mask) {
-    const TensorView& view = problem.mask->view;
-    p.mask.data = view.data;
-    p.mask.kind = kind_of(*problem.mask);
-    p.mask.strides = row_strides(view);
-    p.mask.rows = view.strides[2] == 0 ? 1 : core::narrow(view.shape[2], "attention: mask rows");
-    p.mask.columns = view.strides[3] == 0 ? 1 : core::narrow(view.shape[3], "attention: mask columns");
-  }
+  if (problem.boolean) p.mask.boolean = entries_of(*problem.boolean);
+  if (problem.bias) p.mask.bias = entries_of(*problem.bias);
   p.band = problem.band;
   p.batch = core::narrow(problem.batch, "attention: batch");
   p.query_heads = core::narrow(problem.query_heads, "attention: query heads");

@@ -18,9 +18,10 @@ struct AttentionProblem {
   TensorView q, k, v;  ///< 4 dimensions each, in the order of the public call
   float scale = 1.0f;
   kernels::BandMask band{kernels::BandMask::kOpen};
-  std::optional<MaskTensor> mask;  ///< 4 dimensions, (B, Hq, Lq, Lkv), stride 0 where it repeats
-  TensorView out;                  ///< of the call; packed, without data, where the call gives none
-  std::optional<TensorView> lse;   ///< where the call wants it
+  std::optional<TensorView> boolean,
+      bias;                       ///< mask tensors of shape (B, Hq, Lq, Lkv), stride 0 where they repeat
+  TensorView out;                 ///< of the call; packed, without data, where the call gives none
+  std::optional<TensorView> lse;  ///< where the call wants it
   bool wants_lse = false;
 
   bool causal() const { return band.offset != kernels::BandMask::kOpen; }

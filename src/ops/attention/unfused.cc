@@ -84,7 +84,8 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
       product.alpha = problem.scale;
       gemm(scores, matrix_of(problem.q, b, h), matrix_of(problem.k, b, kv_head).permuted({1, 0}), product);
 
-      if (problem.mask) params.mask.data = matrix_of(problem.mask->view, b, h).data;
+      if (problem.boolean) params.mask.boolean.data = matrix_of(*problem.boolean, b, h).data;
+      if (problem.bias) params.mask.bias.data = matrix_of(*problem.bias, b, h).data;
       if (buffers.lse) {
         params.lse =
             static_cast<float*>(buffers.lse->data) + b * buffers.lse->strides[0] + h * buffers.lse->strides[1];

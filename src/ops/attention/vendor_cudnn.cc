@@ -94,7 +94,7 @@ Key key_of(const AttentionProblem& p) {
   };
   for (const TensorView* view : {&p.q, &p.k, &p.v, &p.out}) add(view);
   add(p.lse ? &*p.lse : nullptr);
-  add(p.mask ? &p.mask->view : nullptr);
+  add(p.bias ? &*p.bias : nullptr);
   return key;
 }
 
@@ -162,17 +162,17 @@ std::string_view declines(const AttentionProblem& p) {
   if (p.device.type != DeviceType::cuda) return "cuDNN runs on NVIDIA GPUs only";
   if (p.dtype == DType::f32) return "cuDNN computes attention for f16 and bf16 only";
   if (p.empty() || p.kv_length == 0) return "cuDNN takes no empty tensors";
-  if (p.mask && p.mask->kind == MaskKind::boolean) return "cuDNN takes additive masks only";
-  if (p.mask && p.mask->view.strides[3] == 0 && p.kv_length > 1)
+  if (p.boolean) return "cuDNN takes additive masks only";
+  if (p.bias && p.bias->strides[3] == 0 && p.kv_length > 1)
     return "cuDNN takes no mask that repeats over the keys";
-  if (p.mask && p.causal()) return "cuDNN is not given an additive and a causal mask together";
+  if (p.bias && p.causal()) return "cuDNN is not given an additive and a causal mask together";
   if (p.causal() && p.band.offset < 0) return "cuDNN takes no queries before the first key";
   if (!(p.scale > 0.0f)) return "cuDNN is given positive scales only";
   for (const TensorView* view : {&p.q, &p.k, &p.v, &p.out}) {
     if (!strides_ascend(*view)) return "cuDNN takes no repeated and no reversed dimensions";
     if (!in_vectors(*view)) return "cuDNN takes rows of whole multiples of 16 bytes, aligned to them";
   }
-  if (p.mask && !in_vectors(p.mask->view))
+  if (p.bias && !in_vectors(*p.bias))
     return "cuDNN takes mask rows of whole multiples of 16 bytes, aligned to them";
   if (p.lse && !strides_ascend(*p.lse)) return "cuDNN takes no repeated and no reversed dimensions";
   if (!Cudnn::get().library.missing().empty()) return Cudnn::get().library.missing();
@@ -216,7 +216,7 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
   bind(kOut, buffers.out.data);
   bind(kScale, &scale);
   if (buffers.lse) bind(kLse, buffers.lse->data);
-  if (problem.mask) bind(kBias, problem.mask->view.data);
+  if (problem.bias) bind(kBias, problem.bias->data);
   if (problem.causal()) bind(kMasked, &masked);
   if (problem.causal() && problem.band.offset != 0) {
     bind(kQueryLength, &query_length);

@@ -36,7 +36,7 @@ class Chain {
 
     Descriptor scores = product(q, k, temporary(scores_));
     scores = pointwise(CUDNN_POINTWISE_MUL, scores, scalar(kScale, CUDNN_DATA_FLOAT), temporary(scores_));
-    if (p.mask) scores = pointwise(CUDNN_POINTWISE_ADD, scores, bias_of(*p.mask), temporary(scores_));
+    if (p.bias) scores = pointwise(CUDNN_POINTWISE_ADD, scores, bias_of(*p.bias), temporary(scores_));
     if (p.causal()) scores = under_diagonal(scores, p.band.offset != 0);
 
     const Descriptor top = reduction(CUDNN_REDUCE_TENSOR_MAX, scores);
@@ -77,12 +77,12 @@ class Chain {
     return bound(kLse, CUDNN_DATA_FLOAT, rows_, {lse.strides[0], lse.strides[1], lse.strides[2], 1});
   }
 
-  Descriptor bias_of(const MaskTensor& mask) {
+  Descriptor bias_of(const TensorView& bias) {
     Sizes shape = scores_;
     for (int i = 0; i < 4; ++i) {
-      if (mask.view.strides[i] == 0) shape[static_cast<std::size_t>(i)] = 1;
+      if (bias.strides[i] == 0) shape[static_cast<std::size_t>(i)] = 1;
     }
-    return bound(kBias, type_of(mask.view.dtype), shape, mask.view.strides);
+    return bound(kBias, type_of(bias.dtype), shape, bias.strides);
   }
 
   /// The stride of a dimension of size 1 has no meaning, but cuDNN looks at it, so it gets

@@ -67,14 +67,13 @@ struct MaskShape {
 };
 
 enum class MaskFill {
-  random,   ///< a third of the pairs excluded; additive masks also carry biases
+  random,   ///< a third of the pairs excluded; a bias has other values too
   rows,     ///< every third query sees nothing
   padding,  ///< the last third of the keys is never seen
 };
 
 struct TestMask {
-  MaskKind kind = MaskKind::boolean;
-  DType dtype = DType::u8;
+  DType dtype = DType::u8;  ///< u8: boolean, else a bias
   MaskShape shape{0, 0, 0, 0};
   MaskFill fill = MaskFill::random;
 };
@@ -88,13 +87,15 @@ struct Case {
   std::int64_t value_dim = 0;  ///< 0: head_dim
   std::optional<float> scale{};
   std::optional<CausalCorner> causal{};
-  std::optional<TestMask> mask{};
+  std::optional<TestMask> boolean{}, bias{};
   Layout layout = Layout::bhsd;
   Fill fill = Fill::normal;
   Poison poison = Poison::none;
   bool lse = true;
 
   std::int64_t values() const { return value_dim == 0 ? head_dim : value_dim; }
+  bool masked() const { return boolean || bias; }
+  void set(const TestMask& mask) { (mask.dtype == DType::u8 ? boolean : bias) = mask; }
 };
 inline void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
@@ -191,7 +192,8 @@ class Call {
     k = stored(dtype, {c.batch, c.kv_heads, c.kv_length, c.head_dim}, c.layout, kNaN);
     v = stored(dtype, {c.batch, c.kv_heads, c.kv_length, c.values()}, c.layout, kNaN);
     fill(random);
-    if (c.mask) make_mask(random);
+    if (c.boolean) boolean = make_mask(*c.boolean, random);
+    if (c.bias) bias = make_mask(*c.bias, random);
     if (c.poison != Poison::none && !kv_repeats) poison();
     for (Stored* s : {&q, &k, &v}) read_back(*s);
     describe_for_oracle();
@@ -201,7 +203,8 @@ class Call {
     AttentionOptions o;
     o.scale = c.scale;
     o.mask.causal = c.causal;
-    if (c.mask) o.mask.tensor = MaskTensor{c.mask->kind, mask.view};
+    if (c.boolean) o.mask.boolean = boolean.view;
+    if (c.bias) o.mask.bias = bias.view;
     return o;
   }
 
@@ -233,7 +236,7 @@ class Call {
 
   const Case c;
   const DType dtype;
-  Stored q, k, v, mask;
+  Stored q, k, v, boolean, bias;
   reference::AttentionCase oracle;
 
  private:
@@ -271,29 +274,29 @@ class Call {
     }
   }
 
-  void make_mask(Random& random) {
-    const MaskShape& s = c.mask->shape;
+  Stored make_mask(const TestMask& test, Random& random) const {
+    const MaskShape& s = test.shape;
     const auto size = [](std::int64_t given, std::int64_t full) { return given == 0 ? full : given; };
     const Dims shape{size(s.batch, c.batch), size(s.heads, c.query_heads), size(s.queries, c.query_length),
                      size(s.keys, c.kv_length)};
     const Layout layout = c.layout == Layout::padded ? Layout::padded : Layout::bhsd;
-    mask = stored(c.mask->dtype, shape, layout,
-                  c.mask->kind == MaskKind::boolean ? 255.0 : static_cast<double>(kNaN));
-    const bool boolean = c.mask->kind == MaskKind::boolean;
+    const bool is_boolean = test.dtype == DType::u8;
+    Stored mask = stored(test.dtype, shape, layout, is_boolean ? 255.0 : static_cast<double>(kNaN));
     for_each(mask.view, [&](auto offset, auto, auto, auto, auto i, auto j) {
       bool excluded = false;
-      switch (c.mask->fill) {
+      switch (test.fill) {
         case MaskFill::random: excluded = random.next() % 3 == 0; break;
         case MaskFill::rows: excluded = i % 3 == 1; break;
         case MaskFill::padding: excluded = 3 * j >= 2 * c.kv_length; break;
       }
-      const double bias = random.normal();
+      const double value = random.normal();
       set(mask.view, offset,
-          boolean    ? (excluded ? 0.0 : 1.0 + static_cast<double>(random.next() % 255))
+          is_boolean ? (excluded ? 0.0 : 1.0 + static_cast<double>(random.next() % 255))
           : excluded ? -static_cast<double>(kInfinity)
-                     : bias);
+                     : value);
     });
     read_back(mask);
+    return mask;
   }
 
   /// Puts NaN or infinity where no query, or not every query, may look: the last third of K and V.
@@ -325,13 +328,15 @@ class Call {
     oracle.v = packed(v);
     oracle.causal = c.causal.has_value();
     oracle.diagonal = c.causal == CausalCorner::bottom_right ? c.kv_length - c.query_length : 0;
-    if (c.mask) {
+    const auto repeated = [&](const Stored& mask) {
       reference::Array4 array = packed(mask);
       for (int i = 0; i < 4; ++i) {
         if (mask.view.shape[i] == 1) array.strides[static_cast<std::size_t>(i)] = 0;
       }
-      (c.mask->kind == MaskKind::boolean ? oracle.attend : oracle.bias) = array;
-    }
+      return array;
+    };
+    if (c.boolean) oracle.attend = repeated(boolean);
+    if (c.bias) oracle.bias = repeated(bias);
   }
 
   std::vector<reference::AttentionRow> expected_;

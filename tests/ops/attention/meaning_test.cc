@@ -75,9 +75,14 @@ AttentionOptions causal(CausalCorner corner) {
   options.mask.causal = corner;
   return options;
 }
-AttentionOptions masked(MaskKind kind, const TensorView& view) {
+AttentionOptions masked(const TensorView& boolean) {
   AttentionOptions options;
-  options.mask.tensor = MaskTensor{kind, view};
+  options.mask.boolean = boolean;
+  return options;
+}
+AttentionOptions biased(const TensorView& bias) {
+  AttentionOptions options;
+  options.mask.bias = bias;
   return options;
 }
 
@@ -107,7 +112,7 @@ TEST_P(Meaning, CausalAndMaskComposeByAnd) {
   Tensor mask(DType::u8, {1, 4});
   const std::uint8_t attend[] = {0, 1, 1, 1};
   std::copy(attend, attend + 4, mask.as<std::uint8_t>());
-  AttentionOptions options = masked(MaskKind::boolean, mask);
+  AttentionOptions options = masked(mask);
   options.mask.causal = CausalCorner::top_left;
   RUN_OR_SKIP(r, zeros(3), zeros(4), numbered(4), options);
   EXPECT_EQ(r.out[0], 0.0f);  // key 0 only, and that is masked
@@ -119,7 +124,7 @@ TEST_P(Meaning, TrueMeansAttendAndAnyNonzeroByteIsTrue) {
   Tensor mask(DType::u8, {1, 4});
   const std::uint8_t attend[] = {0, 1, 128, 0};
   std::copy(attend, attend + 4, mask.as<std::uint8_t>());
-  RUN_OR_SKIP(r, zeros(1), zeros(4), numbered(4), masked(MaskKind::boolean, mask));
+  RUN_OR_SKIP(r, zeros(1), zeros(4), numbered(4), masked(mask));
   EXPECT_FLOAT_EQ(r.out[0], 2.5f);
 }
 
@@ -128,7 +133,7 @@ TEST_P(Meaning, MinusInfinityExcludesExactlyAndEverythingFiniteIsABias) {
   const float lowest = std::numeric_limits<float>::lowest();
   const float bias[] = {-kInfinity, 0, 0, -10000, -10000, -10000, lowest, lowest, lowest};
   std::copy(bias, bias + 9, mask.as<float>());
-  RUN_OR_SKIP(r, zeros(3), zeros(3), numbered(3), masked(MaskKind::additive, mask));
+  RUN_OR_SKIP(r, zeros(3), zeros(3), numbered(3), biased(mask));
   EXPECT_FLOAT_EQ(r.out[0], 2.5f);
   EXPECT_FLOAT_EQ(r.out[1], 2.0f) << "the same bias everywhere changes nothing";
   EXPECT_FLOAT_EQ(r.out[2], 2.0f) << "not even the lowest";
@@ -138,7 +143,7 @@ TEST_P(Meaning, ABiasIsAddedToTheScaledScoreInNaturalUnits) {
   Tensor mask(DType::f32, {1, 2});
   mask.as<float>()[0] = 0.0f;
   mask.as<float>()[1] = std::log(3.0f);  // three times the weight
-  AttentionOptions options = masked(MaskKind::additive, mask);
+  AttentionOptions options = biased(mask);
   options.scale = 0.5f;
   RUN_OR_SKIP(r, zeros(1), zeros(2), numbered(2), options, true);
   EXPECT_NEAR(r.out[0], 1.75f, 1e-6f);
@@ -150,7 +155,7 @@ TEST_P(Meaning, AFullyMaskedRowIsExactlyZeroWithLseMinusInfinity) {
   booleans.as<std::uint8_t>()[0] = 0;
   booleans.as<std::uint8_t>()[1] = 1;
   for (int j = 0; j < 140; ++j) biases.as<float>()[j] = j < 70 ? -kInfinity : 0.0f;
-  for (const auto& options : {masked(MaskKind::boolean, booleans), masked(MaskKind::additive, biases)}) {
+  for (const auto& options : {masked(booleans), biased(biases)}) {
     RUN_OR_SKIP(r, numbered(2), numbered(70), numbered(70), options, true);
     EXPECT_EQ(r.out[0], 0.0f);
     EXPECT_FALSE(std::signbit(r.out[0]));
@@ -199,7 +204,7 @@ TEST_P(Meaning, NoValueOfAMaskedPlaceReachesTheResult) {
       for (std::int64_t d = 0; d < kD && j >= 3; ++d)
         k.as<float>()[j * kD + d] = v.as<float>()[j * kD + d] = bad;
     }
-    RUN_OR_SKIP(r, rows(1, 1, [](auto, auto) { return 1.0f; }), k, v, masked(MaskKind::boolean, mask), true);
+    RUN_OR_SKIP(r, rows(1, 1, [](auto, auto) { return 1.0f; }), k, v, masked(mask), true);
     EXPECT_FLOAT_EQ(r.out[0], 2.0f) << bad;
     EXPECT_NEAR(r.lse[0], std::log(3.0f), 1e-6f) << bad;
   }

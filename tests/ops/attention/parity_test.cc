@@ -13,12 +13,8 @@ namespace {
 
 constexpr CausalCorner kTopLeft = CausalCorner::top_left, kBottomRight = CausalCorner::bottom_right;
 
-TestMask boolean(MaskShape shape, MaskFill fill = MaskFill::random) {
-  return {MaskKind::boolean, DType::u8, shape, fill};
-}
-TestMask additive(DType dtype, MaskShape shape, MaskFill fill = MaskFill::random) {
-  return {MaskKind::additive, dtype, shape, fill};
-}
+TestMask boolean(MaskShape shape, MaskFill fill = MaskFill::random) { return {DType::u8, shape, fill}; }
+TestMask bias(DType dtype, MaskShape shape, MaskFill fill = MaskFill::random) { return {dtype, shape, fill}; }
 
 std::vector<Case> cases() {
   std::vector<Case> all;
@@ -134,8 +130,8 @@ std::vector<Case> cases() {
     }
   }
   for (const TestMask& mask :
-       {boolean({0, 0, 0, 0}), boolean({0, 0, 0, 0}, MaskFill::padding), additive(DType::f32, {0, 0, 0, 0}),
-        boolean({0, 0, 0, 0}, MaskFill::rows), additive(DType::bf16, {0, 1, 1, 0})}) {
+       {boolean({0, 0, 0, 0}), boolean({0, 0, 0, 0}, MaskFill::padding), bias(DType::f32, {0, 0, 0, 0}),
+        boolean({0, 0, 0, 0}, MaskFill::rows), bias(DType::bf16, {0, 1, 1, 0})}) {
     all.push_back({.name = "LongMask_" + std::to_string(all.size()),
                    .query_heads = 4,
                    .kv_heads = 2,
@@ -143,8 +139,8 @@ std::vector<Case> cases() {
                    .kv_length = 170,
                    .head_dim = 40,
                    .scale = all.size() % 2 == 0 ? -0.25f : 0.2f,
-                   .mask = mask,
                    .lse = false});
+    all.back().set(mask);
   }
 
   for (const float scale : {0.0f, 1.0f, -0.25f, 0.01f}) {
@@ -230,10 +226,14 @@ std::vector<Case> cases() {
                     .head_dim = 24};
     Case c = base;
     c.name = "BooleanMask" + name;
-    c.mask = boolean(shape);
+    c.boolean = boolean(shape);
     all.push_back(c);
-    c.name = "AdditiveMask" + name;
-    c.mask = additive(DType::f32, shape);
+    c.name = "BooleanAndBias" + name;  // each repeats along its own dimensions
+    c.bias = bias(DType::f32, {shape.keys, shape.queries, shape.heads, shape.batch});
+    all.push_back(c);
+    c.name = "Bias" + name;
+    c.boolean = {};
+    c.bias = bias(DType::f32, shape);
     all.push_back(c);
   }
   const Case masked{.name = "",
@@ -246,22 +246,27 @@ std::vector<Case> cases() {
   const auto add_masked = [&](const std::string& name, const TestMask& mask, auto change) {
     Case c = masked;
     c.name = name;
-    c.mask = mask;
+    c.set(mask);
     change(c);
     all.push_back(c);
   };
   const auto nothing = [](Case&) {};
-  add_masked("AdditiveMaskHalf", additive(DType::f16, {0, 0, 0, 0}), nothing);
-  add_masked("AdditiveMaskBfloat", additive(DType::bf16, {1, 1, 0, 0}), nothing);
+  add_masked("BiasHalf", bias(DType::f16, {0, 0, 0, 0}), nothing);
+  add_masked("BiasBfloat", bias(DType::bf16, {1, 1, 0, 0}), nothing);
   add_masked("MaskedRowsBoolean", boolean({1, 1, 0, 0}, MaskFill::rows), nothing);
-  add_masked("MaskedRowsAdditive", additive(DType::f32, {1, 0, 0, 0}, MaskFill::rows), nothing);
+  add_masked("MaskedRowsAdditive", bias(DType::f32, {1, 0, 0, 0}, MaskFill::rows), nothing);
   add_masked("MaskPadded", boolean({0, 0, 0, 0}), [](Case& c) { c.layout = Layout::padded; });
-  add_masked("MaskNegativeScale", additive(DType::f32, {0, 0, 0, 0}), [](Case& c) { c.scale = -0.3f; });
+  add_masked("MaskNegativeScale", bias(DType::f32, {0, 0, 0, 0}), [](Case& c) { c.scale = -0.3f; });
   add_masked("MaskAndCausal", boolean({1, 1, 0, 0}), [](Case& c) { c.causal = kBottomRight; });
-  add_masked("BiasAndCausal", additive(DType::f32, {0, 0, 0, 0}), [](Case& c) { c.causal = kTopLeft; });
+  add_masked("BiasAndCausal", bias(DType::f32, {0, 0, 0, 0}), [](Case& c) { c.causal = kTopLeft; });
+  add_masked("PaddingPoisonBoth", boolean({1, 1, 1, 0}, MaskFill::padding), [](Case& c) {
+    c.bias = bias(DType::bf16, {1, 1, 0, 0});
+    c.poison = Poison::nan;
+    c.causal = kBottomRight;
+  });
   add_masked("PaddingPoisonBoolean", boolean({1, 1, 1, 0}, MaskFill::padding),
              [](Case& c) { c.poison = Poison::nan; });
-  add_masked("PaddingPoisonAdditive", additive(DType::f32, {1, 1, 1, 0}, MaskFill::padding),
+  add_masked("PaddingPoisonAdditive", bias(DType::f32, {1, 1, 1, 0}, MaskFill::padding),
              [](Case& c) { c.poison = Poison::nan; });
   add_masked("PaddingInfinities", boolean({1, 1, 1, 0}, MaskFill::padding),
              [](Case& c) { c.poison = Poison::infinity; });
@@ -270,7 +275,7 @@ std::vector<Case> cases() {
 
   for (const DType dtype : {DType::f16, DType::bf16}) {
     add_masked(std::string("PaddingPoisonAdditive_") + name(dtype),
-               additive(dtype, {1, 1, 1, 0}, MaskFill::padding), [](Case& c) { c.poison = Poison::nan; });
+               bias(dtype, {1, 1, 1, 0}, MaskFill::padding), [](Case& c) { c.poison = Poison::nan; });
   }
 
   // Few queries and many keys, which a way may split and merge; with a causal mask some parts see no key.
@@ -291,9 +296,9 @@ std::vector<Case> cases() {
   add_long("WithoutLse", [](Case& c) { c.lse = false; });
   add_long("CausalTopLeft", [](Case& c) { c.causal = kTopLeft; });
   add_long("CausalBottomRight", [](Case& c) { c.causal = kBottomRight; });
-  add_long("Mask", [](Case& c) { c.mask = boolean({1, 1, 0, 0}, MaskFill::rows); });
+  add_long("Mask", [](Case& c) { c.boolean = boolean({1, 1, 0, 0}, MaskFill::rows); });
   add_long("Padding", [](Case& c) {
-    c.mask = additive(DType::f16, {1, 1, 1, 0}, MaskFill::padding);
+    c.bias = bias(DType::f16, {1, 1, 1, 0}, MaskFill::padding);
     c.poison = Poison::nan;
     c.layout = Layout::padded;
   });
@@ -326,7 +331,7 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
     const bool strides =
         c.layout == Layout::repeated || c.layout == Layout::one_row || c.layout == Layout::reversed;
     return {{"oneDNN runs on the CPU here", device.type != DeviceType::cpu},
-            {"oneDNN is given no masks", c.mask || c.causal},
+            {"oneDNN is given no masks", c.masked() || c.causal},
             {"oneDNN returns no lse", c.lse},
             {"oneDNN takes no empty tensors", empty},
             {"oneDNN takes no repeated and no reversed dimensions", strides},
@@ -336,21 +341,19 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
     const auto in_vectors = [](std::int64_t elements, DType dtype) {
       return elements * bits(dtype) % 128 == 0;
     };
-    const bool boolean = c.mask && c.mask->kind == MaskKind::boolean;
-    const bool one_column = c.mask && c.mask->shape.keys == 1;
     return {{"cuDNN runs on NVIDIA GPUs only", device.type != DeviceType::cuda},
             {"cuDNN computes attention for f16 and bf16 only", call.dtype == DType::f32},
             {"cuDNN takes no empty tensors", empty},
-            {"cuDNN takes additive masks only", boolean},
-            {"cuDNN takes no mask that repeats over the keys", one_column},
-            {"cuDNN is not given an additive and a causal mask together", c.mask && c.causal},
+            {"cuDNN takes additive masks only", c.boolean.has_value()},
+            {"cuDNN takes no mask that repeats over the keys", c.bias && c.bias->shape.keys == 1},
+            {"cuDNN is not given an additive and a causal mask together", c.bias && c.causal},
             {"cuDNN takes no queries before the first key",
              c.causal == kBottomRight && c.query_length > c.kv_length},
             {"cuDNN is given positive scales only", c.scale && !(*c.scale > 0)},
             {"cuDNN takes rows of whole multiples of 16 bytes",
              !in_vectors(c.head_dim, call.dtype) || !in_vectors(c.values(), call.dtype)},
             {"cuDNN takes mask rows of whole multiples of 16 bytes",
-             c.mask && !in_vectors(c.kv_length, c.mask->dtype)},
+             c.bias && !in_vectors(c.kv_length, c.bias->dtype)},
             {"cuDNN has no kernel for this problem on this device", true},  // what it has depends on the GPU
             {"libcudnn", device.type == DeviceType::cuda}};                 // which may not be installed
   }
@@ -397,11 +400,9 @@ void run_on(Device device, Call& call, AttentionOptions options, const Stored& o
   }
   const Tensor q = copy_to(call.q.view, device), k = copy_to(call.k.view, device),
                v = copy_to(call.v.view, device);
-  Tensor mask;
-  if (options.mask.tensor) {
-    mask = copy_to(options.mask.tensor->view, device);
-    options.mask.tensor->view = mask;
-  }
+  Tensor boolean, bias;
+  if (options.mask.boolean) options.mask.boolean = boolean = copy_to(*options.mask.boolean, device);
+  if (options.mask.bias) options.mask.bias = bias = copy_to(*options.mask.bias, device);
   const Tensor device_out = copy_to(out.view, device), device_lse = copy_to(lse, device);
   AttentionOutputs outputs{.out = device_out.view()};
   if (call.c.lse) outputs.lse = device_lse.view();

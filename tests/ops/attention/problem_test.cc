@@ -152,32 +152,32 @@ TEST(AttentionArguments, QueueIsOfTheSameDevice) {
 
 TEST(AttentionArguments, Masks) {
   const Tensor bytes(DType::u8, {7}), floats(DType::f32, {2, 4, 5, 14});
-  const auto mask = [](MaskKind kind, const TensorView& view) {
-    return [=](ValidCall& c) { c.options.mask.tensor = MaskTensor{kind, view}; };
+  const auto boolean = [](const TensorView& view) {
+    return [=](ValidCall& c) { c.options.mask.boolean = view; };
   };
-  EXPECT_EQ(message_of(mask(MaskKind::boolean, floats)),
-            "attention: a boolean mask has dtype f32; expected u8");
-  EXPECT_EQ(message_of(mask(MaskKind::additive, bytes)),
-            "attention: an additive mask has dtype u8; expected f32, f16 or bf16");
-  EXPECT_EQ(message_of(mask(MaskKind::additive, floats)),
-            "attention: mask has shape (2, 4, 5, 14); expected one that broadcasts to (B, Hq, Lq, Lkv) = (2, "
-            "4, 5, 7)");
-  EXPECT_EQ(message_of(mask(MaskKind::boolean, packed_view(bytes.data(), DType::u8, {1, 1, 1, 1, 7}))),
-            "attention: mask has shape (1, 1, 1, 1, 7); expected one that broadcasts to (B, Hq, Lq, Lkv) = (2, "
+  const auto bias = [](const TensorView& view) { return [=](ValidCall& c) { c.options.mask.bias = view; }; };
+  EXPECT_EQ(message_of(boolean(floats)), "attention: mask.boolean has dtype f32; expected u8");
+  EXPECT_EQ(message_of(bias(bytes)), "attention: mask.bias has dtype u8; expected f32, f16 or bf16");
+  EXPECT_EQ(
+      message_of(bias(floats)),
+      "attention: mask.bias has shape (2, 4, 5, 14); expected one that broadcasts to (B, Hq, Lq, Lkv) = (2, "
+      "4, 5, 7)");
+  EXPECT_EQ(message_of(boolean(packed_view(bytes.data(), DType::u8, {1, 1, 1, 1, 7}))),
+            "attention: mask.boolean has shape (1, 1, 1, 1, 7); expected one that broadcasts to (B, Hq, Lq, "
+            "Lkv) = (2, "
             "4, 5, 7)");
   TensorView view = floats.view().sliced(3, 0, 7);
-  EXPECT_EQ(message_of(mask(MaskKind::additive, view)), "no error");
+  EXPECT_EQ(message_of(bias(view)), "no error");
   view.strides[3] = 2;
-  EXPECT_EQ(message_of(mask(MaskKind::additive, view)),
-            "attention: mask has stride 2 in its last dimension; expected 1, or 0 to repeat");
+  EXPECT_EQ(message_of(bias(view)),
+            "attention: mask.bias has stride 2 in its last dimension; expected 1, or 0 to repeat");
   view.strides[3] = 0;
-  EXPECT_EQ(message_of(mask(MaskKind::additive, view)), "no error");
+  EXPECT_EQ(message_of(bias(view)), "no error");
   view.device = Device::cuda();
-  EXPECT_EQ(message_of(mask(MaskKind::additive, view)),
-            "attention: mask is on cuda:0, q is on cpu; they must match");
+  EXPECT_EQ(message_of(bias(view)), "attention: mask.bias is on cuda:0, q is on cpu; they must match");
   view = bytes;
   view.data = nullptr;
-  EXPECT_EQ(message_of(mask(MaskKind::boolean, view)), "attention: mask has no data, but shape (7,)");
+  EXPECT_EQ(message_of(boolean(view)), "attention: mask.boolean has no data, but shape (7,)");
 }
 
 TEST(AttentionArguments, Outputs) {

@@ -96,7 +96,7 @@ TEST_P(Properties, TheCausalFlagEqualsItsMask) {
     for (std::int64_t n = 0; n < mask.size(); ++n) mask.as<std::uint8_t>()[n] = n % kKeys <= n / kKeys + offset;
     AttentionOptions flag, explicit_mask;
     flag.mask.causal = corner;
-    explicit_mask.mask.tensor = MaskTensor{MaskKind::boolean, mask.view()};
+    explicit_mask.mask.boolean = mask;
     expect_near(run(q, k, v, flag), run(q, k, v, explicit_mask), twice_the_bound());
   }
 }
@@ -164,7 +164,7 @@ TEST_P(MaskedProperties, AConstantBiasLeavesTheResultAndShiftsLse) {
   const Tensor bias(DType::f32, {1, 1});
   bias.as<float>()[0] = 2.5f;
   AttentionOptions options;
-  options.mask.tensor = MaskTensor{MaskKind::additive, bias.view()};
+  options.mask.bias = bias;
   const Result without = run_with_lse(q, k, v), with = run_with_lse(q, k, v, options);
   expect_near(without.out, with.out, twice_the_bound());
   for (std::int64_t n = 0; n < without.lse.size(); ++n)
@@ -175,7 +175,7 @@ TEST_P(MaskedProperties, MaskedPaddingChangesNothing) {
   const Tensor mask(DType::u8, {kKeys});
   for (std::int64_t j = 0; j < kKeys; ++j) mask.as<std::uint8_t>()[j] = j < 61;
   AttentionOptions options;
-  options.mask.tensor = MaskTensor{MaskKind::boolean, mask.view()};
+  options.mask.boolean = mask;
   const Result padded = run_with_lse(q, k, v, options);
   const Result cut = run_with_lse(q, k.view().sliced(2, 0, 61), v.view().sliced(2, 0, 61));
   expect_near(padded.out, cut.out, twice_the_bound());

@@ -119,7 +119,7 @@ TEST_P(Resources, AWarmCallWithAWorkspaceAllocatesNothing) {
       for (const int threads : {1, 3}) {
         AttentionOptions options{.way = GetParam(), .queue = Queue::cpu({.threads = threads})};
         options.mask.causal = CausalCorner::bottom_right;
-        options.mask.tensor = MaskTensor{MaskKind::boolean, mask.view()};
+        options.mask.boolean = mask;
         AttentionOutputs outputs{.out = out.view(), .lse = lse.view()};
         const std::size_t needed = plan_attention_into(outputs, q, k, k, options).workspace_bytes;
         std::vector<std::byte> memory(needed + 64);

@@ -6,7 +6,7 @@
 // to NaN come out as NaN again. One simdgroup looks at kQ rows; finite rows cost one read of the output.
 #pragma once
 
-#include "src/ops/attention/kernel/scores.h"
+#include "src/ops/attention/kernel/mask_entries.h"
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -83,39 +83,36 @@ struct AttentionExactRows {
     const int count = end - column < kKeys ? end - column : kKeys;
     simdgroup_barrier(mem_flags::mem_threadgroup);  // all lanes have read the scores before
     simd_for_each_index(count, [&](int c) {
-      memory.seen[c] = sees(head, row, column + c);
-      if (memory.seen[c]) memory.scores[c] = score_of(head, row, column + c);
+      const float entry = entry_of(head, row, column + c);  // the band has been applied already
+      memory.seen[c] = entry != kMinusInfinity;
+      if (memory.seen[c]) memory.scores[c] = score_of(head, row, column + c, entry);
     });
     simdgroup_barrier(mem_flags::mem_threadgroup);
     return count;
   }
 
-  /// May query `row` attend to key `column`? The band has been applied already.
-  static FT_FUNCTION bool sees(FT_THREAD const Head<T>& head, int64_t row, int column) {
-    switch (head.p.mask.kind) {
-      case MaskTensorKind::none: return true;
-      case MaskTensorKind::boolean_u8: return head.template mask<uint8_t>(row, column)(0, 0) != 0;
-      default: return bias_of(head, row, column) != kMinusInfinity;
+  /// The mask tensors' entry for a pair: the bias, or -inf where the boolean hides.
+  static FT_FUNCTION float entry_of(FT_THREAD const Head<T>& head, int64_t row, int column) {
+    FT_CONSTANT const MaskTensors& mask = head.p.mask;
+    float entry = 0.0f;
+    if (mask.bias.given()) {
+      with_bias_type(mask, [&](auto bias) {
+        using E = typename decltype(bias)::type;
+        entry = static_cast<float>(entries_from<E>(mask.bias, head.batch, head.head, row, column)(0, 0));
+      });
     }
+    const bool hidden = mask.boolean.given() &&
+                        entries_from<uint8_t>(mask.boolean, head.batch, head.head, row, column)(0, 0) == 0;
+    return hidden ? kMinusInfinity : entry;
   }
 
-  static FT_FUNCTION float bias_of(FT_THREAD const Head<T>& head, int64_t row, int column) {
-    switch (head.p.mask.kind) {
-      case MaskTensorKind::additive_f32: return head.template mask<float>(row, column)(0, 0);
-      case MaskTensorKind::additive_f16: return static_cast<float>(head.template mask<half>(row, column)(0, 0));
-      case MaskTensorKind::additive_bf16:
-        return static_cast<float>(head.template mask<bfloat>(row, column)(0, 0));
-      default: return 0.0f;
-    }
-  }
-
-  static FT_FUNCTION float score_of(FT_THREAD const Head<T>& head, int64_t row, int column) {
+  static FT_FUNCTION float score_of(FT_THREAD const Head<T>& head, int64_t row, int column, float entry) {
     const auto q = head.queries(row);
     const auto k = head.keys(column);
     float dot = 0.0f;
     for (int d = 0; d < head.p.head_dim; ++d)
       dot = fma(static_cast<float>(q(d, 0)), static_cast<float>(k(d, 0)), dot);
-    return fma(dot, head.p.scale, bias_of(head, row, column));
+    return fma(dot, head.p.scale, entry);
   }
 };
 

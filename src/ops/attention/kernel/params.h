@@ -16,15 +16,24 @@ struct RowStrides {
   int64_t batch, head, row;
 };
 
-enum class MaskTensorKind : int32_t { none, boolean_u8, additive_f32, additive_f16, additive_bf16 };
+enum class EntryType : int32_t { none, u8, f32, f16, bf16 };
 
-/// A mask tensor of Lq x Lkv, or 1 along a repeated dimension, for each batch and head
-/// (stride 0 where repeated).
-struct MaskTensorParams {
+/// A tensor of Lq x Lkv entries, or 1 along a repeated dimension, for each batch and head (stride 0 where
+/// repeated).
+struct MaskEntries {
   const void* data;
   RowStrides strides;     ///< row: from one query to the next
   int32_t rows, columns;  ///< Lq or 1, Lkv or 1
-  MaskTensorKind kind;
+  EntryType type;         ///< none: there is no such tensor
+
+  FLASHTILE_HOST_DEVICE constexpr bool given() const { return type != EntryType::none; }
+};
+
+/// What mask tensors say of a pair of query and key is one entry: the bias, or -inf where the boolean hides.
+struct MaskTensors {
+  MaskEntries boolean, bias;
+
+  FLASHTILE_HOST_DEVICE constexpr bool given() const { return boolean.given() || bias.given(); }
 };
 
 struct AttentionParams {
@@ -34,7 +43,7 @@ struct AttentionParams {
   void* out;
   float* lse;  ///< nullptr when not asked for
   RowStrides q_strides, k_strides, v_strides, out_strides, lse_strides;
-  MaskTensorParams mask;
+  MaskTensors mask;
   float* scores;          ///< (Lq, Lkv) of one head, for kernels that work on stored scores
   int64_t scores_stride;  ///< elements from one row of them to the next
   BandMask band;          ///< causal or none

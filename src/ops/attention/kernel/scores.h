@@ -2,7 +2,7 @@
 // mask tensor, band mask.
 #pragma once
 
-#include "src/ops/attention/kernel/views.h"
+#include "src/ops/attention/kernel/mask_entries.h"
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -13,7 +13,7 @@ template <class E, class Scores, class T>
 FT_FUNCTION void add_bias(FT_THREAD Scores& scores, FT_THREAD Scores& bias, FT_THREAD const Head<T>& head,
                           int64_t row, int column) {
   const float scale = head.p.scale;
-  auto entries = head.template mask<E>(row, column);
+  auto entries = entries_from<E>(head.p.mask.bias, head.batch, head.head, row, column);
   load_repeated(bias, entries);
   map_elements(scores, bias, [=](auto score, auto entry) {
     return select(fma(score, scale, entry), kMinusInfinity, entry == kMinusInfinity);
@@ -23,16 +23,14 @@ FT_FUNCTION void add_bias(FT_THREAD Scores& scores, FT_THREAD Scores& bias, FT_T
 template <class Scores, class T>
 FT_FUNCTION void keep_where_true(FT_THREAD Scores& scores, FT_THREAD Scores& attend,
                                  FT_THREAD const Head<T>& head, int64_t row, int column) {
-  auto entries = head.template mask<uint8_t>(row, column);
+  auto entries = entries_from<uint8_t>(head.p.mask.boolean, head.batch, head.head, row, column);
   load_repeated(attend, entries);
   map_elements(scores, attend,
                [](auto score, auto entry) { return select(score, kMinusInfinity, entry == 0.0f); });
 }
 
 /// True if scores of keys that a whole tile of queries sees need nothing but the positive factor p.scale_log2.
-FT_FUNCTION bool is_plain(FT_CONSTANT const AttentionParams& p) {
-  return p.mask.kind == MaskTensorKind::none && p.scale > 0.0f;
-}
+FT_FUNCTION bool is_plain(FT_CONSTANT const AttentionParams& p) { return !p.mask.given() && p.scale > 0.0f; }
 
 /// Applies the masks, and the scale where it must come first, to the scores of queries
 /// row ... and keys column ... Returns the positive factor that they still have to be multiplied
@@ -43,16 +41,14 @@ FT_FUNCTION float scale_and_mask(FT_THREAD Scores& scores, FT_THREAD Scores& scr
                                  int column, int key_count) {
   FT_CONSTANT const AttentionParams& p = head.p;
   const float scale = p.scale;
-  const bool additive = p.mask.kind != MaskTensorKind::none && p.mask.kind != MaskTensorKind::boolean_u8;
-  const bool scale_now = !additive && !(scale > 0.0f);  // before masking: -inf * scale would not be -inf
+  const bool scale_now = !p.mask.bias.given() && !(scale > 0.0f);  // before masking: -inf * scale is not -inf
   if (scale_now) map_elements(scores, [=](auto score) { return score * scale; });
-  switch (p.mask.kind) {
-    case MaskTensorKind::none: break;
-    case MaskTensorKind::boolean_u8: keep_where_true(scores, scratch, head, row, column); break;
-    case MaskTensorKind::additive_f32: add_bias<float>(scores, scratch, head, row, column); break;
-    case MaskTensorKind::additive_f16: add_bias<half>(scores, scratch, head, row, column); break;
-    case MaskTensorKind::additive_bf16: add_bias<bfloat>(scores, scratch, head, row, column); break;
+  if (p.mask.bias.given()) {
+    with_bias_type(p.mask, [&](auto bias) {
+      add_bias<typename decltype(bias)::type>(scores, scratch, head, row, column);
+    });
   }
+  if (p.mask.boolean.given()) keep_where_true(scores, scratch, head, row, column);
   if (column + key_count > keys.whole_end) {  // the diagonal or the last key is in this tile
     // Column c of the tile is seen by its row r if c <= r + diagonal.
     const int64_t diagonal = row + p.band.offset - column;
@@ -64,7 +60,7 @@ FT_FUNCTION float scale_and_mask(FT_THREAD Scores& scores, FT_THREAD Scores& scr
       return select(kMinusInfinity, score, (c <= r + reach) & (c < limit));
     });
   }
-  return additive || scale_now ? kLog2E : p.scale_log2;
+  return p.mask.bias.given() || scale_now ? kLog2E : p.scale_log2;
 }
 
 }  // namespace FLASHTILE_BACKEND

@@ -5,7 +5,7 @@
 //   for each row: s = masked s;  m = max(s);  s = exp(s - m);  weights = s / sum(s)
 #pragma once
 
-#include "src/ops/attention/kernel/scores.h"
+#include "src/ops/attention/kernel/mask_row_cpu.h"
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -54,42 +54,19 @@ struct AttentionSoftmaxRows {
   }
 
   static FT_FUNCTION void mask(FT_CONSTANT const Params& p, int64_t row, FT_DEVICE float* scores, int count) {
-    const Head<T> head(p, 0, 0);
-    switch (p.mask.kind) {
-      case MaskTensorKind::none: return;
-      case MaskTensorKind::boolean_u8:
-        return mask_with(head.template mask<uint8_t>(row, 0), scores, count, [](floats score, floats entry) {
-          return select(score, kMinusInfinity, entry == 0.0f);
-        });
-      case MaskTensorKind::additive_f32: return add_bias(head.template mask<float>(row, 0), scores, count);
-      case MaskTensorKind::additive_f16: return add_bias(head.template mask<half>(row, 0), scores, count);
-      case MaskTensorKind::additive_bf16: return add_bias(head.template mask<bfloat>(row, 0), scores, count);
-    }
-  }
-
-  template <class E>
-  static FT_FUNCTION void add_bias(Matrix<const E> entries, FT_DEVICE float* scores, int count) {
-    mask_with(entries, scores, count, [](floats score, floats entry) {
-      return select(score + entry, kMinusInfinity, entry == kMinusInfinity);
+    if (!p.mask.given()) return;
+    with_bias_type(p.mask, [&](auto bias) {
+      const MaskRow<typename decltype(bias)::type> entries(p.mask, 0, 0, row, 0);
+      for (int c = 0; c < count; c += kLanes) {
+        const int left = count - c;
+        const floats entry = entries(c, left);
+        const floats score = select(floats::load(scores + c) + entry, kMinusInfinity, entry == kMinusInfinity);
+        if (left >= kLanes)
+          score.store(scores + c);
+        else
+          primitives::detail::store_lanes<float>(scores + c, score, left);
+      }
     });
-  }
-
-  /// score <- f(score, entry) for `count` scores of a row and the mask's entries, or the one that repeats.
-  template <class E, class F>
-  static FT_FUNCTION void mask_with(Matrix<const E> entries, FT_DEVICE float* scores, int count, F f) {
-    const bool repeats = entries.get_extent(0) == 1;
-    const floats repeated = static_cast<float>(entries(0, 0));
-    for (int c = 0; c < count; c += kLanes) {
-      const int left = count - c;
-      const floats entry = repeats          ? repeated
-                           : left >= kLanes ? primitives::detail::load_lanes<float>(entries.data() + c)
-                                            : primitives::detail::load_lanes<float>(entries.data() + c, left);
-      const floats result = f(floats::load(scores + c), entry);
-      if (left >= kLanes)
-        result.store(scores + c);
-      else
-        primitives::detail::store_lanes<float>(scores + c, result, left);
-    }
   }
 };
 

@@ -1,5 +1,5 @@
-// Inline tensors over one head's rows of Q, K, V, O and the mask. Pointers are advanced in 64 bits before a
-// tensor, whose indices are 32-bit, is built.
+// Inline tensors over one head's rows of Q, K, V and O. Pointers are advanced in 64 bits before a tensor, whose
+// indices are 32-bit, is built.
 #pragma once
 
 #include "flashtile/launch.h"
@@ -54,19 +54,6 @@ struct Head {
   /// The lse of row `row`; asked for only when p.lse is set.
   FT_FUNCTION FT_DEVICE float& lse(int64_t row) const {
     return p.lse[batch * p.lse_strides.batch + head * p.lse_strides.head + row * p.lse_strides.row];
-  }
-  /// Mask entries from (row, column) on; an extent of 1 repeats along its dimension.
-  template <class E>
-  FT_FUNCTION Matrix<const E> mask(int64_t row, int column) const {
-    const MaskTensorParams& m = p.mask;
-    const int64_t r = m.rows == 1 ? 0 : row;
-    const int c = m.columns == 1 ? 0 : column;
-    const FT_DEVICE E* data = static_cast<FT_DEVICE const E*>(m.data) + batch * m.strides.batch +
-                              head * m.strides.head + r * m.strides.row + c;
-    const int64_t stride[2] = {1, m.strides.row};
-    const int64_t rows_left = m.rows - r;
-    return Matrix<const E>(
-        data, dextents<int, 2>(m.columns - c, rows_left > 0 ? static_cast<int>(rows_left) : 0), stride);
   }
 };
 

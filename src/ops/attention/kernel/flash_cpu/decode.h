@@ -324,12 +324,13 @@ class DecodeTask {
   /// Adds the mask tensor; scores that the band hides and scores past the last key become -inf. Returns the
   /// factor that scores still have to be multiplied with.
   float scale_and_mask(int column, int keys, bool on_diagonal) {
-    const bool scaled = p_.scale_log2 <= 0.0f || p_.mask.kind != MaskTensorKind::none;
+    const bool scaled = p_.scale_log2 <= 0.0f || p_.mask.given();
     if (scaled) {
       for (int i = 0; i < place(rounded_up(keys, kChunk), 0); i += kLanes)
         (floats::load(scores_ + i) * floats(p_.scale_log2)).store(scores_ + i);
     }
-    with_mask_entries(p_.mask, [&](const auto* first) { add_mask(first, column, keys); });
+    if (p_.mask.given())
+      with_bias_type(p_.mask, [&](auto bias) { add_mask<typename decltype(bias)::type>(column, keys); });
     for (int r = 0; r < Rows; ++r) {
       for (int c = keys; c < rounded_up(keys, kChunk); ++c) scores_[place(c, r)] = kMinusInfinity;
     }
@@ -341,20 +342,15 @@ class DecodeTask {
     return scaled ? 1.0f : p_.scale_log2;
   }
 
-  /// Adds the mask tensor, whose entries begin at `first`, to scores in base 2.
+  /// Adds the entries of mask tensors, whose bias has type E, to scores in base 2.
   template <class E>
-  void add_mask(const E* first, int column, int keys) {
-    const MaskTensorParams& mask = p_.mask;
-    const E* entries[Rows] = {};
-    for (int r = 0; r < count(); ++r)
-      entries[r] = mask_row(first, mask, batch_, head_of(r), position_of(r), column);
+  void add_mask(int column, int keys) {
     for (int c = 0; c < keys; c += kChunk) {
       for (int j = 0; j < kRegisters; ++j) {
         float bias[kLanes + kChunk] = {};  // of the rows of a register, one after the other
         for (int r = j * kShared; r < min(count(), (j + 1) * kShared); ++r) {
-          const floats of_row = mask.columns == 1 ? floats(bias_of(entries[r], 1)[0])
-                                                  : bias_of(entries[r] + c, min(kChunk, keys - c));
-          of_row.store(bias + r % kShared * kChunk);
+          const MaskRow<E> entries(p_.mask, batch_, head_of(r), position_of(r), column);
+          in_base_2(entries(c, min(kChunk, keys - c))).store(bias + r % kShared * kChunk);
         }
         float* const at = scores_ + place(c, j * kShared);
         (floats::load(at) + floats::load(bias)).store(at);

@@ -310,8 +310,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
       for (; panel < active_; ++panel) {
         const int keys = min(kKeys, sights_[panel].end - column);
         if (keys <= 0) continue;
-        const MaskBlock mask =
-            p_.mask.kind == MaskTensorKind::none ? MaskBlock::open : classify(panels_[panel], column, keys);
+        const MaskBlock mask = !p_.mask.given() ? MaskBlock::open : classify(panels_[panel], column, keys);
         if (mask != MaskBlock::hidden) return {column, panel, keys, mask};
       }
     }

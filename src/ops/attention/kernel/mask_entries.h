@@ -1,0 +1,40 @@
+// Where the entries of mask tensors lie, and the one switch over their types.
+#pragma once
+
+#include "src/ops/attention/kernel/views.h"
+
+namespace flashtile::kernels {
+inline namespace FLASHTILE_BACKEND {
+
+/// Entries of batch and head from (row, column) on; an extent of 1 repeats along its dimension.
+template <class E>
+FT_FUNCTION Matrix<const E> entries_from(FT_CONSTANT const MaskEntries& m, int64_t batch, int64_t head,
+                                         int64_t row, int column) {
+  const int64_t r = m.rows == 1 ? 0 : row;
+  const int c = m.columns == 1 ? 0 : column;
+  const FT_DEVICE E* data = static_cast<FT_DEVICE const E*>(m.data) + batch * m.strides.batch +
+                            head * m.strides.head + r * m.strides.row + c;
+  const int64_t stride[2] = {1, m.strides.row};
+  const int64_t rows_left = m.rows - r;
+  return Matrix<const E>(data, dextents<int, 2>(m.columns - c, rows_left > 0 ? static_cast<int>(rows_left) : 0),
+                         stride);
+}
+
+/// Names an element type to a generic function.
+template <class E>
+struct TypeOf {
+  using type = E;
+};
+
+/// f(TypeOf<the bias's element type>); float where there is no bias.
+template <class F>
+FT_FUNCTION void with_bias_type(FT_CONSTANT const MaskTensors& mask, F f) {
+  switch (mask.bias.type) {
+    case EntryType::f16: return f(TypeOf<half>());
+    case EntryType::bf16: return f(TypeOf<bfloat>());
+    default: return f(TypeOf<float>());
+  }
+}
+
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::kernels

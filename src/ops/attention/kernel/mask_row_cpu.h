@@ -1,0 +1,49 @@
+// The entries of mask tensors for one query, as vectors of a CPU: a lane is a key.
+#pragma once
+
+#include "src/ops/attention/kernel/mask_entries.h"
+
+namespace flashtile::kernels {
+inline namespace FLASHTILE_BACKEND {
+
+/// One query's entries from key `column` on: the bias, of type E, or -inf where the boolean hides.
+template <class E>
+class MaskRow {
+ public:
+  FT_FUNCTION MaskRow(const MaskTensors& mask, int64_t batch, int64_t head, int64_t row, int column) {
+    if (mask.bias.given()) {
+      bias_ = entries_from<E>(mask.bias, batch, head, row, column).data();
+      bias_repeats_ = mask.bias.columns == 1;
+    }
+    if (mask.boolean.given()) {
+      attend_ = entries_from<uint8_t>(mask.boolean, batch, head, row, column).data();
+      attend_repeats_ = mask.boolean.columns == 1;
+    }
+  }
+
+  /// Those of keys c ... c + kLanes - 1, of which `left` are there.
+  FT_FUNCTION floats operator()(int c, int left) const {
+    floats entry = 0.0f;
+    if (bias_ != nullptr)
+      entry = bias_repeats_ ? floats(static_cast<float>(*bias_)) : load<float>(bias_ + c, left);
+    if (attend_ != nullptr) {
+      const ints attend = attend_repeats_ ? ints(*attend_) : load<int32_t>(attend_ + c, left);
+      entry = select(entry, floats(kMinusInfinity), attend == ints(0));
+    }
+    return entry;
+  }
+
+ private:
+  template <class To, class From>
+  static FT_FUNCTION auto load(const From* from, int left) {
+    return left >= kLanes ? primitives::detail::load_lanes<To>(from)
+                          : primitives::detail::load_lanes<To>(from, left);
+  }
+
+  const E* bias_ = nullptr;
+  const uint8_t* attend_ = nullptr;
+  bool bias_repeats_ = false, attend_repeats_ = false;
+};
+
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::kernels
