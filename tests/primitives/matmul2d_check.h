@@ -136,17 +136,63 @@ D untouched() {
     return static_cast<D>(std::numeric_limits<float>::quiet_NaN());
 }
 
-/// Runs one problem and compares each element with the oracle, and what is not the problem's with what was
-/// there.
+/// A matrix that lies in an operand's memory, row by row.
+template <class T>
+std::vector<double> matrix(const std::vector<T>& memory, int rows, int columns, std::int64_t row_stride,
+                           std::int64_t column_stride) {
+  std::vector<double> result;
+  result.reserve(static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns));
+  for (int r = 0; r < rows; ++r) {
+    for (int c = 0; c < columns; ++c) result.push_back(element(memory, r * row_stride + c * column_stride));
+  }
+  return result;
+}
+
+/// The oracle: how many elements are not A B, or D + A B, within the bound, and how many beyond D's columns are not what was
+/// there before. Apart from check(), which is compiled for every pair of types and every descriptor.
 ///
-/// A float sum of k terms in any order errs by at most k unit roundoffs of sum |a b| + |c|, a 16-bit result by
-/// its own roundoff more; integers are exact.
+/// A float sum of k terms in any order errs by at most k unit roundoffs of sum |a b| + |c|, a 16-bit result by its own
+/// roundoff more; integers are exact.
+template <class D>
+int wrong_elements(const std::vector<D>& found, const std::vector<D>& before, bool accumulate,
+                   const std::vector<double>& left, const std::vector<double>& right, const Problem& s) {
+  int wrong = 0;
+  for (int i = 0; i < s.m; ++i) {
+    for (int j = 0; j < s.stride; ++j) {
+      const auto at = static_cast<std::size_t>(i * s.stride + j);
+      if (j >= s.n) {
+        wrong += std::memcmp(&found[at], &before[at], sizeof(D)) != 0;
+        continue;
+      }
+      double sum = accumulate ? as_double(before[at]) : 0.0, magnitude = std::abs(sum);
+      for (int x = 0; x < s.k; ++x) {
+        const double term =
+            left[static_cast<std::size_t>(i * s.k + x)] * right[static_cast<std::size_t>(x * s.n + j)];
+        sum += term;
+        magnitude += std::abs(term);
+      }
+      if constexpr (std::is_same_v<D, std::int32_t>) {
+        wrong +=
+            found[at] != static_cast<std::int32_t>(static_cast<std::uint32_t>(static_cast<std::int64_t>(sum)));
+      } else {
+        const double in_float = (s.k + 1) * 0x1p-24 * magnitude;
+        const double rounding = std::is_same_v<D, float>
+                                    ? 0.0
+                                    : unit_roundoff<D> * std::max(std::abs(sum) + in_float, smallest_normal<D>);
+        wrong += !(std::abs(static_cast<double>(static_cast<float>(found[at])) - sum) <= in_float + rounding);
+      }
+    }
+  }
+  return wrong;
+}
+
+/// Runs one problem and compares each element with the oracle.
 template <class L, class R, class D, matmul2d_descriptor Descriptor, class Scope, Where Kind>
 void check(int m, int n, int k, int padding = 2) {
   constexpr bool tl = Descriptor.transpose_left, tr = Descriptor.transpose_right,
                  accumulate = Descriptor.accumulates();
   const auto even = [](int size) { return size + size % 2; };
-  Problem s{m, n, k, (tl ? m : k) + padding, even(tr ? k : n) + padding, n + padding};
+  const Problem s{m, n, k, (tl ? m : k) + padding, even(tr ? k : n) + padding, n + padding};
   const auto left = operand<L>(static_cast<std::size_t>(s.left_stride * (tl ? k : m)), 1);
   const auto right = operand<R>(static_cast<std::size_t>(s.right_stride * (tr ? n : k)), 2);
   auto before = accumulate ? random_values<D>(static_cast<std::size_t>(s.stride * m), 3)
@@ -160,35 +206,9 @@ void check(int m, int n, int k, int padding = 2) {
   run<Multiply<L, R, D, Descriptor, Scope, Kind>>(
       {a.data(), b.data(), d.data(), s},
       {(n + Descriptor.n - 1) / Descriptor.n, (m + Descriptor.m - 1) / Descriptor.m, 1});
-  const auto found = d.read();
-
-  int wrong = 0;
-  for (int i = 0; i < m; ++i) {
-    for (int j = 0; j < s.stride; ++j) {
-      const auto at = static_cast<std::size_t>(i * s.stride + j);
-      if (j >= n) {
-        wrong += std::memcmp(&found[at], &before[at], sizeof(D)) != 0;
-        continue;
-      }
-      double sum = accumulate ? as_double(before[at]) : 0.0, magnitude = std::abs(sum);
-      for (int x = 0; x < k; ++x) {
-        const double term = element(left, tl ? x * s.left_stride + i : i * s.left_stride + x) *
-                            element(right, tr ? j * s.right_stride + x : x * s.right_stride + j);
-        sum += term;
-        magnitude += std::abs(term);
-      }
-      if constexpr (std::is_same_v<D, std::int32_t>) {
-        wrong +=
-            found[at] != static_cast<std::int32_t>(static_cast<std::uint32_t>(static_cast<std::int64_t>(sum)));
-      } else {
-        const double in_float = (k + 1) * 0x1p-24 * magnitude;
-        const double rounding = std::is_same_v<D, float>
-                                    ? 0.0
-                                    : unit_roundoff<D> * std::max(std::abs(sum) + in_float, smallest_normal<D>);
-        wrong += !(std::abs(static_cast<double>(static_cast<float>(found[at])) - sum) <= in_float + rounding);
-      }
-    }
-  }
+  const int wrong = wrong_elements(d.read(), before, accumulate,
+                                   matrix(left, m, k, tl ? 1 : s.left_stride, tl ? s.left_stride : 1),
+                                   matrix(right, k, n, tr ? 1 : s.right_stride, tr ? s.right_stride : 1), s);
   EXPECT_EQ(wrong, 0) << "wrong elements of " << m << " x " << n << ", k = " << k;
 }
 
