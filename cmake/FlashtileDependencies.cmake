@@ -62,3 +62,7 @@ if(FLASHTILE_HAS_CUDA)
   message(STATUS "flashtile: CUDA kernels for ${CMAKE_CUDA_ARCHITECTURES} take about 9 minutes more to compile on two cores "
                  "(FLASHTILE_CUDA=OFF leaves them out, CMAKE_CUDA_ARCHITECTURES picks fewer)")
 endif()
+set(FLASHTILE_HAS_SM90 0)  # what Hopper alone has: code that other GPUs cannot be compiled for
+if(FLASHTILE_HAS_CUDA AND CMAKE_CUDA_ARCHITECTURES MATCHES "90a")
+  set(FLASHTILE_HAS_SM90 1)
+endif()

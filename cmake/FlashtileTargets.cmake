@@ -20,6 +20,17 @@ function(flashtile_compile_options target)
                                              VISIBILITY_INLINES_HIDDEN ON POSITION_INDEPENDENT_CODE ON)
 endfunction()
 
+# flashtile_sm90_options(<target>): compiles the target for Hopper alone. Spilled registers and what else costs speed there
+# are errors.
+function(flashtile_sm90_options target)
+  flashtile_compile_options(${target})
+  set_target_properties(${target} PROPERTIES CUDA_ARCHITECTURES 90a-real
+                        CUDA_COMPILER_LAUNCHER "${PROJECT_SOURCE_DIR}/cmake/refuse_ptxas_notes;${CMAKE_CUDA_COMPILER_LAUNCHER}")
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
+  target_compile_options(${target} PRIVATE
+                         "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Xptxas=--warn-on-spills -Xptxas=--warning-as-error>")
+endfunction()
+
 # AMX kernels on a machine without it: see include/flashtile/primitives/cpu/amx.h.
 set(FLASHTILE_AMX_IS_EMULATED ${FLASHTILE_EMULATE_AMX})
 if(FLASHTILE_EMULATE_AMX STREQUAL "AUTO")

@@ -26,6 +26,9 @@
 //   ours         map_elements, map_indexed, map_rows on cooperative tensors and matrix blocks;
 //                load_repeated: a mask's rows or columns of 1 spread over a tile;
 //                tile_stages: asynchronous, clipped tile loads into threadgroup memory         tile_stages.h
+//   for Hopper   execution_team, named_barrier, team_turns, give_registers, take_registers      cuda/teams.h
+//                arrival_barrier, stage_ring: hand-over of tiles between teams                 cuda/stage_ring.h
+//                tensor_map, load_tile_async, tile_store: tiles by the copy engine             cuda/tensor_map.h
 //   arithmetic   exp2, log2, fma, max, min, select on float and on a backend's vectors         math.h
 // clang-format on
 #pragma once
@@ -63,9 +66,11 @@
 #if defined(__CUDACC__)
 #define FT_FUNCTION __device__ __forceinline__
 #define FT_UNROLL _Pragma("unroll")
+#define FT_NO_UNROLL _Pragma("unroll 1")
 #else
 #define FT_FUNCTION inline
 #define FT_UNROLL _Pragma("GCC unroll 16")
+#define FT_NO_UNROLL _Pragma("GCC unroll 1")
 #endif
 
 // A kernel's own check: an Error from launch on a CPU, a trap on a GPU.

@@ -20,10 +20,24 @@ FT_FUNCTION int simdgroups_per_threadgroup() { return static_cast<int>(blockDim.
 FT_FUNCTION void threadgroup_barrier(mem_flags) { __syncthreads(); }
 FT_FUNCTION void simdgroup_barrier(mem_flags) { __syncwarp(); }
 
+/// A scope of N adjacent simdgroups, the first of them at a multiple of N, of a threadgroup that has more: its
+/// teams do different work side by side, each with products and tiles of its own (teams.h). Ours.
+template <int N>
+struct execution_team {
+  static_assert(N == 1 || N == 2 || N == 4 || N == 8, "execution_team: 1, 2, 4 or 8 simdgroups");
+  static constexpr int simdgroups = N;
+};
+
 namespace detail {
+template <class Scope>
+inline constexpr bool is_team = false;
+template <int N>
+inline constexpr bool is_team<execution_team<N>> = true;
+
 /// Barrier of the threads that work together in a scope.
 template <class Scope>
 FT_FUNCTION void scope_barrier() {
+  static_assert(!is_team<Scope>, "a team meets at a named_barrier of its own");
   if constexpr (Scope::simdgroups == 1) {
     __syncwarp();
   } else if constexpr (Scope::simdgroups > 1) {
@@ -34,7 +48,8 @@ FT_FUNCTION void scope_barrier() {
 template <class Scope>
 FT_FUNCTION int scope_thread() {
   if constexpr (Scope::simdgroups == 0) return 0;
-  return static_cast<int>(Scope::simdgroups == 1 ? threadIdx.x % kSimdWidth : threadIdx.x);
+  constexpr bool kPart = Scope::simdgroups == 1 || is_team<Scope>;
+  return static_cast<int>(kPart ? threadIdx.x % (Scope::simdgroups * kSimdWidth) : threadIdx.x);
 }
 template <class Scope>
 inline constexpr int scope_threads = Scope::simdgroups == 0 ? 1 : Scope::simdgroups * kSimdWidth;
@@ -64,6 +79,11 @@ FT_FUNCTION std::uint32_t simd_rows_not_finite(const T* values, std::int64_t row
     }
   }
   return __reduce_or_sync(0xffffffffu, found);
+}
+
+/// Adds to a number in device memory that other threads add to as well; returns what it was before. Relaxed.
+FT_FUNCTION std::uint32_t atomic_fetch_add(std::uint32_t& number, std::uint32_t more) {
+  return ::atomicAdd(&number, more);
 }
 
 // Lane-level functions, as in the Metal Shading Language. T is any 32-bit (or smaller) integer or float type.

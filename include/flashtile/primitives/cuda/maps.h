@@ -2,6 +2,7 @@
 // of rows and columns. Included by cuda/primitives.h.
 #pragma once
 
+#include <cstdint>
 #include <type_traits>
 
 #include "flashtile/primitives/common/descriptor.h"
@@ -81,21 +82,60 @@ FT_FUNCTION T fold_end(reduction_operation operation, T value, T identity) {
 }
 }  // namespace detail
 
-/// entries <- fold of the identity and each row's elements. The order of the sums is fixed.
+/// The first half of reduce_rows: entries <- fold of the elements of each row that this thread holds. Nothing
+/// is exchanged, so that a kernel can decide whether share_rows is worth it. Ours. The order of the sums is
+/// fixed.
 template <class T, class Layout, class Entries>
-FT_FUNCTION void reduce_rows(const cooperative_tensor<T, Layout>& tile, cooperative_tensor<T, Entries>& entries,
-                             reduction_operation operation = reduction_operation::sum,
-                             T identity = reduction_operation_identity<T>::sum_identity) {
+FT_FUNCTION void fold_rows(const cooperative_tensor<T, Layout>& tile, cooperative_tensor<T, Entries>& entries,
+                           reduction_operation operation, T identity) {
   static_assert(detail::holds_rows_of<Entries, Layout>,
                 "reduce_rows: the entries belong to a tile with other rows");
   FT_UNROLL for (int r = 0; r < Entries::kCapacity; ++r) {
     entries.set(r, detail::fold_start(operation, identity));
   }
-  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
-    const int r = Layout::row_slot(i);
-    if (Layout::valid(i)) entries.set(r, detail::combine(operation, entries.get(r), tile.get(i)));
+  if constexpr (Layout::kPairsInRow && Layout::kFull) {
+    // A maximum of pairs first: half as long a chain of dependent instructions.
+    FT_UNROLL for (int i = 0; i < Layout::kCapacity; i += 2) {
+      const int r = Layout::row_slot(i);
+      if (operation == reduction_operation::sum) {
+        entries.set(r, entries.get(r) + tile.get(i));
+        entries.set(r, entries.get(r) + tile.get(i + 1));
+      } else {
+        entries.set(r, detail::combine(operation, entries.get(r),
+                                       detail::combine(operation, tile.get(i), tile.get(i + 1))));
+      }
+    }
+  } else {
+    FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
+      const int r = Layout::row_slot(i);
+      if (Layout::valid(i)) entries.set(r, detail::combine(operation, entries.get(r), tile.get(i)));
+    }
   }
-  if constexpr (!std::is_same_v<Entries, detail::thread_entries<Layout::kRowCount>>) {
+}
+
+/// Does this thread hold an element that exceeds its row's entry? The bits of both are compared as integers,
+/// which Hopper does three at a time: for entries from +0 on that is the order of floats, with positive NaN
+/// above infinity; the entry -0 is exceeded by everything but itself. Ours.
+template <class Layout, class Entries>
+FT_FUNCTION bool any_exceeds(const cooperative_tensor<float, Layout>& tile,
+                             const cooperative_tensor<float, Entries>& entries) {
+  static_assert(detail::holds_rows_of<Entries, Layout> && Layout::kPairsInRow && Layout::kFull,
+                "any_exceeds: the entries belong to a tile with other rows");
+  int top[Entries::kCapacity];
+  FT_UNROLL for (int r = 0; r < Entries::kCapacity; ++r) top[r] = INT32_MIN;
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; i += 2) {
+    int& row = top[Layout::row_slot(i)];
+    row = __vimax3_s32(row, __float_as_int(tile.get(i)), __float_as_int(tile.get(i + 1)));
+  }
+  bool any = false;
+  FT_UNROLL for (int r = 0; r < Entries::kCapacity; ++r) any |= top[r] > __float_as_int(entries.get(r));
+  return any;
+}
+
+/// The second half: every thread that holds a part of a row gets the fold of the parts.
+template <class T, class Entries>
+FT_FUNCTION void share_rows(cooperative_tensor<T, Entries>& entries, reduction_operation operation) {
+  if constexpr (requires { typename Entries::rows; }) {
     FT_UNROLL for (int r = 0; r < Entries::kCapacity; ++r) {
       T value = entries.get(r);
       value = detail::combine(operation, value, __shfl_xor_sync(0xffffffffu, value, 1));
@@ -103,6 +143,15 @@ FT_FUNCTION void reduce_rows(const cooperative_tensor<T, Layout>& tile, cooperat
       entries.set(r, value);
     }
   }
+}
+
+/// entries <- fold of the identity and each row's elements. The order of the sums is fixed.
+template <class T, class Layout, class Entries>
+FT_FUNCTION void reduce_rows(const cooperative_tensor<T, Layout>& tile, cooperative_tensor<T, Entries>& entries,
+                             reduction_operation operation = reduction_operation::sum,
+                             T identity = reduction_operation_identity<T>::sum_identity) {
+  fold_rows(tile, entries, operation, identity);
+  share_rows(entries, operation);
   FT_UNROLL for (int r = 0; r < Entries::kCapacity; ++r) {
     entries.set(r, detail::fold_end(operation, entries.get(r), identity));
   }

@@ -381,10 +381,8 @@ class matmul2d {
     constexpr bool kRightFits =
         detail::is_swizzled_tile<Right> && std::is_same_v<L, detail::value_type_of<Right>>;
     constexpr bool kLeftFits = detail::is_cooperative<Left> || detail::is_swizzled_tile<Left>;
-    constexpr int kRest = kN % 64;  // columns past the last whole panel: one product, from a panel's start
-    constexpr bool kWidthFits = kRest == 0 || kRest == 32 || kRest == 16 || kRest == 8;
     return !kThread && Rows::kWarpgroups && kM % 64 == 0 && kK % 16 == 0 && kK > 0 && sizeof(L) == 2 &&
-           kRightFits && kLeftFits && kWidthFits && std::is_same_v<T, float>;
+           kRightFits && kLeftFits && detail::warpgroup_fits(kN) && std::is_same_v<T, float>;
   }
 
   template <class Left, class Right, class T, class Layout>
@@ -403,36 +401,47 @@ class matmul2d {
                                               cooperative_tensor<float, Layout>& destination) {
     using T = detail::value_type_of<Left>;
     float* sums = destination.slots.element;
+    const std::uint64_t right_start =
+        detail::panel_descriptor(right.panel_address(0, 0), Right::order::kPanelBytes);
     detail::warpgroup_fence();
     FT_UNROLL for (int b = 0; b < Rows::kBlocks; ++b) {
+      std::uint64_t left_start = 0;
+      if constexpr (!detail::is_cooperative<Left>) {
+        const int row = Rows::first_row(b) / 64 * 64;
+        left_start = detail::panel_descriptor(
+            kTransposeLeft ? left.panel_address(0, row) : left.panel_address(row, 0), Left::order::kPanelBytes);
+      }
       FT_UNROLL for (int k = 0; k < kK; k += 16) {
-        multiply_columns<T, 0>(left, right, sums + Layout::slot(b, 0, 0), b, k);
+        multiply_columns<T, 0>(left, left_start, right, right_start, sums + Layout::slot(b, 0, 0), b, k);
       }
     }
     detail::warpgroup_commit();
   }
 
-  /// Sums of columns n ... = or += the products at depth k, by the widest instructions that fit.
+  /// Sums of columns n ... = or += the products at depth k, by the widest instructions that fit. The operands'
+  /// descriptors are those of depth 0.
   template <class T, int n, class Left, class Right>
-  static FT_FUNCTION void multiply_columns(Left& left, Right& right, float* sums, int b, int k) {
+  static FT_FUNCTION void multiply_columns(Left& left, std::uint64_t left_start, Right& right,
+                                           std::uint64_t right_start, float* sums, int b, int k) {
     if constexpr (n < kN) {
       constexpr int kWidth = detail::warpgroup_width(kN - n);
       constexpr bool kRightRowsAreK = !kTransposeRight;
+      using RightOrder = typename Right::order;
       const int accumulate = Descriptor.accumulates() || k > 0 ? 1 : 0;
-      const std::uint64_t right_descriptor = detail::panel_descriptor(
-          kTransposeRight ? right.panel_address(n, k) : right.panel_address(k, n), Right::order::kPanelBytes);
+      const std::uint64_t right_descriptor = detail::panel_descriptor_at(
+          right_start, kTransposeRight ? RightOrder::plain_offset(n, k) : RightOrder::plain_offset(k, n));
       using Product = detail::warpgroup_product<T, kWidth>;
       if constexpr (detail::is_cooperative<Left>) {
         Product::template from_registers<kRightRowsAreK>(
             sums + n / 2, left.slots.word + (b * (kK / 8) + k / 8) * 2, right_descriptor, accumulate);
       } else {
-        const int row = Rows::first_row(b) / 64 * 64;
-        const std::uint64_t left_descriptor = detail::panel_descriptor(
-            kTransposeLeft ? left.panel_address(k, row) : left.panel_address(row, k), Left::order::kPanelBytes);
+        using LeftOrder = typename Left::order;
+        const std::uint64_t left_descriptor = detail::panel_descriptor_at(
+            left_start, kTransposeLeft ? LeftOrder::plain_offset(k, 0) : LeftOrder::plain_offset(0, k));
         Product::template from_memory<kTransposeLeft, kRightRowsAreK>(sums + n / 2, left_descriptor,
                                                                       right_descriptor, accumulate);
       }
-      multiply_columns<T, n + kWidth>(left, right, sums, b, k);
+      multiply_columns<T, n + kWidth>(left, left_start, right, right_start, sums, b, k);
     }
   }
 #endif

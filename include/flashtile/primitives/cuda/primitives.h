@@ -8,4 +8,7 @@
 #include "flashtile/primitives/cuda/math.h"
 #include "flashtile/primitives/cuda/matmul2d.h"
 #include "flashtile/primitives/cuda/simdgroup_matrix.h"
+#include "flashtile/primitives/cuda/stage_ring.h"
+#include "flashtile/primitives/cuda/teams.h"
+#include "flashtile/primitives/cuda/tensor_map.h"
 #include "flashtile/primitives/cuda/tile_stages.h"

@@ -25,7 +25,8 @@ struct row_spread {
   /// Four simdgroups own 64 adjacent rows, as the warpgroup instructions require.
   static constexpr bool kWarpgroups = kFull && kHalves == 2 && Simdgroups % 4 == 0;
 
-  static FT_FUNCTION int group() { return Simdgroups == 1 ? 0 : simdgroup_index_in_threadgroup(); }
+  /// Which simdgroup of its scope this is. A threadgroup may hold several teams, each a scope of its own.
+  static FT_FUNCTION int group() { return Simdgroups == 1 ? 0 : simdgroup_index_in_threadgroup() % Simdgroups; }
   /// First row of a block of this simdgroup.
   static FT_FUNCTION int first_row(int block) {
     if constexpr (kWarpgroups) {
