@@ -87,7 +87,7 @@ function(flashtile_isa_sources target)
     if(NOT TARGET ${part})
       add_library(${part} OBJECT)
       flashtile_isa_options(${part} "${entry}")
-      if(NOT FLASHTILE_DEBUG_KERNELS)
+      if(NOT FLASHTILE_DEBUG_KERNELS AND NOT entry MATCHES "FLASHTILE_EMULATE_AMX")  # emulated, they take a compiler a minute
         target_compile_options(${part} PRIVATE -O3)
       endif()
       target_sources(${target} PRIVATE $<TARGET_OBJECTS:${part}>)
