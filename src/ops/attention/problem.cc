@@ -111,7 +111,8 @@ TensorView broadcast(const TensorView& view, const char* what, const AttentionPr
 
 void set_masks(AttentionProblem& problem, const Mask& mask, Data data) {
   if (mask.causal)
-    problem.band.offset = *mask.causal == CausalCorner::top_left ? 0 : problem.kv_length - problem.query_length;
+    problem.causal_offset =
+        *mask.causal == CausalCorner::top_left ? 0 : problem.kv_length - problem.query_length;
   if (mask.boolean) {
     if (mask.boolean->dtype != DType::u8)
       refuse(std::string("mask.boolean has dtype ") + name(mask.boolean->dtype) + "; expected u8");
@@ -234,9 +235,13 @@ AttentionBuffers validated(AttentionProblem& problem, const AttentionOutputs& ou
   return buffers;
 }
 
+kernels::Band AttentionProblem::band() const {
+  return causal_offset ? kernels::Band(-kernels::Band::kOpen, *causal_offset) : kernels::Band();
+}
+
 bool AttentionProblem::hides_some() const {
   return boolean.has_value() || bias.has_value() || kv_length == 0 ||
-         band.hides_some(static_cast<std::int32_t>(query_length), static_cast<std::int32_t>(kv_length));
+         band().hides_some(static_cast<std::int32_t>(query_length), static_cast<std::int32_t>(kv_length));
 }
 
 kernels::AttentionParams params_of(const AttentionProblem& problem, const AttentionBuffers& buffers) {
@@ -253,9 +258,10 @@ kernels::AttentionParams params_of(const AttentionProblem& problem, const Attent
     p.lse = static_cast<float*>(buffers.lse->data);
     p.lse_strides = row_strides(*buffers.lse);
   }
-  if (problem.boolean) p.mask.boolean = entries_of(*problem.boolean);
-  if (problem.bias) p.mask.bias = entries_of(*problem.bias);
-  p.band = problem.band;
+  kernels::MaskTensors mask{};
+  if (problem.boolean) mask.boolean = entries_of(*problem.boolean);
+  if (problem.bias) mask.bias = entries_of(*problem.bias);
+  p.rule = kernels::ScoreRule(problem.scale, 0.0f, problem.band(), mask);
   p.batch = core::narrow(problem.batch, "attention: batch");
   p.query_heads = core::narrow(problem.query_heads, "attention: query heads");
   p.kv_heads = core::narrow(problem.kv_heads, "attention: KV heads");
@@ -263,8 +269,6 @@ kernels::AttentionParams params_of(const AttentionProblem& problem, const Attent
   p.kv_length = core::narrow(problem.kv_length, "attention: KV length");
   p.head_dim = core::narrow(problem.head_dim, "attention: head_dim");
   p.value_dim = core::narrow(problem.value_dim, "attention: value_dim");
-  p.scale = problem.scale;
-  p.scale_log2 = problem.scale * kernels::kLog2E;
   return p;
 }
 

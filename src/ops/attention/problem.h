@@ -17,14 +17,15 @@ struct AttentionProblem {
                value_dim = 0;
   TensorView q, k, v;  ///< 4 dimensions each, in the order of the public call
   float scale = 1.0f;
-  kernels::BandMask band{kernels::BandMask::kOpen};
+  std::optional<std::int64_t> causal_offset;  ///< query i sees keys 0 ... i + offset; unset: all
   std::optional<TensorView> boolean,
       bias;                       ///< mask tensors of shape (B, Hq, Lq, Lkv), stride 0 where they repeat
   TensorView out;                 ///< of the call; packed, without data, where the call gives none
   std::optional<TensorView> lse;  ///< where the call wants it
   bool wants_lse = false;
 
-  bool causal() const { return band.offset != kernels::BandMask::kOpen; }
+  /// Which keys queries see by position.
+  kernels::Band band() const;
   /// Nothing to compute: the output has no elements.
   bool empty() const { return batch == 0 || query_heads == 0 || query_length == 0; }
   /// Is there a pair of query and key that may be masked? Such a call ends with the exact_rows pass.

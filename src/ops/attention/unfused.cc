@@ -74,25 +74,22 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
   params.scores = reinterpret_cast<float*>(workspace.data());
   params.scores_stride = score_stride(problem);
   params.batch = params.query_heads = params.kv_heads = 1;
-  params.scale = 1.0f, params.scale_log2 = kernels::kLog2E;  // the first product applies the scale
   const TensorView scores = scores_view(problem, workspace.data());
   const TensorView weights = weights_view(problem, workspace.data());
 
   for (std::int64_t b = 0; b < problem.batch; ++b) {
     for (std::int64_t h = 0; h < problem.query_heads; ++h) {
       const std::int64_t kv_head = h / (problem.query_heads / problem.kv_heads);
-      product.alpha = problem.scale;
       gemm(scores, matrix_of(problem.q, b, h), matrix_of(problem.k, b, kv_head).permuted({1, 0}), product);
 
-      if (problem.boolean) params.mask.boolean.data = matrix_of(*problem.boolean, b, h).data;
-      if (problem.bias) params.mask.bias.data = matrix_of(*problem.bias, b, h).data;
+      if (problem.boolean) params.rule.mask.boolean.data = matrix_of(*problem.boolean, b, h).data;
+      if (problem.bias) params.rule.mask.bias.data = matrix_of(*problem.bias, b, h).data;
       if (buffers.lse) {
         params.lse =
             static_cast<float*>(buffers.lse->data) + b * buffers.lse->strides[0] + h * buffers.lse->strides[1];
       }
       softmax.launch(queue, params);
 
-      product.alpha = 1.0f;
       gemm(matrix_of(buffers.out, b, h), weights, matrix_of(problem.v, b, kv_head), product);
     }
   }

@@ -87,7 +87,7 @@ Key key_of(const AttentionProblem& p) {
           p.batch,        p.query_heads,
           p.kv_heads,     p.query_length,
           p.kv_length,    p.head_dim,
-          p.value_dim,    p.band.offset};
+          p.value_dim,    p.causal_offset.value_or(kernels::Band::kOpen)};
   const auto add = [&](const TensorView* view) {
     key.push_back(view == nullptr ? -1 : static_cast<std::int64_t>(view->dtype));
     if (view != nullptr) key.insert(key.end(), view->strides.begin(), view->strides.end());
@@ -165,8 +165,8 @@ std::string_view declines(const AttentionProblem& p) {
   if (p.boolean) return "cuDNN takes additive masks only";
   if (p.bias && p.bias->strides[3] == 0 && p.kv_length > 1)
     return "cuDNN takes no mask that repeats over the keys";
-  if (p.bias && p.causal()) return "cuDNN is not given an additive and a causal mask together";
-  if (p.causal() && p.band.offset < 0) return "cuDNN takes no queries before the first key";
+  if (p.bias && p.causal_offset) return "cuDNN is not given an additive and a causal mask together";
+  if (p.causal_offset && *p.causal_offset < 0) return "cuDNN takes no queries before the first key";
   if (!(p.scale > 0.0f)) return "cuDNN is given positive scales only";
   for (const TensorView* view : {&p.q, &p.k, &p.v, &p.out}) {
     if (!strides_ascend(*view)) return "cuDNN takes no repeated and no reversed dimensions";
@@ -217,8 +217,8 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
   bind(kScale, &scale);
   if (buffers.lse) bind(kLse, buffers.lse->data);
   if (problem.bias) bind(kBias, problem.bias->data);
-  if (problem.causal()) bind(kMasked, &masked);
-  if (problem.causal() && problem.band.offset != 0) {
+  if (problem.causal_offset) bind(kMasked, &masked);
+  if (problem.causal_offset.value_or(0) != 0) {
     bind(kQueryLength, &query_length);
     bind(kKvLength, &kv_length);
   }

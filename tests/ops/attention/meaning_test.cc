@@ -108,6 +108,19 @@ TEST_P(Meaning, ANegativeOffsetLeavesTheFirstQueriesWithoutKeys) {
   EXPECT_FLOAT_EQ(r.out[4], 2.0f);
 }
 
+TEST_P(Meaning, BooleanAndBiasCompose) {
+  Tensor attend(DType::u8, {1, 4}), bias(DType::f32, {1, 4});
+  const std::uint8_t booleans[] = {0, 1, 1, 1};
+  const float biases[] = {9.0f, 0.0f, -kInfinity, std::log(3.0f)};
+  std::copy(booleans, booleans + 4, attend.as<std::uint8_t>());
+  std::copy(biases, biases + 4, bias.as<float>());
+  AttentionOptions options = masked(attend);
+  options.mask.bias = bias;
+  RUN_OR_SKIP(r, zeros(1), zeros(4), numbered(4), options, true);
+  EXPECT_NEAR(r.out[0], (2 + 3 * 4) / 4.0, 1e-6);
+  EXPECT_NEAR(r.lse[0], std::log(4.0f), 1e-6);
+}
+
 TEST_P(Meaning, CausalAndMaskComposeByAnd) {
   Tensor mask(DType::u8, {1, 4});
   const std::uint8_t attend[] = {0, 1, 1, 1};
@@ -137,6 +150,41 @@ TEST_P(Meaning, MinusInfinityExcludesExactlyAndEverythingFiniteIsABias) {
   EXPECT_FLOAT_EQ(r.out[0], 2.5f);
   EXPECT_FLOAT_EQ(r.out[1], 2.0f) << "the same bias everywhere changes nothing";
   EXPECT_FLOAT_EQ(r.out[2], 2.0f) << "not even the lowest";
+}
+
+TEST_P(Meaning, BiasesStayDistinctDownToTheLowest) {
+  Tensor bias(DType::f32, {3, 3});
+  const float lowest = std::numeric_limits<float>::lowest();
+  const float values[] = {lowest, lowest, lowest, -3e38f, lowest, lowest, -3.4e38f, -3e38f, -2.5e38f};
+  std::copy(values, values + 9, bias.as<float>());
+  for (const std::int64_t heads : {1, 7}) {  // one query to each head, and more of them than a few
+    const Tensor q = rows(heads, 3, [](auto, auto) { return 0.0f; });
+    RUN_OR_SKIP(r, q, zeros(3), numbered(3), biased(bias), true);
+    for (std::size_t n = 0; n < r.out.size(); n += 3) {
+      EXPECT_FLOAT_EQ(r.out[n], 2.0f);
+      EXPECT_FLOAT_EQ(r.out[n + 1], 1.0f);
+      EXPECT_FLOAT_EQ(r.out[n + 2], 3.0f);
+      EXPECT_FLOAT_EQ(r.lse[n], lowest);
+      EXPECT_FLOAT_EQ(r.lse[n + 1], -3e38f);
+      EXPECT_FLOAT_EQ(r.lse[n + 2], -2.5e38f);
+    }
+  }
+}
+
+TEST_P(Meaning, AnyFiniteScaleIsLegal) {
+  AttentionOptions options;
+  options.scale = 3e38f;  // times log2(e) it is not finite
+  const Tensor q = rows(1, 2, [](auto, auto) { return 1e-20f; });
+  const Tensor k = rows(1, 3, [](auto, auto j) { return static_cast<float>(j) * 1e-20f; });
+  RUN_OR_SKIP(r, q, k, numbered(3), options, true);
+  double sum = 0, weighted = 0;
+  for (int j = 0; j < 3; ++j) {
+    const double weight = std::exp(3e38 * 1e-40 * kD * j);
+    sum += weight;
+    weighted += weight * (j + 1);
+  }
+  EXPECT_NEAR(r.out[0], weighted / sum, 1e-5);
+  EXPECT_NEAR(r.lse[0], std::log(sum), 1e-5);
 }
 
 TEST_P(Meaning, ABiasIsAddedToTheScaledScoreInNaturalUnits) {

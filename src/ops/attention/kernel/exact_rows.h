@@ -7,6 +7,8 @@
 #pragma once
 
 #include "src/ops/attention/kernel/mask_entries.h"
+#include "src/ops/attention/kernel/score_rule.h"
+#include "src/ops/attention/kernel/softmax.h"
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -33,7 +35,7 @@ struct AttentionExactRows {
     const int rows = out.get_extent(1) < kQ ? out.get_extent(1) : kQ;
     const uint32_t broken = simd_rows_not_finite<kQ>(&out(0, 0), p.out_strides.row, rows, p.value_dim);
     for (int i = 0; i < rows; ++i) {
-      const KeyRange keys = p.band.keys(first + i, first + i, p.kv_length);
+      const KeyRange keys = p.rule.band.keys(first + i, first + i, p.kv_length);
       if (keys.end == keys.begin || (broken >> i & 1) != 0) compute_row(p, memory, head, keys, first + i);
     }
   }
@@ -44,6 +46,7 @@ struct AttentionExactRows {
   static FT_FUNCTION void compute_row(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                                       FT_THREAD const Head<T>& head, FT_THREAD const KeyRange& keys,
                                       int64_t row) {
+    FT_CONSTANT const ScoreRule& rule = p.rule;
     float top = kMinusInfinity;
     bool any = false;
     for (int column = keys.begin; column < keys.end; column += kKeys) {
@@ -55,24 +58,26 @@ struct AttentionExactRows {
         any = true;
       }
     }
-    float sum = any ? 0.0f : 1.0f;
+    SoftmaxState<float> state;
+    if (any) state.maximum = top;
     simd_for_each_index(p.value_dim, [&](int d) { memory.sums[d] = 0.0f; });
     for (int column = keys.begin; column < keys.end && any; column += kKeys) {
       const int count = load_scores(memory, head, row, column, keys.end);
       for (int c = 0; c < count; ++c) {
         if (!memory.seen[c]) continue;
-        const float weight = exp2((memory.scores[c] - top) * kLog2E);
-        sum += weight;
+        const float weight = exp2((memory.scores[c] - top) * rule.exponent);
+        state.sum += weight;
         const auto values = head.values(column + c);
         simd_for_each_index(p.value_dim, [&](int d) {
           memory.sums[d] = fma(weight, static_cast<float>(values(d, 0)), memory.sums[d]);
         });
       }
     }
+    const float inverse = any ? state.inverse() : 0.0f;
     auto out = head.out(row);
-    simd_for_each_index(p.value_dim, [&](int d) { out(d, 0) = static_cast<T>(memory.sums[d] / sum); });
+    simd_for_each_index(p.value_dim, [&](int d) { out(d, 0) = static_cast<T>(memory.sums[d] * inverse); });
     if (p.lse != nullptr) {
-      simd_for_each_index(1, [&](int) { head.lse(row) = any ? top + log2(sum) * kLn2 : kMinusInfinity; });
+      simd_for_each_index(1, [&](int) { head.lse(row) = state.lse(rule.unit); });
     }
   }
 
@@ -83,36 +88,22 @@ struct AttentionExactRows {
     const int count = end - column < kKeys ? end - column : kKeys;
     simdgroup_barrier(mem_flags::mem_threadgroup);  // all lanes have read the scores before
     simd_for_each_index(count, [&](int c) {
-      const float entry = entry_of(head, row, column + c);  // the band has been applied already
-      memory.seen[c] = entry != kMinusInfinity;
-      if (memory.seen[c]) memory.scores[c] = score_of(head, row, column + c, entry);
+      const float entry = entry_at(head.p.rule.mask, head.batch, head.head, row, column + c);
+      memory.seen[c] = entry != kMinusInfinity;  // the band has been applied already
+      if (memory.seen[c])
+        memory.scores[c] = with_entry(score_of(head.p.rule, product_of(head, row, column + c)), entry);
     });
     simdgroup_barrier(mem_flags::mem_threadgroup);
     return count;
   }
 
-  /// The mask tensors' entry for a pair: the bias, or -inf where the boolean hides.
-  static FT_FUNCTION float entry_of(FT_THREAD const Head<T>& head, int64_t row, int column) {
-    FT_CONSTANT const MaskTensors& mask = head.p.mask;
-    float entry = 0.0f;
-    if (mask.bias.given()) {
-      with_bias_type(mask, [&](auto bias) {
-        using E = typename decltype(bias)::type;
-        entry = static_cast<float>(entries_from<E>(mask.bias, head.batch, head.head, row, column)(0, 0));
-      });
-    }
-    const bool hidden = mask.boolean.given() &&
-                        entries_from<uint8_t>(mask.boolean, head.batch, head.head, row, column)(0, 0) == 0;
-    return hidden ? kMinusInfinity : entry;
-  }
-
-  static FT_FUNCTION float score_of(FT_THREAD const Head<T>& head, int64_t row, int column, float entry) {
+  static FT_FUNCTION float product_of(FT_THREAD const Head<T>& head, int64_t row, int column) {
     const auto q = head.queries(row);
     const auto k = head.keys(column);
     float dot = 0.0f;
     for (int d = 0; d < head.p.head_dim; ++d)
       dot = fma(static_cast<float>(q(d, 0)), static_cast<float>(k(d, 0)), dot);
-    return fma(dot, head.p.scale, entry);
+    return dot;
   }
 };
 

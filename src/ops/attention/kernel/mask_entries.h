@@ -36,5 +36,20 @@ FT_FUNCTION void with_bias_type(FT_CONSTANT const MaskTensors& mask, F f) {
   }
 }
 
+/// The mask tensors' entry for a pair: the bias, or -inf where the boolean hides.
+FT_FUNCTION float entry_at(FT_CONSTANT const MaskTensors& mask, int64_t batch, int64_t head, int64_t row,
+                           int column) {
+  float entry = 0.0f;
+  if (mask.bias.given()) {
+    with_bias_type(mask, [&](auto type) {
+      using E = typename decltype(type)::type;
+      entry = static_cast<float>(entries_from<E>(mask.bias, batch, head, row, column)(0, 0));
+    });
+  }
+  const bool hidden =
+      mask.boolean.given() && entries_from<uint8_t>(mask.boolean, batch, head, row, column)(0, 0) == 0;
+  return hidden ? kMinusInfinity : entry;
+}
+
 }  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile::kernels

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "src/ops/attention/kernel/mask.h"
+#include "src/ops/attention/kernel/band.h"
 #include "src/ops/attention/kernel/numbers.h"
 
 namespace flashtile::kernels {
@@ -36,6 +36,38 @@ struct MaskTensors {
   FLASHTILE_HOST_DEVICE constexpr bool given() const { return boolean.given() || bias.given(); }
 };
 
+/// What a block of scores needs before its softmax: nothing, as no query sees a key of it; nothing but the factor
+/// that the exponent applies anyway; or the rule, score by score.
+enum class ScoreWork { hidden, factor, rule };
+
+/// What turns q·k into the score that the softmax takes; score_rule.h applies it.
+struct ScoreRule {
+  Band band;
+  MaskTensors mask;
+  float scale;
+  float softcap;  ///< 0: none
+  /// Do scores stay q·k, because a call needs no more than a positive factor, which waits for the exponent?
+  bool is_factor;
+  float unit;      ///< what a score of 1 is in natural units: scale where scores stay q·k, else 1
+  float exponent;  ///< unit * log2(e): weights are exp2((score - maximum) * exponent)
+
+  FLASHTILE_HOST_DEVICE constexpr ScoreRule() : ScoreRule(1.0f, 0.0f, {}, {}) {}
+  FLASHTILE_HOST_DEVICE constexpr ScoreRule(float scale_, float softcap_, Band band_, const MaskTensors& mask_)
+      : band(band_),
+        mask(mask_),
+        scale(scale_),
+        softcap(softcap_),
+        is_factor(scale_ > 0.0f && scale_ * kLog2E <= -kLowest && softcap_ == 0.0f && !mask_.bias.given()),
+        unit(is_factor ? scale_ : 1.0f),
+        exponent(unit * kLog2E) {}
+
+  /// Of keys column ... column + count - 1 for the queries whose range of keys is `keys`.
+  FLASHTILE_HOST_DEVICE constexpr ScoreWork work(const KeyRange& keys, int32_t column, int32_t count) const {
+    if (column + count <= keys.begin || column >= keys.end) return ScoreWork::hidden;
+    return is_factor && !mask.given() && keys.all_see(column, count) ? ScoreWork::factor : ScoreWork::rule;
+  }
+};
+
 struct AttentionParams {
   const void* q;
   const void* k;
@@ -43,15 +75,12 @@ struct AttentionParams {
   void* out;
   float* lse;  ///< nullptr when not asked for
   RowStrides q_strides, k_strides, v_strides, out_strides, lse_strides;
-  MaskTensors mask;
+  ScoreRule rule;
   float* scores;          ///< (Lq, Lkv) of one head, for kernels that work on stored scores
   int64_t scores_stride;  ///< elements from one row of them to the next
-  BandMask band;          ///< causal or none
   int32_t batch, query_heads, kv_heads;
   int32_t query_length, kv_length;
   int32_t head_dim, value_dim;
-  float scale;
-  float scale_log2;  ///< scale * log2(e), for kernels that keep scores in base 2
 };
 
 }  // namespace flashtile::kernels

@@ -8,9 +8,9 @@
 //   O = O / row sum
 #pragma once
 
-#include "src/ops/attention/kernel/scores.h"
 #include "src/ops/attention/kernel/softmax.h"
 #include "src/ops/attention/kernel/tiles.h"
+#include "src/ops/attention/kernel/walk_tile.h"
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -37,7 +37,7 @@ struct AttentionSimdgroup {
     const int64_t tiles = (p.query_length + kQ - 1) / kQ;
     const int64_t first_row = (tiles - 1 - at.x) * kQ;  // causal: the longest rows start first
     // The keys that any simdgroup needs, since all share the loads.
-    const KeyRange keys = p.band.keys(first_row, first_row + kQ - 1, p.kv_length);
+    const KeyRange keys = p.rule.band.keys(first_row, first_row + kQ - 1, p.kv_length);
     const int64_t row = first_row + simdgroup_index_in_threadgroup() * kRows;
 
     simdgroup_matrix_block<T, R, 2> q[kD / kStep];    // (kRows, kD)
@@ -67,8 +67,8 @@ struct AttentionSimdgroup {
         simdgroup_multiply_accumulate(s, q[d], k, s);
       }
 
-      const float multiplier = scale_and_mask(s, scratch, head, keys, row, column, kK);
-      softmax.step(s, multiplier);
+      apply_rule(s, scratch, head, keys, row, column, kK);
+      softmax.step(s, p.rule.exponent);
       map_rows(o, softmax.correction, [](auto sum, auto factor) { return sum * factor; });
 
       wait_tiles<Scope, kAhead ? 2 : 0>();  // V is here
@@ -91,7 +91,7 @@ struct AttentionSimdgroup {
     auto out = head.out(row);
     store(o, out);
     if (p.lse != nullptr) {
-      softmax.logarithm();
+      softmax.logarithm(p.rule.unit);
       for_each_element(softmax.maximum, [&](float value, int r) {
         if (row + r < p.query_length) head.lse(row + r) = value;
       });

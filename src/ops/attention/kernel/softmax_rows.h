@@ -5,11 +5,11 @@
 //   for each tile of scores: (maximum, sum) = online softmax step of the masked tile
 //   for each tile of scores: weights = exp(masked scores - maximum) / sum
 //
-// Scores arrive already scaled; the parameters say a scale of 1.
+// Scores arrive as q·k.
 #pragma once
 
-#include "src/ops/attention/kernel/scores.h"
 #include "src/ops/attention/kernel/softmax.h"
+#include "src/ops/attention/kernel/walk_tile.h"
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -25,35 +25,36 @@ struct AttentionSoftmaxRows {
   static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup&, GridPosition at) {
     const Head<T> head(p, 0, 0);
     const int64_t row = at.x * kQ;
-    const KeyRange keys = p.band.keys(row, row + kQ - 1, p.kv_length);
+    const KeyRange keys = p.rule.band.keys(row, row + kQ - 1, p.kv_length);
     const RowStrides strides = {0, 0, p.scores_stride};
     // A row of weights lies in the first bytes of its row of scores, never ahead of scores still to be read.
     const RowStrides weight_strides = {0, 0, p.scores_stride * static_cast<int>(sizeof(float) / sizeof(T))};
     const auto scores = rows_of(p.scores, strides, 0, 0, row, p.query_length, p.kv_length);
     const auto weights = rows_of(reinterpret_cast<FT_DEVICE T*>(p.scores), weight_strides, 0, 0, row,
                                  p.query_length, p.kv_length);
+    const float exponent = p.rule.exponent;
     Scores s, scratch;  // (kQ, kK)
     OnlineSoftmax<simdgroup_rows<kQ / 8>> softmax;
     softmax.start();
     for (int column = keys.begin; column < keys.end; column += kK) {
       auto tile = scores.slice(column, 0);
       load(s, tile);
-      const float multiplier = scale_and_mask(s, scratch, head, keys, row, column, kK);
-      softmax.step(s, multiplier);
+      apply_rule(s, scratch, head, keys, row, column, kK);
+      softmax.step(s, exponent);
     }
     softmax.finish();
     for (int column = 0; column < p.kv_length; column += kK) {
       auto tile = scores.slice(column, 0);
       load(s, tile);
-      const float multiplier = scale_and_mask(s, scratch, head, keys, row, column, kK);
-      map_rows(s, softmax.maximum, [=](auto score, auto top) { return exp2((score - top) * multiplier); });
+      apply_rule(s, scratch, head, keys, row, column, kK);
+      map_rows(s, softmax.maximum, [=](auto score, auto top) { return exp2((score - top) * exponent); });
       map_rows(s, softmax.correction, [](auto weight, auto inverse) { return weight * inverse; });
       simdgroup_barrier(mem_flags::mem_device);  // all lanes have read the scores that the weights replace
       auto target = weights.slice(column, 0);
       store(s, target);
     }
     if (p.lse != nullptr) {
-      softmax.logarithm();
+      softmax.logarithm(p.rule.unit);
       for_each_element(softmax.maximum, [&](float value, int r) {
         if (row + r < p.query_length) head.lse(row + r) = value;
       });

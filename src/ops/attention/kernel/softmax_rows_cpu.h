@@ -5,7 +5,8 @@
 //   for each row: s = masked s;  m = max(s);  s = exp(s - m);  weights = s / sum(s)
 #pragma once
 
-#include "src/ops/attention/kernel/mask_row_cpu.h"
+#include "src/ops/attention/kernel/softmax.h"
+#include "src/ops/attention/kernel/walk_cpu.h"
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -22,51 +23,59 @@ struct AttentionSoftmaxRows {
   }
 
  private:
-  /// Scores arrive already scaled, with room for whole vectors behind each row.
+  /// Scores arrive as q·k, with room for whole vectors behind each row.
   static FT_FUNCTION void softmax(FT_CONSTANT const Params& p, int64_t row) {
     FT_DEVICE float* scores = p.scores + row * p.scores_stride;
-    const int count = p.band.keys(row, row, p.kv_length).end;
-    const int padded = (count + kLanes - 1) / kLanes * kLanes;
-    for (int c = count; c < padded; ++c) scores[c] = kMinusInfinity;
-    mask(p, row, scores, count);
+    const KeyRange keys = p.rule.band.keys(row, row, p.kv_length);
+    const int begin = keys.begin / kLanes * kLanes, end = (keys.end + kLanes - 1) / kLanes * kLanes;
+    const SoftmaxState<float> state =
+        weigh(p.rule, scores, begin, end, top_of(p, row, scores, keys, begin, end));
+    // Weights never overtake the scores that are still to be read: an element is not larger than a float.
+    FT_DEVICE T* weights = reinterpret_cast<FT_DEVICE T*>(scores);
+    const floats inverse = state.inverse();
+    for (int c = 0; c < begin; ++c) weights[c] = T(0.0f);
+    for (int c = begin; c < end; c += kLanes)
+      primitives::detail::store_lanes<float>(weights + c, floats::load(scores + c) * inverse);
+    for (int c = end; c < p.kv_length; ++c) weights[c] = T(0.0f);
+    if (p.lse != nullptr) p.lse[row * p.lse_strides.row] = state.lse(p.rule.unit);
+  }
 
-    floats tops = kMinusInfinity;
-    for (int c = 0; c < padded; c += kLanes) tops = max(floats::load(scores + c), tops);
+  /// Applies the rule to scores begin ... end - 1 of a row, and returns their maximum.
+  static FT_FUNCTION float top_of(FT_CONSTANT const Params& p, int64_t row, FT_DEVICE float* scores,
+                                  FT_THREAD const KeyRange& keys, int begin, int end) {
+    const ScoreRule rule = p.rule;
+    const TileBand band = rule.band.tile(row, 0, p.kv_length);
+    floats tops = kLowest;
+    with_bias_type(rule.mask, [&](auto type) {
+      const MaskRow<typename decltype(type)::type> entries(rule.mask, 0, 0, row, 0);
+      for (int c = begin; c < end; c += kLanes) {
+        floats score = floats::load(scores + c);
+        if (rule.work(keys, c, kLanes) == ScoreWork::rule) {
+          const bools visible = band.visible(ints(0), lane_indices() + ints(c));
+          score = apply_rule(rule, score, entries(c, p.kv_length - c), visible);
+          score.store(scores + c);
+        }
+        tops = max(score, tops);
+      }
+    });
     float top = tops[0];
     for (int i = 1; i < kLanes; ++i) top = max(tops[i], top);
+    return top;
+  }
 
+  /// scores <- weights under the maximum `top`.
+  static FT_FUNCTION SoftmaxState<float> weigh(FT_CONSTANT const ScoreRule& rule, FT_DEVICE float* scores,
+                                               int begin, int end, float top) {
+    const float exponent = rule.exponent;
     floats sums = 0.0f;
-    for (int c = 0; c < padded; c += kLanes) {
-      const floats weight = exp2((floats::load(scores + c) - top) * kLog2E);
+    for (int c = begin; c < end; c += kLanes) {
+      const floats weight = exp2((floats::load(scores + c) - top) * exponent);
       weight.store(scores + c);
       sums = sums + weight;
     }
-    float sum = 0.0f;
-    for (int i = 0; i < kLanes; ++i) sum += sums[i];
-
-    const floats inverse = 1.0f / sum;
-    // Weights never overtake the scores that are still to be read: an element is not larger than a float.
-    FT_DEVICE T* weights = reinterpret_cast<FT_DEVICE T*>(scores);
-    for (int c = 0; c < padded; c += kLanes)
-      primitives::detail::store_lanes<float>(weights + c, floats::load(scores + c) * inverse);
-    for (int c = count; c < p.kv_length; ++c) weights[c] = T(0.0f);
-    if (p.lse != nullptr) p.lse[row * p.lse_strides.row] = top + log2(sum) * kLn2;
-  }
-
-  static FT_FUNCTION void mask(FT_CONSTANT const Params& p, int64_t row, FT_DEVICE float* scores, int count) {
-    if (!p.mask.given()) return;
-    with_bias_type(p.mask, [&](auto bias) {
-      const MaskRow<typename decltype(bias)::type> entries(p.mask, 0, 0, row, 0);
-      for (int c = 0; c < count; c += kLanes) {
-        const int left = count - c;
-        const floats entry = entries(c, left);
-        const floats score = select(floats::load(scores + c) + entry, kMinusInfinity, entry == kMinusInfinity);
-        if (left >= kLanes)
-          score.store(scores + c);
-        else
-          primitives::detail::store_lanes<float>(scores + c, score, left);
-      }
-    });
+    SoftmaxState<float> state{top, 0.0f};
+    for (int i = 0; i < kLanes; ++i) state.sum += sums[i];
+    return state;
   }
 };
 

@@ -10,9 +10,9 @@
 // overlap too: the scores of the next keys are computed while the last weights are multiplied with V.
 #pragma once
 
-#include "src/ops/attention/kernel/scores.h"
 #include "src/ops/attention/kernel/softmax.h"
 #include "src/ops/attention/kernel/tiles.h"
+#include "src/ops/attention/kernel/walk_tile.h"
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -41,7 +41,7 @@ struct AttentionTensorOps {
     const Head<T> head(p, at.z, at.y);
     const int64_t tiles = (p.query_length + kQ - 1) / kQ;
     const int64_t row = (tiles - 1 - at.x) * kQ;  // causal: the longest rows start first
-    const KeyRange keys = p.band.keys(row, row + kQ - 1, p.kv_length);
+    const KeyRange keys = p.rule.band.keys(row, row + kQ - 1, p.kv_length);
 
     ScoreProduct score_product;
     OutputProduct output_product;
@@ -59,11 +59,13 @@ struct AttentionTensorOps {
         softmax;  // (kQ) each
 
     const auto attend = [&](int column) {  // S = weights of the keys column ...
-      const float multiplier = scale_and_mask(s, scratch, head, keys, row, column, kK);
-      softmax.step(s, multiplier);
+      apply_rule(s, scratch, head, keys, row, column, kK);
+      softmax.step(s, p.rule.exponent);
     };
-    const auto attend_whole = [&](int) { softmax.step(s, p.scale_log2); };  // of keys that all queries see
-    const int whole_end = is_plain(p) ? keys.whole_end : keys.begin;
+    const auto attend_whole = [&](int) { softmax.step(s, p.rule.exponent); };  // of keys that need no rule
+    // Up to here, from the second tile on, no tile needs the rule.
+    const bool plain = p.rule.is_factor && !p.rule.mask.given() && keys.whole_begin <= keys.begin + kK;
+    const int whole_end = plain ? keys.whole_end : keys.begin;
     const auto rescale = [&]() {
       map_rows(o, softmax.correction, [](auto sum, auto factor) { return sum * factor; });
     };
@@ -142,7 +144,7 @@ struct AttentionTensorOps {
     auto out = head.out(row);
     store(o, out);
     if (p.lse != nullptr) {
-      softmax.logarithm();
+      softmax.logarithm(p.rule.unit);
       for_each_element(softmax.maximum, [&](float value, int r) {
         if (row + r < p.query_length) head.lse(row + r) = value;
       });

@@ -11,8 +11,8 @@
 // instructions serve K and V by turns.
 #pragma once
 
-#include "src/ops/attention/kernel/flash_cpu/mask.h"
 #include "src/ops/attention/kernel/flash_cpu/split.h"
+#include "src/ops/attention/kernel/flash_cpu/walk.h"
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -76,11 +76,12 @@ class DecodeTask {
     const int split = static_cast<int>(task % splits.count);
     kv_head_ = task / splits.count % p_.kv_heads;
     batch_ = task / splits.count / p_.kv_heads;
-    const KeyRange range = p_.band.keys(0, p_.query_length - 1, p_.kv_length);
-    const int begin = split * splits.keys;
-    const int end = min(range.end, begin + splits.keys);
+    const KeyRange range = p_.rule.band.keys(0, p_.query_length - 1, p_.kv_length);
+    const int begin = max(split * splits.keys, range.begin);
+    const int end = min(range.end, (split + 1) * splits.keys);
     const auto weigh = [&](int column, int keys) {
-      softmax(keys, scale_and_mask(column, keys, column + keys > range.whole_end));
+      apply_rule(range, column, keys);
+      softmax(keys);
     };
     for (int c = begin; c < min(begin + ahead_, end) && !together_; ++c) {
       fetch({key(c)}, 0, p_.head_dim);
@@ -321,45 +322,44 @@ class DecodeTask {
     }
   }
 
-  /// Adds the mask tensor; scores that the band hides and scores past the last key become -inf. Returns the
-  /// factor that scores still have to be multiplied with.
-  float scale_and_mask(int column, int keys, bool on_diagonal) {
-    const bool scaled = p_.scale_log2 <= 0.0f || p_.mask.given();
-    if (scaled) {
-      for (int i = 0; i < place(rounded_up(keys, kChunk), 0); i += kLanes)
-        (floats::load(scores_ + i) * floats(p_.scale_log2)).store(scores_ + i);
-    }
-    if (p_.mask.given())
-      with_bias_type(p_.mask, [&](auto bias) { add_mask<typename decltype(bias)::type>(column, keys); });
-    for (int r = 0; r < Rows; ++r) {
-      for (int c = keys; c < rounded_up(keys, kChunk); ++c) scores_[place(c, r)] = kMinusInfinity;
-    }
-    for (int r = 0; r < count() && on_diagonal; ++r) {
-      for (int c = 0; c < keys; ++c) {
-        if (!p_.band.visible(position_of(r), column + c)) scores_[place(c, r)] = kMinusInfinity;
-      }
-    }
-    return scaled ? 1.0f : p_.scale_log2;
+  /// Applies the rule to the scores of a block; those past its last key become -inf.
+  void apply_rule(const KeyRange& range, int column, int keys) {
+    if (keys % kChunk == 0 && p_.rule.work(range, column, keys) == ScoreWork::factor) return;
+    with_bias_type(p_.rule.mask, [&](auto type) { apply_rule<typename decltype(type)::type>(column, keys); });
   }
-
-  /// Adds the entries of mask tensors, whose bias has type E, to scores in base 2.
+  /// The same where the bias of the mask tensors has type E.
   template <class E>
-  void add_mask(int column, int keys) {
-    for (int c = 0; c < keys; c += kChunk) {
-      for (int j = 0; j < kRegisters; ++j) {
-        float bias[kLanes + kChunk] = {};  // of the rows of a register, one after the other
-        for (int r = j * kShared; r < min(count(), (j + 1) * kShared); ++r) {
-          const MaskRow<E> entries(p_.mask, batch_, head_of(r), position_of(r), column);
-          in_base_2(entries(c, min(kChunk, keys - c))).store(bias + r % kShared * kChunk);
-        }
+  void apply_rule(int column, int keys) {
+    const ScoreRule rule = p_.rule;
+    const TileBand band = rule.band.tile(0, column, column + keys);
+    const ints first_keys = lane_indices() & ints(kChunk - 1);
+    for (int j = 0; j < kRegisters; ++j) {
+      std::int32_t positions[kLanes];
+      for (int i = 0; i < kLanes; ++i) positions[i] = position_of(min(j * kShared + i / kChunk, count() - 1));
+      const ints rows = ints::load(positions);
+      for (int c = 0; c < keys; c += kChunk) {
         float* const at = scores_ + place(c, j * kShared);
-        (floats::load(at) + floats::load(bias)).store(at);
+        const bools visible = band.visible(rows, first_keys + ints(c));
+        kernels::apply_rule(rule, floats::load(at), entries_of<E>(j, column, c, keys - c), visible).store(at);
       }
     }
+  }
+  /// The mask tensors' entries of the rows that share register j, for keys c ... of the block, of which `left`
+  /// are there.
+  template <class E>
+  floats entries_of(int j, int column, int c, int left) const {
+    float entries[kLanes + kChunk] = {};  // of one row after the other
+    if (!p_.rule.mask.given()) return 0.0f;
+    for (int r = j * kShared; r < min(count(), (j + 1) * kShared); ++r) {
+      const MaskRow<E> row(p_.rule.mask, batch_, head_of(r), position_of(r), column);
+      row(c, min(kChunk, left)).store(entries + r % kShared * kChunk);
+    }
+    return floats::load(entries);
   }
 
   /// One step of the online softmax with a lazy maximum: scores <- weights, as floats or as bfloats.
-  void softmax(int keys, float multiplier) {
+  void softmax(int keys) {
+    const float exponent = p_.rule.exponent;
     const int size = place(rounded_up(keys, kChunk), 0);
     floats top[kRegisters];
     FT_UNROLL for (int j = 0; j < kRegisters; ++j) top[j] = kMinusInfinity;
@@ -370,26 +370,27 @@ class DecodeTask {
     }
     bool grew = false;
     FT_UNROLL for (int j = 0; j < kRegisters; ++j) {
-      top[j] = top[j] * floats(multiplier);
-      grew |= any(top[j] > floats::load(maximum_ + j * kLanes) + floats(kSlackBits));
+      grew |= outgrows(top[j], floats::load(maximum_ + j * kLanes), exponent);
     }
     if (grew) rescale(top);
-    bool rounded = false;
+    bool subtract = !p_.rule.is_factor;
     floats minus_top[kRegisters], sum[kRegisters];
     FT_UNROLL for (int j = 0; j < kRegisters; ++j) {
-      minus_top[j] = -floats::load(maximum_ + j * kLanes);
+      minus_top[j] = -(floats::load(maximum_ + j * kLanes) * floats(exponent));
       sum[j] = floats::load(sum_ + j * kLanes);
-      rounded |= any(is_rounded(minus_top[j]));
+      subtract |= any(is_far(minus_top[j]));
     }
-    if (rounded) {
-      for (int i = 0; i < size; i += kLanes)
-        (floats::load(scores_ + i) * floats(multiplier)).store(scores_ + i);
-      multiplier = 1.0f;
+    if (subtract) {
+      for (int i = 0; i < size; i += kLanes) {
+        float* const at = scores_ + i;
+        (floats::load(at) - floats::load(maximum_ + i % (kRegisters * kLanes))).store(at);
+      }
+      FT_UNROLL for (int j = 0; j < kRegisters; ++j) minus_top[j] = 0.0f;
     }
     for (int i = 0; i < size; i += kRegisters * kLanes) {
       FT_UNROLL for (int j = 0; j < kRegisters; ++j) {
         const int at = i + j * kLanes;
-        const floats weight = exp2_weight(fma_exact(floats::load(scores_ + at), multiplier, minus_top[j]));
+        const floats weight = exp2_weight(fma_exact(floats::load(scores_ + at), exponent, minus_top[j]));
         sum[j] = sum[j] + weight;
         if constexpr (kPairs)
           primitives::detail::store_lanes<float>(reinterpret_cast<bfloat*>(scores_) + at, weight);
@@ -406,7 +407,7 @@ class DecodeTask {
     for (int j = 0; j < kRegisters; ++j) {
       const floats before = floats::load(maximum_ + j * kLanes);
       const floats now = max(over_lanes<kChunk>(top[j], [](floats a, floats b) { return max(a, b); }), before);
-      const floats factor = exp2_weight(before - now);
+      const floats factor = exp2_weight((before - now) * floats(p_.rule.exponent));
       now.store(maximum_ + j * kLanes);
       (floats::load(sum_ + j * kLanes) * factor).store(sum_ + j * kLanes);
       factor.store(factors + j * kLanes);
@@ -491,7 +492,7 @@ class DecodeTask {
         for (int d = 0; d < p_.value_dim; d += kLanes) floats::load(row + d).store(part.output() + d);
       } else {
         T* out = out_row<T>(p_, batch_, head_of(r), position_of(r));
-        const floats inverse = 1.0f / sum;
+        const floats inverse = SoftmaxState<float>{maximum, sum}.inverse();
         for (int d = 0; d < p_.value_dim; d += kLanes)
           store_some(out + d, floats::load(row + d) * inverse, p_.value_dim - d);
         store_lse(p_, batch_, head_of(r), position_of(r), maximum, sum);

@@ -2,8 +2,8 @@
 // before its first block of keys and after its last. Called by prefill.h and tiles.h.
 #pragma once
 
-#include "src/ops/attention/kernel/flash_cpu/mask.h"
 #include "src/ops/attention/kernel/flash_cpu/split.h"
+#include "src/ops/attention/kernel/flash_cpu/walk.h"
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -69,14 +69,13 @@ class PanelTask {
     panel.output_rows = output_rows;
     for (float** lanes : {&panel.maximum, &panel.sum}) *lanes = take<float>(Width);
     panel.lse_sum = panel.sum;
-    for (std::int32_t** lanes : {&panel.position, &panel.head, &panel.reach})
-      *lanes = take<std::int32_t>(Width);
+    for (std::int32_t** lanes : {&panel.position, &panel.head}) *lanes = take<std::int32_t>(Width);
   }
 
   const T* keys_at(int column) const { return key_row<T>(p_, batch_, kv_head_, column); }
   const T* values_at(int column) const { return value_row<T>(p_, batch_, kv_head_, column); }
   KeyRange keys_of(const Panel& panel) const {
-    return p_.band.keys(panel.first_position, panel.last_position, p_.kv_length);
+    return p_.rule.band.keys(panel.first_position, panel.last_position, p_.kv_length);
   }
 
   /// Assigns queries of the unit, at most `most` from `first` on, to the lanes of a panel, and clears its sums.
@@ -107,22 +106,6 @@ class PanelTask {
            position * p_.q_strides.row;
   }
 
-  /// Applies the mask tensor, and the scale where it must come first: before a mask is added, or if it is not
-  /// positive. Returns the factor that scores still have to be multiplied with.
-  float scale_and_mask(const Panel& panel, float* scores, MaskBlock mask, int column, int keys) {
-    if (mask == MaskBlock::mixed) {
-      with_mask(p_.mask, panel, batch_, column, keys, 0, [&](const auto& entries) {
-        entries.template apply<Width>(scores, p_.scale_log2);
-        return 0;
-      });
-      return 1.0f;
-    }
-    if (p_.scale_log2 > 0.0f) return p_.scale_log2;
-    for (int i = 0; i < keys * Width; i += kLanes)
-      (floats::load(scores + i) * floats(p_.scale_log2)).store(scores + i);
-    return 1.0f;
-  }
-
   /// Writes O^T / sum to the rows of O, and lse; if keys are split, writes this split's
   /// partial rows to the workspace.
   void finish(const Panel& panel, const Partials& partials, int splits, int split) {
@@ -134,7 +117,7 @@ class PanelTask {
           return partials.row(batch_, head(lane), position(lane), split).output();
         });
       else
-        store_turned<T>(panel, first, floats(1.0f) / floats::load(panel.sum + first),
+        store_turned<T>(panel, first, SoftmaxState<floats>{kLowest, floats::load(panel.sum + first)}.inverse(),
                         [&](int lane) { return out_row<T>(p_, batch_, head(lane), position(lane)); });
     }
     for (int i = 0; i < panel.count; ++i) {

@@ -71,14 +71,17 @@ class Prefill : PanelTask<T, kWidth> {
   void attend(const Tasks& tasks, const Tasks::Place& place, std::int64_t first, int count) {
     batch_ = place.batch;
     kv_head_ = place.kv_head;
-    int used = 0, end = 0;
+    int used = 0, begin = p_.kv_length, end = 0;
     for (; count > 0 && first < tasks.rows; first += kWidth, count -= kWidth) {
       Panel& panel = panels_[used++];
       start(panel, tasks, place.unit, first, count);
-      end = max(end, keys_of(panel).end);
+      const KeyRange range = keys_of(panel);
+      begin = min(begin, range.begin);
+      end = max(end, range.end);
     }
-    const int begin = place.split * tasks.splits.keys;
-    end = min(end, begin + tasks.splits.keys);
+    const int first_of_split = place.split * tasks.splits.keys;
+    begin = max(begin / kKeys * kKeys, first_of_split);
+    end = min(end, first_of_split + tasks.splits.keys);
     for (int column = begin; column < end; column += kKeys) {
       const int keys = min(kKeys, end - column);
       const RightRows k =
@@ -102,31 +105,32 @@ class Prefill : PanelTask<T, kWidth> {
   void step(const Panel& panel, RightRows k, RightRows v, int column, int keys) {
     const KeyRange range = keys_of(panel);
     keys = min(keys, range.end - column);
-    if (keys <= 0) return;
-    const MaskBlock mask = with_mask(p_.mask, panel, batch_, column, keys, MaskBlock::open,
-                                     [](const auto& entries) { return entries.classify(); });
-    if (mask == MaskBlock::hidden) return;
+    if (keys <= 0 || column + keys <= range.begin) return;
+    const MaskBlock block = classify(p_.rule.mask, panel, batch_, column, keys);
+    if (block == MaskBlock::hidden) return;
 
-    const bool on_diagonal = column + keys > range.whole_end;
-    if (!on_diagonal) {
+    if (range.all_see(column, keys)) {
       multiply_scores(panel, k, 0, keys, 0);
-      const float multiplier = this->scale_and_mask(panel, scores_, mask, column, keys);
-      softmax(panel, keys, multiplier);
+      if (!p_.rule.is_factor || block == MaskBlock::mixed) apply_rule(panel, column, keys, block);
+      softmax(panel, keys);
       multiply_values(panel, v, 0, keys, 0);
       return;
     }
     // On the diagonal kDiagonalKeys keys are multiplied at a time, and registers whose lanes
     // see none of them are left out.
-    const Diagonal diagonal(panel, p_.band.offset, column);
+    const Diagonal diagonal(panel, p_.rule.band, column);
     for (int c = 0; c < keys; c += kDiagonalKeys<T>) {
       multiply_scores(panel, k, c, min(kDiagonalKeys<T>, keys - c), diagonal.first_vector(c, panel.vectors));
     }
-    const float multiplier = this->scale_and_mask(panel, scores_, mask, column, keys);
-    hide_future(panel, scores_, keys);
-    softmax(panel, keys, multiplier);
+    apply_rule(panel, column, keys, block);
+    softmax(panel, keys);
     for (int c = 0; c < keys; c += kDiagonalKeys<T>) {
       multiply_values(panel, v, c, min(kDiagonalKeys<T>, keys - c), diagonal.first_vector(c, panel.vectors));
     }
+  }
+
+  void apply_rule(const Panel& panel, int column, int keys, MaskBlock block) {
+    flash_cpu::apply_rule<kWidth>(p_.rule, panel, batch_, column, keys, block, scores_);
   }
 
   /// Scores of keys c ... c + count - 1 of the block, for the registers of lanes from `first` on.
@@ -153,9 +157,9 @@ class Prefill : PanelTask<T, kWidth> {
         p_.value_dim, (count + kPer - 1) / kPer, panel.vectors - first);
   }
 
-  void softmax(const Panel& panel, int keys, float multiplier) {
+  void softmax(const Panel& panel, int keys) {
     panel::with_vectors(panel.vectors, [&](auto v) {
-      softmax_step<T, decltype(v)::value>(panel, scores_, keys, multiplier, p_.value_dim);
+      softmax_step<T, decltype(v)::value>(panel, scores_, keys, p_.rule, p_.value_dim);
     });
   }
 

@@ -9,7 +9,7 @@ namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
-/// How far scores, in base 2, may exceed the maximum in use before sums and output are rescaled to a new one.
+/// How far scores, in powers of two of their weights, may exceed the maximum in use before sums and output are rescaled to a new one.
 /// Weights of up to 2^8 lose nothing: float32 and bfloat hold them with the same relative precision.
 inline constexpr float kSlackBits = 8.0f;
 
@@ -22,46 +22,30 @@ struct Panel {
   float* lse_sum;          ///< (W) what lse is computed from: `sum` itself, or a more exact one
   std::int32_t* position;  ///< (W) of each lane's query in its sequence
   std::int32_t* head;      ///< (W) query head of each lane
-  std::int32_t* reach;     ///< (W) last key of the block that each lane sees, -1 for none; see Diagonal
   int output_rows;         ///< Dv, or more
   int count, vectors;      ///< lanes in use, and the registers that hold them
   int first_position, last_position;
 };
 
-/// The causal diagonal in one block of keys: sets the reach of each lane of a panel, and keeps the
-/// furthest of each register of lanes.
+/// How far each register of lanes sees into a block of keys.
 struct Diagonal {
   std::int32_t register_reach[kVectors];
 
-  Diagonal(const Panel& p, std::int64_t offset, int column) {
+  Diagonal(const Panel& p, const Band& band, int column) {
+    const TileBand tile = band.tile(p.first_position, column, column + kKeys);
     for (int j = 0; j < p.vectors; ++j) {
-      register_reach[j] = -1;
-      for (int i = j * kLanes; i < (j + 1) * kLanes; ++i) {
-        const std::int64_t reach = p.position[i] + offset - column;
-        p.reach[i] = reach < -1 ? -1 : reach > kKeys ? kKeys : static_cast<std::int32_t>(reach);
-        if (p.reach[i] > register_reach[j]) register_reach[j] = p.reach[i];
-      }
+      std::int32_t last = p.position[j * kLanes];
+      for (int i = j * kLanes; i < (j + 1) * kLanes; ++i) last = max(last, p.position[i]);
+      register_reach[j] = last - p.first_position + tile.high;
     }
   }
-  /// The first register of lanes that sees key c of the block.
+  /// The first register of lanes that sees key c of the block, or a later one.
   int first_vector(int c, int vectors) const {
     int j = 0;
     while (j < vectors && register_reach[j] < c) ++j;
     return j;
   }
 };
-
-/// scores <- -inf where a key lies in its query's future.
-template <int Width = kWidth>
-void hide_future(const Panel& p, float* scores, int keys) {
-  for (int j = 0; j < p.vectors; ++j) {
-    const ints reach = ints::load(p.reach + j * kLanes);
-    for (int c = 0; c < keys; ++c) {
-      float* at = scores + c * Width + j * kLanes;
-      select(floats(kMinusInfinity), floats::load(at), reach >= ints(c)).store(at);
-    }
-  }
-}
 
 /// Two rows as pairs of bfloats, `even` in the low halves, each rounded to nearest.
 FT_FUNCTION floats bfloat_pairs(floats even, floats odd) {
@@ -96,12 +80,12 @@ FT_FUNCTION void block_maximum(const float* scores, int keys, floats (&top)[Vect
 
 /// Raises each lane's maximum to that of the block, and rescales sums and output to the new one.
 template <int Vectors, int Width = kWidth>
-FT_FUNCTION void rescale(const Panel& p, const floats (&top)[Vectors], int value_dim) {
+FT_FUNCTION void rescale(const Panel& p, const floats (&top)[Vectors], float exponent, int value_dim) {
   floats factor[Vectors];
   FT_UNROLL for (int j = 0; j < Vectors; ++j) {
     const floats before = floats::load(p.maximum + j * kLanes);
     const floats now = max(top[j], before);
-    factor[j] = exp2_weight(before - now);
+    factor[j] = exp2_weight((before - now) * exponent);
     now.store(p.maximum + j * kLanes);
     (floats::load(p.sum + j * kLanes) * factor[j]).store(p.sum + j * kLanes);
     if (p.lse_sum != p.sum) (floats::load(p.lse_sum + j * kLanes) * factor[j]).store(p.lse_sum + j * kLanes);
@@ -114,31 +98,44 @@ FT_FUNCTION void rescale(const Panel& p, const floats (&top)[Vectors], int value
   }
 }
 
-/// Is a maximum so large that its rounding error shows? Above 2^20 the rounded maximum differs from
-/// score * multiplier by 1/16 or more. Scores are then multiplied, and rounded, before the maximum is
-/// subtracted, so that the largest one gives exactly 0.
-FT_FUNCTION bools is_rounded(floats maximum) {
-  constexpr float kExact = 0x1p20f;  // the product is off by less than 1/16 below this
-  return (maximum > kExact) | (maximum < -kExact);
+/// Is -maximum * exponent so large that its rounding error shows, or not finite? Above 2^20 it differs from the
+/// exact product by 1/16 or more. The maximum is then subtracted first, so that its own weight is exactly 1.
+FT_FUNCTION bools is_far(floats minus_top) {
+  return !((minus_top < floats(0x1p20f)) & (minus_top > floats(-0x1p20f)));
+}
+
+/// Does a block's largest score exceed the maximum in use by more than weights may?
+FT_FUNCTION bool outgrows(floats top, floats maximum, float exponent) {
+  return any((top - maximum) * floats(exponent) > floats(kSlackBits));
+}
+
+/// scores <- scores - maximum.
+template <int Vectors, int Width = kWidth>
+FT_FUNCTION void subtract_maximum(const Panel& p, float* scores, int keys) {
+  for (int c = 0; c < keys; ++c) {
+    FT_UNROLL for (int j = 0; j < Vectors; ++j) {
+      float* const at = scores + c * Width + j * kLanes;
+      (floats::load(at) - floats::load(p.maximum + j * kLanes)).store(at);
+    }
+  }
 }
 
 /// scores <- weights in place, as floats or as pairs of bfloats; their sums are added to the panel's.
 template <class T, int Vectors>
-FT_FUNCTION void exponentials(const Panel& p, float* scores, int keys, float multiplier) {
-  bool rounded = false;
+FT_FUNCTION void exponentials(const Panel& p, float* scores, int keys, const ScoreRule& rule) {
+  const floats scale = rule.exponent;
+  bool subtract = !rule.is_factor;
   floats minus_top[Vectors], sum[Vectors], other[Vectors];
   FT_UNROLL for (int j = 0; j < Vectors; ++j) {
-    minus_top[j] = -floats::load(p.maximum + j * kLanes);
+    minus_top[j] = -(floats::load(p.maximum + j * kLanes) * scale);
     sum[j] = floats::load(p.sum + j * kLanes);
     other[j] = 0.0f;
-    rounded |= any(is_rounded(minus_top[j]));
+    subtract |= any(is_far(minus_top[j]));
   }
-  if (rounded) {
-    for (int i = 0; i < keys * kWidth; i += kLanes)
-      (floats::load(scores + i) * floats(multiplier)).store(scores + i);
-    multiplier = 1.0f;
+  if (subtract) {
+    subtract_maximum<Vectors>(p, scores, keys);
+    FT_UNROLL for (int j = 0; j < Vectors; ++j) minus_top[j] = 0.0f;
   }
-  const floats scale = multiplier;
   const auto weight = [&](const float* row, int j) {
     return exp2_weight(fma_exact(floats::load(row + j * kLanes), scale, minus_top[j]));
   };
@@ -172,16 +169,16 @@ FT_FUNCTION void exponentials(const Panel& p, float* scores, int keys, float mul
 
 /// One step of the online softmax with a lazy maximum: scores <- weights.
 template <class T, int Vectors>
-[[gnu::noinline]] void softmax_step(const Panel& p, float* scores, int keys, float multiplier, int value_dim) {
+[[gnu::noinline]] void softmax_step(const Panel& p, float* scores, int keys, const ScoreRule& rule,
+                                    int value_dim) {
   floats top[Vectors];
   block_maximum(scores, keys, top);
   bool grew = false;
   FT_UNROLL for (int j = 0; j < Vectors; ++j) {
-    top[j] = top[j] * floats(multiplier);
-    grew |= any(top[j] > floats::load(p.maximum + j * kLanes) + floats(kSlackBits));
+    grew |= outgrows(top[j], floats::load(p.maximum + j * kLanes), rule.exponent);
   }
-  if (grew) rescale(p, top, value_dim);
-  exponentials<T, Vectors>(p, scores, keys, multiplier);
+  if (grew) rescale(p, top, rule.exponent, value_dim);
+  exponentials<T, Vectors>(p, scores, keys, rule);
 }
 
 }  // namespace flash_cpu

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "src/ops/attention/kernel/flash_cpu/operands.h"
-#include "src/ops/attention/kernel/params.h"
+#include "src/ops/attention/kernel/softmax.h"
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -89,7 +89,7 @@ FT_FUNCTION void store_lse(const AttentionParams& p, std::int64_t batch, std::in
                            std::int64_t position, float maximum, float sum) {
   if (p.lse == nullptr) return;
   p.lse[batch * p.lse_strides.batch + head * p.lse_strides.head + position * p.lse_strides.row] =
-      (maximum + __builtin_log2f(sum)) * kLn2;
+      SoftmaxState<float>{maximum, sum}.lse(p.rule.unit);
 }
 
 /// Merges one query's parts; writes its row of the output and its lse.
@@ -104,16 +104,17 @@ FT_FUNCTION void merge_row(const AttentionParams& p, const Partials& partials, i
   float sum = 0.0f, lse_sum = 0.0f, factor[kEnoughTasks];
   for (int s = 0; s < splits; ++s) {
     const PartialRow part = partials.row(batch, head, position, s);
-    factor[s] = __builtin_exp2f(part.maximum() - top);
+    factor[s] = SoftmaxState<float>{part.maximum(), part.sum()}.correction(top, p.rule.exponent);
     sum += part.sum() * factor[s];
     lse_sum += part.lse_sum() * factor[s];
   }
+  const floats inverse = SoftmaxState<float>{top, sum}.inverse();
   T* out = out_row<T>(p, batch, head, position);
   for (int d = 0; d < p.value_dim; d += kLanes) {
     floats value = 0.0f;
     for (int s = 0; s < splits; ++s)
       value = fma(floats::load(partials.row(batch, head, position, s).output() + d), factor[s], value);
-    store_some(out + d, value * floats(1.0f / sum), p.value_dim - d);
+    store_some(out + d, value * inverse, p.value_dim - d);
   }
   store_lse(p, batch, head, position, top, lse_sum);
 }

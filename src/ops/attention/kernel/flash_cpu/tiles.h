@@ -240,15 +240,21 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     const panel::Session<panel::AmxPairStep> session;
     batch_ = place.batch;
     kv_head_ = place.kv_head;
-    const int begin = place.split * tasks.splits.keys;
+    const int first_of_split = place.split * tasks.splits.keys,
+              end_of_split = first_of_split + tasks.splits.keys;
+    int begin = end_of_split;
     for (; active_ < tasks.panels && first < tasks.rows; first += kLanesOfPanel) {
       Panel& panel = panels_[active_];
       start(panel, tasks, place.unit, first);
-      const KeyRange range = keys_of(panel);
-      const int end = min(range.end, begin + tasks.splits.keys);
-      sights_[active_++] = {end, min(range.whole_end, end), false};
-      end_ = max(end_, end);
+      KeyRange range = keys_of(panel);
+      range.begin = max(range.begin, first_of_split);
+      range.end = min(range.end, end_of_split);
+      range.whole_end = min(range.whole_end, range.end);
+      sights_[active_++] = {range, false};
+      begin = min(begin, range.begin);
+      end_ = max(end_, range.end);
     }
+    begin = begin / kKeys * kKeys;
     if (p_.lse == nullptr)
       blend_units<Lse::unwanted>(begin);
     else
@@ -292,10 +298,10 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     }
   }
 
-  /// The keys that a panel sees: those before `end` by some lane, those before `whole_end` by every lane.
+  /// The keys of this task that a panel sees.
   struct Sight {
-    int end, whole_end;
-    bool settled;  ///< every lane has a maximum that stays
+    KeyRange range;
+    bool settled;  ///< every lane has a maximum that stays, and blocks that all lanes see need no rule
   };
   /// A block of keys for a panel that sees some of them.
   struct Unit {
@@ -308,17 +314,17 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   Unit unit_from(int column, int panel) const {
     for (; column < end_; column += kKeys, panel = 0) {
       for (; panel < active_; ++panel) {
-        const int keys = min(kKeys, sights_[panel].end - column);
-        if (keys <= 0) continue;
-        const MaskBlock mask = !p_.mask.given() ? MaskBlock::open : classify(panels_[panel], column, keys);
+        const KeyRange& range = sights_[panel].range;
+        const int keys = min(kKeys, range.end - column);
+        if (keys <= 0 || column + keys <= range.begin) continue;
+        const MaskBlock mask = !p_.rule.mask.given() ? MaskBlock::open : classify(panels_[panel], column, keys);
         if (mask != MaskBlock::hidden) return {column, panel, keys, mask};
       }
     }
     return {};
   }
   [[gnu::noinline]] MaskBlock classify(const Panel& panel, int column, int keys) const {
-    return with_mask(p_.mask, panel, batch_, column, keys, MaskBlock::open,
-                     [](const auto& entries) { return entries.classify(); });
+    return flash_cpu::classify(p_.rule.mask, panel, batch_, column, keys);
   }
 
   template <Lse kLse>
@@ -329,8 +335,8 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     while (now.keys > 0) {
       if constexpr (kInParts) plain_ &= block(now.column)[blocks_.plain] != 0.0f;
       const Unit next = unit_from(now.column, now.panel + 1);
-      const float multiplier = is_settled(now) ? p_.scale_log2 : settle(now, before);
-      Weights<T, kLse> weights(panels_[now.panel], scores_[0], multiplier, now.rows() / 2,
+      const float exponent = p_.rule.exponent, of_maximum = is_settled(now) ? exponent : settle(now, before);
+      Weights<T, kLse> weights(panels_[now.panel], scores_[0], exponent, of_maximum, now.rows() / 2,
                                products_of(before, next));
       if (before.keys > 0) multiply_values(before, scores_[1], weights);
       if (next.keys > 0) multiply_scores(next, scores_[1], weights);
@@ -362,50 +368,55 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
            panel::tile_products<ScoresSplit>(next.rows(), blocks_.key_steps);
   }
 
-  /// True if this unit needs no masking and its maximum stays.
+  /// True if this unit needs no rule and its maximum stays.
   bool is_settled(const Unit& u) const {
     const Sight& sight = sights_[u.panel];
-    return sight.settled && u.mask == MaskBlock::open && u.column + kKeys <= sight.whole_end;
+    return sight.settled && u.mask == MaskBlock::open && sight.range.all_see(u.column, kKeys);
   }
-  /// Applies scale and masks and updates the maximum; returns the factor that scores still have to
-  /// be multiplied with. Before a maximum rises, the weights of the unit before, which belong to
-  /// the old one, are added to O^T.
+  /// Applies the rule and updates the maximum; returns what the maximum is multiplied with in the exponent, 0 where
+  /// it has been subtracted already. Before a maximum rises, the weights of the unit before, which belong to the
+  /// old one, are added to O^T.
   [[gnu::noinline]] float settle(const Unit& now, Unit& before) {
     const Panel& panel = panels_[now.panel];
+    const ScoreRule& rule = p_.rule;
     Sight& sight = sights_[now.panel];
     float* scores = scores_[0];
-    const float multiplier = this->scale_and_mask(panel, scores, now.mask, now.column, now.keys);
-    if (now.column + now.keys > sight.whole_end) {
-      const Diagonal diagonal(panel, p_.band.offset, now.column);
-      hide_future<kLanesOfPanel>(panel, scores, now.keys);
-    }
+    if (!rule.is_factor || now.mask == MaskBlock::mixed || !sight.range.all_see(now.column, now.keys))
+      apply_rule<kLanesOfPanel>(rule, panel, batch_, now.column, now.keys, now.mask, scores);
     for (int i = now.keys * kLanesOfPanel; i < now.rows() * kLanesOfPanel; i += kLanes)
       floats(kMinusInfinity).store(scores + i);
     const bool stays = !kFollows && all_have_a_maximum(panel);
-    sight.settled = stays && p_.scale_log2 > 0.0f;
-    if (stays) return multiplier;
-
+    if (!stays) raise_maximum(now, before, scores);
+    bool subtract = !rule.is_factor;
+    for (int i = 0; i < kLanesOfPanel; i += kLanes)
+      subtract |= any(is_far(floats::load(panel.maximum + i) * floats(rule.exponent)));
+    sight.settled = stays && !subtract;
+    if (!subtract) return rule.exponent;
+    subtract_maximum<kRegisters, kLanesOfPanel>(panel, scores, now.rows());
+    return 0.0f;
+  }
+  void raise_maximum(const Unit& now, Unit& before, const float* scores) {
+    const Panel& panel = panels_[now.panel];
+    const float exponent = p_.rule.exponent;
     floats top[kRegisters];
     block_maximum<kRegisters, kLanesOfPanel>(scores, now.rows(), top);
     bool grew = false;
     FT_UNROLL for (int j = 0; j < kRegisters; ++j) {
-      top[j] = top[j] * floats(multiplier);
-      grew |= any(top[j] > floats::load(panel.maximum + j * kLanes) + floats(kSlackBits));
+      grew |= outgrows(top[j], floats::load(panel.maximum + j * kLanes), exponent);
     }
-    if (!grew) return multiplier;
+    if (!grew) return;
     if (before.keys > 0 && before.panel == now.panel) {
       multiply_values(before, scores_[1], [] {});
       before.keys = 0;
     }
-    rescale<kRegisters, kLanesOfPanel>(panel, top, p_.value_dim);
-    return multiplier;
+    rescale<kRegisters, kLanesOfPanel>(panel, top, exponent, p_.value_dim);
   }
 
   /// Has every lane left kLowest, where its maximum started?
   bool all_have_a_maximum(const Panel& panel) const {
     bool all = true;
     for (int i = 0; i < kLanesOfPanel; i += kLanes)
-      all &= !any(floats(-3.0e38f) > floats::load(panel.maximum + i));
+      all &= !any(floats::load(panel.maximum + i) == floats(kLowest));
     return all;
   }
   /// Are outputs and sums finite?

@@ -43,21 +43,22 @@ template <int Parts, class Pair>
   }
 }
 
-/// Turns the scores of a block into weights in place, two keys at a time, spread evenly over `products` tile
+/// Turns the scores of a block into weights exp2(score * exponent - maximum * of_maximum) in place, two keys at a time, spread evenly over `products` tile
 /// products. Everything is inlined, so that its members stay in registers.
 template <class T, Lse kLse>
 class Weights {
  public:
-  [[gnu::always_inline]] Weights(const Panel& panel, float* scores, float multiplier, int pairs, int products)
+  [[gnu::always_inline]] Weights(const Panel& panel, float* scores, float exponent, float of_maximum, int pairs,
+                                 int products)
       : from_(scores),
         to_(scores),
         lse_to_(panel.lse_sum),
-        scale_(multiplier),
+        scale_(exponent),
         left_(pairs),
         period_(max(1, products / pairs)),
         countdown_(period_) {
-    take<0>(panel);
-    take<1>(panel);
+    take<0>(panel, of_maximum);
+    take<1>(panel, of_maximum);
   }
   /// Called with each tile product: does its share.
   [[gnu::always_inline]] void operator()() {
@@ -77,8 +78,8 @@ class Weights {
   static_assert(kRegisters == 2);
 
   template <int kRegister>
-  [[gnu::always_inline]] void take(const Panel& panel) {
-    minus_maximum_[kRegister] = -floats::load(panel.maximum + kRegister * kLanes);
+  [[gnu::always_inline]] void take(const Panel& panel, float of_maximum) {
+    minus_maximum_[kRegister] = -(floats::load(panel.maximum + kRegister * kLanes) * floats(of_maximum));
     lse_sum_[kRegister] = floats::load(panel.lse_sum + kRegister * kLanes);
   }
   [[gnu::always_inline]] void pair() {

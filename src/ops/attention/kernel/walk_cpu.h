@@ -1,12 +1,14 @@
-// The entries of mask tensors for one query, as vectors of a CPU: a lane is a key.
+// The score rule on vectors of a CPU: the entries of one query, a lane a key, and the rule for scores in any order.
 #pragma once
 
 #include "src/ops/attention/kernel/mask_entries.h"
+#include "src/ops/attention/kernel/score_rule.h"
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
 
-/// One query's entries from key `column` on: the bias, of type E, or -inf where the boolean hides.
+/// The mask tensors' entries of one query from key `column` on: the bias, of type E, or -inf where the boolean
+/// hides.
 template <class E>
 class MaskRow {
  public:
@@ -44,6 +46,11 @@ class MaskRow {
   const uint8_t* attend_ = nullptr;
   bool bias_repeats_ = false, attend_repeats_ = false;
 };
+
+/// The whole rule for a vector of q·k, given their entries and which of them are visible.
+FT_FUNCTION floats apply_rule(const ScoreRule& rule, floats dot, floats entry, bools visible) {
+  return where_visible(with_entry(score_of(rule, dot), entry), visible);
+}
 
 }  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile::kernels

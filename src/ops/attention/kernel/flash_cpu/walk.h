@@ -1,0 +1,106 @@
+// The score rule on a block of transposed scores, where a lane is a query and a row a key. A row of mask entries
+// belongs to a lane, so entries are transposed in registers. Blocks whose entries are all open or all hidden are
+// recognised first and cost next to nothing.
+#pragma once
+
+#include "src/ops/attention/kernel/flash_cpu/softmax.h"
+#include "src/ops/attention/kernel/walk_cpu.h"
+
+namespace flashtile::kernels {
+inline namespace FLASHTILE_BACKEND {
+namespace flash_cpu {
+
+/// What the mask tensors do to a block: nothing, hide it from every query, or anything in between.
+enum class MaskBlock { open, hidden, mixed };
+
+/// The entries of mask tensors for one panel of queries from key `column` on, where the bias has type E.
+template <class E>
+class PanelEntries {
+ public:
+  PanelEntries(const MaskTensors& mask, const Panel& panel, std::int64_t batch, int column)
+      : mask_(mask), panel_(panel), batch_(batch), column_(column) {}
+
+  MaskBlock classify(int count) const {
+    bool some_open = false, some_bias = false;
+    const int lanes = repeats_over_lanes() ? 1 : panel_.count;
+    const bool one_column = mask_.boolean.columns <= 1 && mask_.bias.columns <= 1;
+    const int keys = one_column ? 1 : count;
+    for (int i = 0; i < lanes && !(some_open && some_bias); ++i) {
+      const MaskRow<E> entries = row(i);
+      for (int c = 0; c < keys; c += kLanes) {
+        const floats entry = entries(c, keys - c);
+        const bools inside = lane_indices() < ints(keys - c);
+        some_open |= any((entry != kMinusInfinity) & inside);
+        some_bias |= any((entry != 0.0f) & inside);
+      }
+    }
+    return !some_open ? MaskBlock::hidden : some_bias ? MaskBlock::mixed : MaskBlock::open;
+  }
+
+  /// to[i] <- those of key c + i for a register of lanes, the first of which is `first`.
+  void load(floats (&to)[kLanes], int first, int c, int left) const {
+    for (int i = 0; i < kLanes; ++i) to[i] = first + i >= panel_.count ? floats(0.0f) : row(first + i)(c, left);
+    primitives::detail::transpose(to);
+  }
+
+ private:
+  bool repeats_over_lanes() const {
+    const bool one_head = panel_.head[0] == panel_.head[panel_.count - 1];
+    const auto repeats = [&](const MaskEntries& m) {
+      return !m.given() || (m.rows == 1 && (m.strides.head == 0 || one_head));
+    };
+    return repeats(mask_.boolean) && repeats(mask_.bias);
+  }
+  MaskRow<E> row(int lane) const { return {mask_, batch_, panel_.head[lane], panel_.position[lane], column_}; }
+
+  const MaskTensors& mask_;
+  const Panel& panel_;
+  std::int64_t batch_;
+  int column_;
+};
+
+/// What the mask tensors do to keys column ... column + keys - 1.
+FT_FUNCTION MaskBlock classify(const MaskTensors& mask, const Panel& panel, std::int64_t batch, int column,
+                               int keys) {
+  MaskBlock result = MaskBlock::open;
+  if (!mask.given()) return result;
+  with_bias_type(mask, [&](auto type) {
+    result = PanelEntries<typename decltype(type)::type>(mask, panel, batch, column).classify(keys);
+  });
+  return result;
+}
+
+/// Applies the rule to q·k of keys column ... column + keys - 1.
+template <int Width>
+void apply_rule(const ScoreRule& p_rule, const Panel& panel, std::int64_t batch, int column, int keys,
+                MaskBlock block, float* scores) {
+  const ScoreRule rule = p_rule;
+  const TileBand band = rule.band.tile(panel.first_position, column, column + keys);
+  const auto for_each_score = [&](auto entries_of) {
+    for (int first = 0; first < panel.vectors * kLanes; first += kLanes) {
+      const ints rows = ints::load(panel.position + first) - ints(panel.first_position);
+      for (int c = 0; c < keys; c += kLanes) {
+        floats entry[kLanes];
+        entries_of(entry, first, c);
+        for (int i = 0; i < kLanes && c + i < keys; ++i) {
+          float* const at = scores + (c + i) * Width + first;
+          apply_rule(rule, floats::load(at), entry[i], band.visible(rows, ints(c + i))).store(at);
+        }
+      }
+    }
+  };
+  if (block == MaskBlock::mixed) {
+    with_bias_type(rule.mask, [&](auto type) {
+      const PanelEntries<typename decltype(type)::type> entries(rule.mask, panel, batch, column);
+      for_each_score([&](floats(&to)[kLanes], int first, int c) { entries.load(to, first, c, keys - c); });
+    });
+  } else {
+    for_each_score([](floats(&to)[kLanes], int, int) {
+      for (floats& entry : to) entry = 0.0f;
+    });
+  }
+}
+
+}  // namespace flash_cpu
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::kernels

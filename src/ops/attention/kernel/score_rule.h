@@ -1,0 +1,51 @@
+// What happens to a score between the two products, in every kernel of every backend. A new modifier of scores is
+// written here and, where it has data, in params.h; no other kernel text names it.
+//
+//   scale, softcap   score = scale * q·k;  score = softcap * tanh(score / softcap)
+//   entry            of the mask tensors: + bias, or -inf where a tensor hides the pair
+//   band             -inf where the query's position does not see the key
+//
+// Scores are in natural units. log2(e) belongs to the exponent: it would push the lowest finite biases to -inf.
+// Where a call needs no more than a positive scale, this waits for the exponent too, and scores stay q·k
+// (is_factor). Hidden scores are replaced, not added to, so that NaN in a hidden place does not stay.
+//
+// A walk applies the rule to the scores of one layout: walk_tile.h to tiles of the vocabulary, walk_cpu.h to a
+// CPU's vectors, exact_rows.h to one score at a time.
+#pragma once
+
+#include "flashtile/primitives.h"
+#include "src/ops/attention/kernel/params.h"
+
+namespace flashtile::kernels {
+inline namespace FLASHTILE_BACKEND {
+using namespace flashtile::primitives;  // kernel text names the primitives without a prefix
+
+/// tanh, from exp2 alone. Absolute error below 2^-22.
+template <class V>
+FT_FUNCTION V tanh_of(V x) {
+  return 1.0f - 2.0f / (1.0f + exp2(x * (2.0f * kLog2E)));
+}
+
+/// q·k as a score of the call: scaled and capped, or as it is where the scale waits for the exponent. V here and
+/// below is float or a backend's vector of floats.
+template <class V>
+FT_FUNCTION V score_of(FT_CONSTANT const ScoreRule& rule, V dot) {
+  if (rule.is_factor) return dot;
+  const V score = dot * rule.scale;
+  return rule.softcap == 0.0f ? score : rule.softcap * tanh_of(score * (1.0f / rule.softcap));
+}
+
+/// A score with its entry of the mask tensors: the bias, or -inf where they hide the pair.
+template <class V>
+FT_FUNCTION V with_entry(V score, V entry) {
+  return select(score + entry, kMinusInfinity, entry == kMinusInfinity);
+}
+
+/// A score where the query sees the key, else -inf. B is the truth value of a comparison of V.
+template <class V, class B>
+FT_FUNCTION V where_visible(V score, B visible) {
+  return select(kMinusInfinity, score, visible);
+}
+
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::kernels

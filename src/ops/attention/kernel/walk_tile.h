@@ -1,0 +1,39 @@
+// The score rule on a tile of the vocabulary, a cooperative tensor or a block of simdgroup matrices: a row is a
+// query, a column a key.
+#pragma once
+
+#include "src/ops/attention/kernel/mask_entries.h"
+#include "src/ops/attention/kernel/score_rule.h"
+
+namespace flashtile::kernels {
+inline namespace FLASHTILE_BACKEND {
+
+/// Applies the rule to q·k of queries row ... and keys column ... column + key_count - 1, where `keys` is the range
+/// of the tile's queries. `scratch` is another tile of the same kind.
+template <class Scores, class T>
+FT_FUNCTION void apply_rule(FT_THREAD Scores& scores, FT_THREAD Scores& scratch, FT_THREAD const Head<T>& head,
+                            FT_THREAD const KeyRange& keys, int64_t row, int column, int key_count) {
+  FT_CONSTANT const ScoreRule& rule = head.p.rule;
+  if (rule.work(keys, column, key_count) == ScoreWork::factor) return;
+  if (!rule.is_factor) map_elements(scores, [&](auto dot) { return score_of(rule, dot); });
+  if (rule.mask.bias.given()) {
+    with_bias_type(rule.mask, [&](auto type) {
+      using E = typename decltype(type)::type;
+      auto entries = entries_from<E>(rule.mask.bias, head.batch, head.head, row, column);
+      load_repeated(scratch, entries);
+    });
+    map_elements(scores, scratch, [](auto score, auto entry) { return with_entry(score, entry); });
+  }
+  if (rule.mask.boolean.given()) {
+    auto entries = entries_from<uint8_t>(rule.mask.boolean, head.batch, head.head, row, column);
+    load_repeated(scratch, entries);
+    map_elements(scores, scratch, [](auto score, auto entry) { return where_visible(score, entry != 0.0f); });
+  }
+  if (!keys.all_see(column, key_count)) {
+    const TileBand band = rule.band.tile(row, column, head.p.kv_length);
+    map_indexed(scores, [=](auto score, auto r, auto c) { return where_visible(score, band.visible(r, c)); });
+  }
+}
+
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::kernels
