@@ -27,11 +27,11 @@ enum class Checks { on, off };
 enum class Build { optimised, debuggable };
 
 struct CompileOptions {
-  std::vector<std::string> include_directories, defines;  ///< defines as NAME or NAME=VALUE
+  std::vector<std::string> include_directories{}, defines{};  ///< defines as NAME or NAME=VALUE
   Checks checks = Checks::on;
   Build build = Build::optimised;
   int metal_version = 400;  ///< __METAL_VERSION__
-  std::string compiler;     ///< empty: $CXX, or the compiler that flashtile was built with
+  std::string compiler{};   ///< empty: $CXX, or the compiler that flashtile was built with
 };
 
 /// What fresh cooperative tensors hold: zero, as kernels in the wild rely on, or poison, which is an error to read.

@@ -29,9 +29,8 @@ FunctionConstants::FunctionConstants(const std::map<int, std::string>& values) {
 bool FunctionConstants::find(int index, const char* name, double& real, std::int64_t& integer) {
   const auto found = values_.find(index);
   if (found == values_.end()) {
-    if (name != nullptr)
-      notes_.push_back("function constant " + std::to_string(index) + " (" + name +
-                       ") has no value and counts as 0");
+    notes_.push_back("function constant " + std::to_string(index) + " (" + name +
+                     ") has no value and counts as 0");
     return false;
   }
   real = found->second.real;

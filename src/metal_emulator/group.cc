@@ -48,13 +48,12 @@ Group::Group(const LaunchState& launch)
       fibers_(kMostThreads),
       memory_(launch.threadgroup_limit, launch.checked),
       arguments_(kMostThreads) {
-  const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE)), bytes = kStackBytes * kMostThreads;
+  constexpr std::size_t bytes = kStackBytes * kMostThreads;
   void* mapping =
       mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapping == MAP_FAILED)
     throw Error(ErrorCode::out_of_memory, "metal emulator: no memory for the threads' stacks");
   stacks_ = static_cast<std::byte*>(mapping);
-  for (std::uint32_t t = 0; t < kMostThreads; ++t) mprotect(stacks_ + t * kStackBytes, page, PROT_NONE);
 }
 
 Group::~Group() { munmap(stacks_, kStackBytes * kMostThreads); }
@@ -80,6 +79,7 @@ void Group::run(Dim threadgroup) {
   for (std::uint32_t t = 0; t < threads_; ++t) {
     if (fibers_[t].started()) continue;
     const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    mprotect(stacks_ + t * kStackBytes, page, PROT_NONE);
     // Stacks that begin at different offsets do not compete for the same sets of the cache.
     const std::size_t offset = t * 576 % page / 64 * 64;
     fibers_[t].start({stacks_ + t * kStackBytes + page, kStackBytes - page - offset},

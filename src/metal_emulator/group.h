@@ -28,6 +28,9 @@ struct Where {
   const void* return_address = nullptr;
 };
 
+inline constexpr char kStackIsFull[] =
+    "the thread's stack is full: keep large arrays in threadgroup or device memory, and do not recurse";
+
 class Group {
  public:
   explicit Group(const LaunchState& launch);
@@ -64,6 +67,9 @@ class Group {
   /// Ends the launch with a Violation. Called by a running thread, which is left for ever.
   [[noreturn]] void fail(std::uint32_t thread, const char* check, const std::string& explanation, Where where);
 
+  /// What a fault of the processor in the running thread means; `after` is an address just behind the instruction.
+  Violation crash(const std::byte* address, const void* after) const;
+
  private:
   struct Waiting {
     Operation operation;
@@ -91,6 +97,8 @@ class Group {
   void require_whole(std::uint32_t simdgroup, std::uint32_t lead, std::uint32_t set);
   void operate(Operation operation, void* const* arguments, std::uint32_t active);
   void check(const std::byte* address, std::size_t bytes, Access access, Where where);
+  /// The check that an access outside all memory violates, and why.
+  std::pair<const char*, std::string> outside(const std::byte* address, const std::string& what) const;
   [[noreturn]] void fail_outside(const std::byte* address, std::size_t bytes, Access access, Where where);
   Dim thread_position(std::uint32_t thread) const;
 

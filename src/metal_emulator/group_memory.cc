@@ -44,29 +44,37 @@ void Group::check(const std::byte* address, std::size_t bytes, Access access, Wh
   fail_outside(address, bytes, access, where);
 }
 
-void Group::fail_outside(const std::byte* address, std::size_t bytes, Access access, Where where) {
-  const bool writes = access == Access::write || access >= Access::shared_write;
-  const std::string what = std::string(writes                     ? "store"
-                                       : access == Access::atomic ? "atomic access"
-                                                                  : "load") +
-                           " of " + std::to_string(bytes) + " bytes";
+std::pair<const char*, std::string> Group::outside(const std::byte* address, const std::string& what) const {
   for (const LaunchState::Bound& bound : launch_.buffers) {
     if (!bound.memory->near(address)) continue;
     const std::span<std::byte> buffer = bound.memory->bytes();
-    fail(running_, "buffer.out_of_bounds",
-         what + " at byte " + std::to_string(address - buffer.data()) + " of buffer " +
-             std::to_string(bound.index) + ", which has " + std::to_string(buffer.size()) +
-             " bytes: check the index, or bind a larger buffer",
-         where);
+    return {"buffer.out_of_bounds", what + " at byte " + std::to_string(address - buffer.data()) +
+                                        " of buffer " + std::to_string(bound.index) + ", which has " +
+                                        std::to_string(buffer.size()) +
+                                        " bytes: check the index, or bind a larger buffer"};
   }
   if (launch_.lines->contains(address))
-    fail(running_, "constant.write", what + " to a constant of the program: constants cannot be changed",
-         where);
-  fail(running_, "pointer.invalid",
-       what + (address < reinterpret_cast<const std::byte*>(4096)
-                   ? " through a null pointer: is the buffer gated off by a function constant?"
-                   : " outside every buffer: the pointer was computed wrongly"),
-       where);
+    return {"constant.write", what + " to a constant of the program: constants cannot be changed"};
+  const bool is_null = address < reinterpret_cast<const std::byte*>(kGuardBytes);
+  return {"pointer.invalid",
+          what + (is_null ? " through a null pointer: is the buffer gated off by a function constant?"
+                          : " outside every buffer: the pointer was computed wrongly")};
+}
+
+void Group::fail_outside(const std::byte* address, std::size_t bytes, Access access, Where where) {
+  const bool writes = access == Access::write || access >= Access::shared_write;
+  const char* kind = access == Access::atomic ? "atomic access" : writes ? "store" : "load";
+  const auto [check, explanation] =
+      outside(address, std::string(kind) + " of " + std::to_string(bytes) + " bytes");
+  fail(running_, check, explanation, where);
+}
+
+Violation Group::crash(const std::byte* address, const void* after) const {
+  const SourceLine line = launch_.lines->at(after);
+  auto [check, explanation] = outside(address, "access");
+  if (on_stacks(address)) check = "stack.overflow", explanation = kStackIsFull;
+  return Violation({check, explanation, launch_.kernel->name, line.line > 0 ? line.file : launch_.kernel->file,
+                    line.line, running_ < threads_ ? thread_position(running_) : Dim{0, 0, 0}, threadgroup_});
 }
 
 }  // namespace flashtile::metal_emulator

@@ -54,10 +54,7 @@ class GroupRuntime final : public ::metal_device::Runtime {
   void stack_check(const void* frame, const void* program_counter) override {
     Group* group = Group::current();
     if (group == nullptr || !group->stack_is_full(bytes_at(frame))) return;
-    group->fail(
-        group->thread(), "stack.overflow",
-        "the thread's stack is full: keep large arrays in threadgroup or device memory, and do not recurse",
-        {nullptr, program_counter});
+    group->fail(group->thread(), "stack.overflow", kStackIsFull, {nullptr, program_counter});
   }
   void fail(const char* check, const Site& site, const char* format, ...) override {
     char text[1024];

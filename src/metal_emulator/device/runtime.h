@@ -51,21 +51,20 @@ METAL_UNCHECKED __attribute__((noinline)) typename Identity::type& threadgroup_v
       runtime->threadgroup_variable(id, sizeof(T), alignof(T), name, METAL_CALLER("threadgroup")));
 }
 
+/// Which function constants were given a value.
+inline bool constant_is_defined[65536];
+
 template <class T>
-METAL_UNCHECKED T function_constant(int index, const char* name) {
+METAL_UNCHECKED T function_constant(uint16_t index, const char* name) {
   double real = 0;
   int64_t integer = 0;
-  runtime->function_constant(index, name, real, integer);
+  constant_is_defined[index] = runtime->function_constant(index, name, real, integer);
   if constexpr (T(0.5) != T(0) && sizeof(T) > 1)
     return T(real);
   else
     return T(integer);
 }
-METAL_UNCHECKED inline bool is_defined(int index) {
-  double real;
-  int64_t integer;
-  return runtime->function_constant(index, nullptr, real, integer);
-}
+METAL_UNCHECKED inline bool is_defined(uint16_t index) { return constant_is_defined[index]; }
 
 /// Announces an access that code of these headers makes for the kernel.
 METAL_UNCHECKED inline void touch(const volatile void* address, size_t bytes, Access access, const Site& site) {

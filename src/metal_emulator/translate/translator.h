@@ -80,6 +80,9 @@ class Translator {
 
   // function_constants.cc
   void variable(int begin, int end, const Scope& scope);
+  void class_constant(int begin, int end);
+  const std::string& constant_number(int position) const;
+  std::string with_numbers(int begin, int end) const;
   void replace_is_defined();
 
   // threadgroup_variables.cc
@@ -112,6 +115,7 @@ class Translator {
   std::map<std::string, Seen> signatures_;
   std::map<std::string, std::string> constant_numbers_;  // of function constants, by name
   std::set<std::string> constant_names_;                 // and those computed from them
+  std::set<int> constexpr_words_;                        // the word constant that becomes constexpr
   std::string set_constants_;
   std::set<std::string> field_names_, swizzles_, collective_names_;
   int threadgroup_variables_ = 0;

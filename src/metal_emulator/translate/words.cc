@@ -27,7 +27,7 @@ void Translator::replace_words() {
     if (tokens_.removed(p)) continue;
     const std::string& word = tokens_[p];
     if (word == "constant") {
-      tokens_.replace(p, has_const_near(p) ? "" : "const");
+      tokens_.replace(p, constexpr_words_.count(p) > 0 ? "constexpr" : has_const_near(p) ? "" : "const");
     } else if (is_address_space(word) || word == "kernel") {
       tokens_.replace(p, "");
     } else if (is_swizzle(p)) {
