@@ -13,6 +13,8 @@ int run(const Options& options);
 int check(const Options& options);
 int bench_ways(const Options& options);
 int explain(const Options& options);
+/// `flashtile metal ...`: has options of its own, so that it gets the arguments behind its name.
+int metal(const std::vector<std::string>& arguments);
 
 /// Prepares and runs each way of --way once and compares it with the oracle. Appends the runnable of each
 /// correct way to `functions`, and marks its row as `timed`. Refused ways are rows too, unless one was asked

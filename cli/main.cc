@@ -46,6 +46,7 @@ int fail(bool json, const std::string& code, const std::string& message, int exi
 int main_of(const std::vector<std::string>& arguments) {
   const bool json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
   try {
+    if (!arguments.empty() && arguments[0] == "metal") return metal({arguments.begin() + 1, arguments.end()});
     const auto parsed = parse_arguments(arguments);
     if (const Exit* exit = std::get_if<Exit>(&parsed)) {
       fmt::print("{}", exit->out);
