@@ -173,6 +173,58 @@ TEST(Messages, OfLaunchesNameTheParameter) {
               HasSubstr("function constant 3 is \"many\"; give true, false or a number"));
 }
 
+/// A kernel with one matmul2d of a descriptor and scope, and tensors of `index`.
+std::string matmul_message(const std::string& descriptor, const std::string& scope,
+                           const std::string& index = "int") {
+  return message_of(
+      "#include <metal_tensor>\nusing namespace metal;\nusing namespace mpp::tensor_ops;\n"
+      "kernel void k(device half* a [[buffer(0)]], device float* c [[buffer(1)]]) {\n"
+      "  tensor<device half, dextents<" +
+      index + ", 2>, tensor_inline> A(a, dextents<" + index +
+      ", 2>(64, 64));\n"
+      "  tensor<device float, dextents<" +
+      index + ", 2>, tensor_inline> C(c, dextents<" + index +
+      ", 2>(64, 64));\n"
+      "  constexpr matmul2d_descriptor d(" +
+      descriptor + ");\n  matmul2d<d, " + scope + "> op;\n  op.run(A, A, C);\n}\n");
+}
+
+TEST(Messages, RefuseWhatApplesHeadersRefuse) {
+  EXPECT_THAT(matmul_message("12, 16", "execution_simdgroup"),
+              HasSubstr("m and n must be multiples of 8, and one of them of 16"));
+  EXPECT_THAT(matmul_message("8, 24", "execution_simdgroup"),
+              HasSubstr("m and n must be multiples of 8, and one of them of 16"));
+  EXPECT_THAT(matmul_message("16, 16, 24", "execution_simdgroup"),
+              HasSubstr("a static k must be a multiple of 16"));
+  EXPECT_THAT(matmul_message("16, 16", "execution_simdgroup", "long"),
+              HasSubstr("matmul2d needs tensors whose index type is int"));
+  EXPECT_THAT(
+      message_of("#include <metal_tensor>\nusing namespace metal;\nusing namespace mpp::tensor_ops;\nkernel "
+                 "void k() {\n"
+                 "  constexpr matmul2d_descriptor d(32, 64, 32);\n  matmul2d<d, execution_simdgroup> op;\n"
+                 "  auto a = op.get_left_input_cooperative_tensor<half, half, float>();\n"
+                 "  auto b = op.get_right_input_cooperative_tensor<half, half, float>();\n"
+                 "  auto c = op.get_destination_cooperative_tensor<decltype(a), decltype(b), float>();\n  "
+                 "op.run(a, b, c);\n}\n"),
+      HasSubstr("m, n and k are 16 or 32, and one of them is 32"));
+  EXPECT_THAT(
+      message_of(
+          "#include <metal_tensor>\nusing namespace metal;\nkernel void k(device half* a [[buffer(0)]]) {\n"
+          "  tensor<device half, dextents<int, 2>> t(a, dextents<int, 2>(4, 4));\n}\n"),
+      HasSubstr("build a tensor_inline over a buffer's pointer"));
+  EXPECT_THAT(message_of("kernel void k() { metal::simdgroup_matrix<int, 8, 8> m; }"),
+              HasSubstr("a simdgroup_matrix holds half, bfloat or float"));
+}
+
+TEST(Messages, SayWhenRegionsAreTooDeep) {
+  Module module = Module::from_source(
+      "#include <metal_stdlib>\nusing namespace metal;\n"
+      "float deep(float x, int n) { if (n > 0) return deep(simd_sum(x), n - 1); return x; }\n"
+      "kernel void k(device float* b [[buffer(0)]]) { b[0] = deep(1, 100); }\n");
+  std::vector<float> b(1);
+  EXPECT_EQ(violated(module, {.kernel = "k", .buffers = {{0, bytes_of(b)}}}), "region.too_deep");
+}
+
 TEST(Messages, SayWhatTheCompilerLacks) {
   try {
     Module::from_source("", {.compiler = "no-such-compiler"});

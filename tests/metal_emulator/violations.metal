@@ -229,3 +229,9 @@ KERNEL(incompatible_input) {
   auto left = op.get_left_input_cooperative_tensor<float, float, float>(c);  // CHECK cooperative.incompatible
   left.store(a);
 }
+KERNEL(convolution_of_one_simdgroup) {
+  tensor<device float, dextents<int, 4>, tensor_inline> a(b, dextents<int, 4>(4, 4, 4, 1)), w(b, dextents<int, 4>(4, 4, 1, 1));
+  constexpr convolution2d_descriptor desc(int4(4, 4, 4, 1), int4(4, 4, 4, 1), int2(1, 1));
+  convolution2d<desc, execution_simdgroups<1>> op;
+  op.run(a, w, a);  // CHECK convolution2d.scope
+}

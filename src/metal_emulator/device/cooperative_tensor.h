@@ -28,7 +28,8 @@ struct Poison {
 
 namespace metal {
 
-/// Rank 2: extents (columns, rows). Rank 1: the rows (columns) of a reduction.
+/// Rank 2: extents (columns, rows). Rank 1: the rows (columns) of a reduction. Rank 4: a convolution's, whose tile has a row for
+/// each place (w, h, n).
 template <class ElementType, class Extents, class Layout>
 class cooperative_tensor {
  public:
@@ -75,10 +76,9 @@ class cooperative_tensor {
   /// {column, row} from the tile's corner; of a reduction {row} or {column}.
   METAL_UNCHECKED array<index_type, kRank> get_multidimensional_index(int i) const {
     const metal_device::Place at = place(i);
-    if constexpr (kRank == 1)
-      return {index_type(at.row)};
-    else
-      return {index_type(at.column), index_type(at.row)};
+    array<index_type, kRank> index;
+    index_in(at, index.elements);
+    return index;
   }
 
   class iterator {
@@ -125,12 +125,13 @@ class cooperative_tensor {
   METAL_UNCHECKED void load(const Source& source, METAL_HERE) {
     static_assert(is_same_v<typename Source::value_type, ElementType>,
                   "load needs a tensor of the same element type");
-    static_assert(Source::get_rank() <= 2, "load needs a tensor of rank 1 or 2");
+    static_assert(Source::get_rank() == 1 || Source::get_rank() == (kRank == 1 ? 2 : kRank),
+                  "load needs a tensor of rank 1, or of the same rank");
     each_slot([&](int i, const metal_device::Place& at) METAL_UNCHECKED {
-      typename Source::index_type index[2];
+      typename Source::index_type index[4] = {};
       index_in(at, index);
       for (size_t r = 0; r < Source::get_rank(); ++r)
-        if (kRank == 2 && source.get_extent(r) == 1) index[r] = 0;
+        if (kRank > 1 && source.get_extent(r) == 1) index[r] = 0;
       slots_[i] =
           source.inside(index) ? ElementType(source.element(index, METAL_SITE("load"))) : ElementType(0);
     });
@@ -140,10 +141,10 @@ class cooperative_tensor {
   METAL_UNCHECKED void store(const Target& target, METAL_HERE) const {
     static_assert(is_same_v<typename Target::value_type, ElementType>,
                   "store needs a tensor of the same element type");
-    static_assert(Target::get_rank() >= kRank && Target::get_rank() <= 2,
-                  "store needs a tensor of rank 2, or 1 for a reduction");
+    static_assert(Target::get_rank() == kRank || (kRank == 1 && Target::get_rank() == 2),
+                  "store needs a tensor of the same rank");
     each_slot([&](int i, const metal_device::Place& at) METAL_UNCHECKED {
-      typename Target::index_type index[2];
+      typename Target::index_type index[4] = {};
       index_in(at, index);
       if (!target.inside(index)) return;
       require_set(i, METAL_SITE("store"));
@@ -184,8 +185,15 @@ class cooperative_tensor {
   /// Dimension 0 is the column; of a reduction, the row (column) that it is the result of.
   template <class Index>
   METAL_UNCHECKED static void index_in(const metal_device::Place& at, Index* index) {
-    index[0] = Index(kRank == 1 ? at.row : at.column);
-    index[1] = Index(kRank == 1 ? 0 : at.row);
+    if constexpr (kRank == 1) {
+      index[0] = Index(at.row);
+    } else if constexpr (kRank == 2) {
+      index[0] = Index(at.column), index[1] = Index(at.row);
+    } else {
+      constexpr int kWidth = int(Extents::static_extent(1)), kHeight = int(Extents::static_extent(2));
+      index[0] = Index(at.column), index[1] = Index(at.row % kWidth);
+      index[2] = Index(at.row / kWidth % kHeight), index[3] = Index(at.row / kWidth / kHeight);
+    }
   }
 
   ElementType slots_[Layout::kMostSlots > 0 ? Layout::kMostSlots : 1];

@@ -3,6 +3,7 @@
 
 #include "atomic.h"
 #include "bind.h"
+#include "convolution2d.h"
 #include "hooks.h"
 #include "reduce.h"
 #include "simdgroup_matrix.h"
