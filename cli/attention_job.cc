@@ -9,6 +9,8 @@
 
 #include "cli/inputs.h"
 #include "cli/job.h"
+#include "cli/memory_for.h"
+#include "cli/oracle_arrays.h"
 #include "flashtile/attention.h"
 #include "flashtile/error.h"
 #include "reference/attention.h"
@@ -36,21 +38,6 @@ TensorView bhsd_view(TensorView view, Layout layout, const std::string& name) {
 
 Dims in_layout(Layout layout, std::int64_t batch, std::int64_t heads, std::int64_t length, std::int64_t dim) {
   return layout == Layout::bhsd ? Dims{batch, heads, length, dim} : Dims{batch, length, heads, dim};
-}
-
-/// The strides of a float64 copy as the oracle takes them: right-aligned, 0 where a size of 1 repeats.
-reference::Array4 oracle_array(const TensorView& view) {
-  reference::Array4 array{static_cast<const double*>(view.data), {}};
-  for (int i = 0; i < view.rank(); ++i) {
-    array.strides[static_cast<std::size_t>(4 - view.rank() + i)] = view.shape[i] == 1 ? 0 : view.strides[i];
-  }
-  return array;
-}
-
-reference::Format format_of(DType dtype) {
-  return dtype == DType::f32   ? reference::kFloat32
-         : dtype == DType::f16 ? reference::kFloat16
-                               : reference::kBfloat16;
 }
 
 class AttentionJob final : public Job {
@@ -98,7 +85,7 @@ class AttentionJob final : public Job {
 
 AttentionJob::AttentionJob(const Options& options, const std::vector<std::int64_t>& shape, Values values)
     : Job(queue_of(options)), options_(options) {
-  read_or_make_inputs(shape, values);
+  memory_for("q, k and v", [&] { read_or_make_inputs(shape, values); });
   const TensorView query = q(), key = k(), value = v();
   sizes_ = {query.shape[0], query.shape[1], key.shape[1],  query.shape[2],
             key.shape[2],   query.shape[3], value.shape[3]};
@@ -107,7 +94,7 @@ AttentionJob::AttentionJob(const Options& options, const std::vector<std::int64_
   out_shape_ =
       in_layout(options.layout, sizes_.batch, sizes_.query_heads, sizes_.query_length, sizes_.value_dim);
   lse_shape_ = {sizes_.batch, sizes_.query_heads, sizes_.query_length};
-  read_or_make_masks(values);
+  memory_for("the masks", [&] { read_or_make_masks(values); });
   // Mistakes in the inputs come out here, before anything is counted or computed from them.
   try {
     plan_attention(q(), k(), v(), with_way(""));
@@ -195,11 +182,13 @@ AttentionOutputs AttentionJob::outputs(bool with_lse) const {
 }
 
 std::function<void()> AttentionJob::prepare(const std::string& way) {
-  out_ = not_written(dtype(), out_shape_, options_.device);
-  lse_ = not_written(DType::f32, lse_shape_, options_.device);
+  out_ = memory_for("out", [&] { return not_written(dtype(), out_shape_, options_.device); });
+  lse_ = memory_for("lse", [&] { return not_written(DType::f32, lse_shape_, options_.device); });
   lse_computed_ = lse_of(way);
   const Plan chosen = plan(way);
-  const Tensor workspace(DType::u8, {static_cast<std::int64_t>(chosen.workspace_bytes)}, options_.device);
+  const Tensor workspace = memory_for("the workspace of " + way, [&] {
+    return Tensor(DType::u8, {static_cast<std::int64_t>(chosen.workspace_bytes)}, options_.device);
+  });
   AttentionOutputs into = outputs(lse_computed_);
   into.workspace = {workspace.as<std::byte>(), chosen.workspace_bytes};
   return [into, workspace, out = out_, lse = lse_, query = q(), key = k(), value = v(),
@@ -207,6 +196,9 @@ std::function<void()> AttentionJob::prepare(const std::string& way) {
 }
 
 reference::AttentionCase AttentionJob::oracle_case() const {
+  const auto masked = [](const std::optional<Input>& mask) {
+    return mask ? oracle_array<4>(mask->host) : reference::Array4{};
+  };
   return {
       .batch = sizes_.batch,
       .query_heads = sizes_.query_heads,
@@ -218,32 +210,24 @@ reference::AttentionCase AttentionJob::oracle_case() const {
       // The library computes the default scale in float32.
       .scale =
           static_cast<double>(options_.scale.value_or(1.0f / std::sqrt(static_cast<float>(sizes_.head_dim)))),
-      .q = {},
-      .k = {},
-      .v = {},
+      .q = oracle_array<4>(view(q_.host, "q")),
+      .k = oracle_array<4>(view(k_.host, "k")),
+      .v = oracle_array<4>(view(v_.host, "v")),
       .causal = options_.causal.has_value(),
       .diagonal = options_.causal == CausalCorner::bottom_right ? sizes_.kv_length - sizes_.query_length : 0,
-      .attend = {},
-      .bias = {}};
+      .attend = masked(boolean_),
+      .bias = masked(bias_)};
 }
 
 Verdict AttentionJob::verify(std::int64_t rows) {
-  const Tensor q64 = convert(view(q_.host, "q"), DType::f64), k64 = convert(view(k_.host, "k"), DType::f64),
-               v64 = convert(view(v_.host, "v"), DType::f64);
-  const Tensor out64 = convert(copy_to(view(out_, "out"), Device::cpu()), DType::f64);
-  const Tensor lse64 = convert(copy_to(lse_, Device::cpu()), DType::f64);
-  const Tensor boolean64 = boolean_ ? convert(boolean_->host, DType::f64) : Tensor();
-  const Tensor bias64 = bias_ ? convert(bias_->host, DType::f64) : Tensor();
-  reference::AttentionCase oracle = oracle_case();
-  oracle.q = oracle_array(q64);
-  oracle.k = oracle_array(k64);
-  oracle.v = oracle_array(v64);
-  if (boolean_) oracle.attend = oracle_array(boolean64);
-  if (bias_) oracle.bias = oracle_array(bias64);
-
+  const reference::AttentionCase oracle = oracle_case();
+  const Tensor host_out = on_host(out_), host_lse = on_host(lse_);
+  const auto out =
+      oracle_array<4>(view(packed_view(host_out.data(), dtype(), out_shape_, Device::cpu()), "out"));
+  const auto lse = oracle_array<3>(host_lse);
   const std::int64_t total = sizes_.batch * sizes_.query_heads * sizes_.query_length;
   if (rows == 0) {
-    constexpr std::int64_t kProducts = 400'000'000;  // about a second of the oracle
+    constexpr std::int64_t kProducts = 150'000'000;  // about a second of the oracle
     rows = std::max<std::int64_t>(
         1, kProducts / std::max<std::int64_t>(1, sizes_.kv_length * (sizes_.head_dim + sizes_.value_dim)));
   }
@@ -252,15 +236,14 @@ Verdict AttentionJob::verify(std::int64_t rows) {
     const std::int64_t i = n % sizes_.query_length, bh = n / sizes_.query_length;
     const std::int64_t h = bh % sizes_.query_heads, b = bh / sizes_.query_heads;
     const reference::AttentionRow row = reference::attention_row(oracle, b, h, i);
-    const double* const out = out64.as<double>() + n * sizes_.value_dim;
+    const reference::AttentionBounds bounds = reference::attention_bounds(oracle, row, format);
     for (std::int64_t d = 0; d < sizes_.value_dim; ++d) {
-      verdict.compare(out[d], row.out[static_cast<std::size_t>(d)],
-                      reference::out_bound(oracle, row, format, d),
+      const auto column = static_cast<std::size_t>(d);
+      verdict.compare(out(b, h, i, d), row.out[column], bounds.out[column],
                       [&] { return fmt::format("out[{},{},{},{}]", b, h, i, d); });
     }
     if (lse_computed_) {
-      verdict.compare(lse64.as<double>()[n], row.lse, reference::lse_bound(oracle, row),
-                      [&] { return fmt::format("lse[{},{},{}]", b, h, i); });
+      verdict.compare(lse(b, h, i), row.lse, bounds.lse, [&] { return fmt::format("lse[{},{},{}]", b, h, i); });
     }
   });
 }

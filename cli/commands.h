@@ -32,4 +32,8 @@ void time_rows(Job& job, std::vector<Row>& rows, const std::vector<std::function
 /// 0, or 1 when a way's result is wrong; then also notes how to repeat it.
 int exit_code_of(const Job& job, const Options& options, const std::vector<Row>& rows, Report& report);
 
+/// The same, after the result has been written to the files that the options name, whatever the verdict: who
+/// wants to look into a wrong result needs it. A note says when what was written is wrong.
+int write_and_judge(Job& job, const Options& options, const std::vector<Row>& rows, Report& report);
+
 }  // namespace flashtile::cli

@@ -31,6 +31,10 @@ Input on_device(const Tensor& host, Device device) {
   return {host, there, there.view()};
 }
 
+Tensor on_host(const Tensor& tensor) {
+  return tensor.device() == Device::cpu() ? tensor : copy_to(tensor, Device::cpu());
+}
+
 Input without_memory(DType dtype, const Dims& shape, Device device) {
   return {{}, {}, packed_view(nullptr, dtype, shape, device)};
 }

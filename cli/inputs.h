@@ -18,6 +18,9 @@ struct Input {
 
 Input on_device(const Tensor& host, Device device);
 
+/// The tensor itself where it is in host memory, else a copy there.
+Tensor on_host(const Tensor& tensor);
+
 /// An input that has a type and a shape but no memory: enough to plan with.
 Input without_memory(DType dtype, const Dims& shape, Device device);
 

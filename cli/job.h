@@ -35,7 +35,7 @@ class Job {
   /// as many as take about a second, -1 = all.
   virtual Verdict verify(std::int64_t rows) = 0;
 
-  /// Writes the result of what was prepared last to the files that the options name.
+  /// Writes the result of what was prepared last to the files that the options name, if they name any.
   virtual void write_results() = 0;
 
   virtual bench::Work work() const = 0;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "cli/memory_for.h"
 #include "flashtile/error.h"
 
 namespace flashtile::cli {
@@ -28,7 +29,7 @@ std::vector<Row> judged_rows(Job& job, const Options& options, Report& report,
     const std::function<void()> function = job.prepare(way);
     function();
     job.queue().synchronize();
-    row.verdict = job.verify(options.rows);
+    row.verdict = memory_for("the oracle's rows", [&] { return job.verify(options.rows); });
     row.judged = true;
     row.timed = row.verdict.right();
     if (row.timed) functions.push_back(function);
@@ -56,6 +57,16 @@ int exit_code_of(const Job& job, const Options& options, const std::vector<Row>&
     report.note(fmt::format("{} is wrong at {}; repeat with: {}", row.way, row.verdict.worst,
                             command_line(options, job.shape(), row.way)));
     code = kCheckFailed;
+  }
+  return code;
+}
+
+int write_and_judge(Job& job, const Options& options, const std::vector<Row>& rows, Report& report) {
+  job.write_results();
+  const int code = exit_code_of(job, options, rows, report);
+  if (code == kDone) return code;
+  for (const std::string& path : {options.out, options.lse}) {
+    if (!path.empty()) report.note(fmt::format("{} holds the wrong result all the same", path));
   }
   return code;
 }

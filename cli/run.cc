@@ -1,4 +1,4 @@
-// flashtile run: compute, compare, time shortly, and write results.
+// flashtile run: compute, compare, time shortly, and write results, right or wrong.
 #include "cli/commands.h"
 
 namespace flashtile::cli {
@@ -14,8 +14,7 @@ int run(const Options& options) {
     report.progress("measuring the machine's peak");
     const bench::Peaks peaks = bench::measure_peaks(job->queue(), job->dtype());
     report.rows(*job, rows, &peaks);
-    code = std::max(code, exit_code_of(*job, options, rows, report));
-    if (code == kDone) job->write_results();
+    code = std::max(code, write_and_judge(*job, options, rows, report));
   }
   return code;
 }

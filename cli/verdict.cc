@@ -2,21 +2,18 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
-#include <limits>
+#include <exception>
+#include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "cli/random.h"
+#include "reference/bounds.h"
 
 namespace flashtile::cli {
 
 void Verdict::compare(double result, double oracle, double bound, const std::function<std::string()>& where) {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  const bool same = result == oracle || (std::isnan(result) && std::isnan(oracle));
-  const bool finite = std::isfinite(result) && std::isfinite(oracle);
-  const double error = same ? 0 : finite ? std::fabs(result - oracle) : kInfinity;
-  // A bound that is itself no number allows nothing.
-  const double used = error == 0 ? 0 : bound > 0 && std::isfinite(bound) ? error / bound : kInfinity;
+  const double error = reference::distance(result, oracle), used = reference::bound_used(result, oracle, bound);
   if (elements == 0 || error > max_error) {
     max_error = error;
     error_bound = bound;
@@ -55,18 +52,30 @@ std::vector<std::int64_t> choose_rows(std::int64_t total, std::int64_t rows, std
 
 Verdict judge_rows(const std::vector<std::int64_t>& rows, std::int64_t total,
                    const std::function<void(std::int64_t row, Verdict& verdict)>& judge) {
-  const unsigned workers = std::max(1u, std::thread::hardware_concurrency());
-  std::vector<Verdict> parts(workers);
+  std::vector<Verdict> parts(std::max(1u, std::thread::hardware_concurrency()));
   std::atomic<std::size_t> next{0};
+  std::exception_ptr failure;
+  std::mutex failing;
+  const auto work = [&](Verdict& part) {
+    try {
+      for (std::size_t i; (i = next++) < rows.size();) judge(rows[i], part);
+    } catch (...) {
+      const std::lock_guard lock(failing);
+      failure = std::current_exception();
+      next = rows.size();
+    }
+  };
   {
     std::vector<std::jthread> threads;
-    threads.reserve(workers);
-    for (Verdict& part : parts) {
-      threads.emplace_back([&] {
-        for (std::size_t i; (i = next++) < rows.size();) judge(rows[i], part);
-      });
+    try {
+      for (std::size_t i = 1; i < parts.size(); ++i) {
+        threads.emplace_back([&work, &part = parts[i]] { work(part); });
+      }
+    } catch (const std::system_error&) {  // the system gives no more threads: those that there are do all
     }
+    work(parts[0]);
   }
+  if (failure) std::rethrow_exception(failure);
   Verdict all;
   for (const Verdict& part : parts) all.join(part);
   all.rows = static_cast<std::int64_t>(rows.size());

@@ -19,7 +19,7 @@ struct Verdict {
 
   bool right() const { return bound_used <= 1; }
 
-  /// Takes in one element. NaN must meet NaN, and an infinity the same infinity.
+  /// Takes in one element. NaN must meet NaN, and an infinity the same infinity; see reference::bound_used().
   void compare(double result, double oracle, double bound, const std::function<std::string()>& where);
   /// Takes in what another verdict has seen.
   void join(const Verdict& other);
@@ -29,7 +29,7 @@ struct Verdict {
 /// < 0.
 std::vector<std::int64_t> choose_rows(std::int64_t total, std::int64_t rows, std::uint64_t seed);
 
-/// Joins the verdicts that judge(row, verdict) makes of rows, on every hardware thread.
+/// Joins the verdicts that judge(row, verdict) makes of rows, on every hardware thread. Errors: those of judge.
 Verdict judge_rows(const std::vector<std::int64_t>& rows, std::int64_t total,
                    const std::function<void(std::int64_t row, Verdict& verdict)>& judge);
 

@@ -1,24 +1,19 @@
 // The attention oracle: float64, naive loops, one row at a time. Needs nothing but std and shares no code with
 // the library, not even the mask predicate. Called by the parity tests and by `flashtile check`.
+//
+// A feature of attention has one place here: which keys a query attends to in attends(), what a score becomes in
+// score_of(), where a row begins in the strides of q, k and v. The bounds of bounds.h work from the scores,
+// weights and sizes that come out, whatever the features were.
 #pragma once
 
-#include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 #include <vector>
 
+#include "reference/array.h"
+
 namespace flashtile::reference {
-
-/// Four dimensions of doubles somewhere in memory; a stride of 0 repeats.
-struct Array4 {
-  const double* data = nullptr;
-  std::array<std::int64_t, 4> strides{};
-
-  double operator()(std::int64_t i, std::int64_t j, std::int64_t k, std::int64_t l) const {
-    return data[i * strides[0] + j * strides[1] + k * strides[2] + l * strides[3]];
-  }
-};
 
 /// Everything that defines an attention result. The values are those of the low-precision inputs, exactly.
 struct AttentionCase {
@@ -32,14 +27,27 @@ struct AttentionCase {
   Array4 bias;                ///< added to the scaled score, -inf excludes; no data = 0
 };
 
-/// One row of the result, and what its rounding errors are measured by.
+/// A score, and the sizes that its rounding errors are measured by.
+struct Score {
+  double value;
+  double dot_size;  ///< |scale| sum_d |q_d k_jd|
+  double size;      ///< dot_size, and the sizes of all that is added to it
+};
+
+/// A key that a row attends to. Its weight is exp(score) relative to the row's sum.
+struct AttendedKey {
+  std::int64_t index;
+  Score score;
+  double weight;
+};
+
+/// One row of the result.
 struct AttentionRow {
-  std::vector<double> out;        ///< (Dv)
-  std::vector<double> magnitude;  ///< (Dv): sum of p_j |v_j|
-  std::vector<double> spread;  ///< (Dv): sum of |v_j| over attended keys, relative to the row's sum of weights
-  double lse = 0;
-  double score_size = 0;  ///< largest |scale| sum_d |q_d k_jd| + |bias_j| of an attended key
-  std::int64_t keys = 0;  ///< how many keys are attended to
+  std::int64_t batch = 0, kv_head = 0;  ///< where its keys and values are
+  std::vector<AttendedKey> keys;
+  double top = -std::numeric_limits<double>::infinity();  ///< the largest score
+  std::vector<double> out, size;                          ///< (Dv): the result, and sum_j p_j |v_j|
+  double lse = -std::numeric_limits<double>::infinity();
 };
 
 inline bool attends(const AttentionCase& a, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j) {
@@ -49,41 +57,47 @@ inline bool attends(const AttentionCase& a, std::int64_t b, std::int64_t h, std:
   return true;
 }
 
-/// Row i of query head h of batch b. A row without a key is 0 with lse -inf; NaN in an attended place stays
-/// NaN.
+inline Score score_of(const AttentionCase& a, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j) {
+  const auto q = a.q(b, h, i), k = a.k(b, h / (a.query_heads / a.kv_heads), j);
+  double dot = 0, size = 0;
+  for (std::int64_t d = 0; d < a.head_dim; ++d) {
+    const double product = q(d) * k(d);
+    dot += product;
+    size += std::fabs(product);
+  }
+  size *= std::fabs(a.scale);
+  const double bias = a.bias.data != nullptr ? a.bias(b, h, i, j) : 0.0;
+  return {dot * a.scale + bias, size, size + std::fabs(bias)};
+}
+
+/// weight * value, where a weight that is too small for a double is not 0: an infinity stays one.
+inline double weighted(double weight, double value) {
+  return weight >= 0 && std::isinf(value) ? value : weight * value;
+}
+
+/// Row i of query head h of batch b. A row without a key is 0 with lse -inf. NaN that is attended to stays NaN,
+/// and so does infinity, whose weight is never 0.
 inline AttentionRow attention_row(const AttentionCase& a, std::int64_t b, std::int64_t h, std::int64_t i) {
-  const std::int64_t kv_head = h / (a.query_heads / a.kv_heads);
-  std::vector<std::int64_t> keys;
-  std::vector<double> scores;
   AttentionRow row;
-  double top = -std::numeric_limits<double>::infinity();
+  row.batch = b;
+  row.kv_head = h / (a.query_heads / a.kv_heads);
   for (std::int64_t j = 0; j < a.kv_length; ++j) {
     if (!attends(a, b, h, i, j)) continue;
-    double dot = 0, size = 0;
-    for (std::int64_t d = 0; d < a.head_dim; ++d) {
-      const double product = a.q(b, h, i, d) * a.k(b, kv_head, j, d);
-      dot += product;
-      size += std::fabs(product);
-    }
-    const double bias = a.bias.data != nullptr ? a.bias(b, h, i, j) : 0.0;
-    scores.push_back(dot * a.scale + bias);
-    keys.push_back(j);
-    row.score_size = std::fmax(row.score_size, size * std::fabs(a.scale) + std::fabs(bias));
-    top = std::fmax(top, scores.back());  // NaN does not win here, but it meets the sum below
+    row.keys.push_back({j, score_of(a, b, h, i, j), 0});
+    row.top = std::fmax(row.top, row.keys.back().score.value);  // passes over NaN, which meets the sum below
   }
   double sum = 0;
-  for (double& score : scores) sum += score = std::exp(score - top);
-  row.keys = static_cast<std::int64_t>(keys.size());
-  row.lse = keys.empty() ? -std::numeric_limits<double>::infinity() : top + std::log(sum);
+  for (AttendedKey& key : row.keys) sum += key.weight = std::exp(key.score.value - row.top);
+  if (!row.keys.empty()) row.lse = row.top + std::log(sum);
   row.out.assign(static_cast<std::size_t>(a.value_dim), 0.0);
-  row.magnitude = row.spread = row.out;
-  for (std::size_t n = 0; n < keys.size(); ++n) {
+  row.size = row.out;
+  for (AttendedKey& key : row.keys) {
+    key.weight /= sum;
+    const auto values = a.v(b, row.kv_head, key.index);
     for (std::int64_t d = 0; d < a.value_dim; ++d) {
-      const double value = a.v(b, kv_head, keys[n], d);
-      const auto column = static_cast<std::size_t>(d);
-      row.out[column] += scores[n] / sum * value;
-      row.magnitude[column] += scores[n] / sum * std::fabs(value);
-      row.spread[column] += std::fabs(value) / sum;
+      const double term = weighted(key.weight, values(d));
+      row.out[static_cast<std::size_t>(d)] += term;
+      row.size[static_cast<std::size_t>(d)] += std::fabs(term);
     }
   }
   return row;

@@ -1,79 +1,237 @@
 // How far a result may lie from the oracle: a bound for each element, from unit roundoffs and the sizes of what
-// was added. Nothing in here was fitted to results. Called by the parity tests and by `flashtile check`.
+// was rounded. Nothing in here was fitted to results. Called by the parity tests and by `flashtile check`.
+//
+// Attention. Let u = 2^-24 be float32's unit roundoff, u_t that of the type of V, p_j the weights of the exact
+// result o = sum_j p_j v_j, n the number of keys that are attended to.
+//
+// 1. Scores. Key j's score is off by at most delta_j, see score_error(): so many roundings of so large numbers,
+//    all of them key j's own. A key that a bias of -1e9 hides may have a score that is off by hundreds; that is
+//    nobody's business, since its weight is 0 with either.
+// 2. Such errors change the weights of numerator and denominator alike, to p_j e_j with |log e_j| <= delta_j:
+//
+//      o' - o = sum_j p_j (e_j - 1) (v_j - o) / sum_j p_j e_j
+//      |o' - o| <= sum_j p_j (exp(delta_j) - 1) |v_j - o| / sum_j p_j exp(-delta_j)
+//
+//    o' is still a mean of attended values, so it is never further from o than one of these.
+// 3. All other errors are those of the sums: weights that are rounded to V's type before they meet V, products,
+//    additions, rescalings when the running maximum rises, and the division. Each is a share of
+//    m = sum_j p_j |v_j|, or of m without the largest weight's part where that one cannot suffer it; see
+//    sum_errors(). They happen to the weights of step 2, with which m is larger by no more than what step 2
+//    moves it: that is what m is multiplied with.
+// 4. Rounding the result to its own type: u_t |o|, or half the smallest number of that type.
+//
+// lse. It moves by no more than when every score moves by delta_j to the same side, since it grows with each
+// score; the sum of weights has the errors of step 3; the logarithm and its sum with the maximum round a few
+// times more.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <vector>
 
 #include "reference/attention.h"
+#include "reference/format.h"
 
 namespace flashtile::reference {
 
-/// How a floating-point type rounds: relative error `unit` for normal numbers, absolute error `tiny` below
-/// them.
-struct Format {
-  int digits;        ///< of the significand, the hidden one included
-  int min_exponent;  ///< of the smallest normal number
-  double largest;
-
-  double unit() const { return std::ldexp(1.0, -digits); }
-  double tiny() const { return std::ldexp(1.0, min_exponent - digits); }
-
-  /// `value` rounded to nearest even.
-  double round(double value) const {
-    if (value == 0 || !std::isfinite(value)) return value;
-    const int exponent = std::max(std::ilogb(value), min_exponent);
-    const double unit_in_last_place = std::ldexp(1.0, exponent - digits + 1);
-    const double rounded = std::nearbyint(value / unit_in_last_place) * unit_in_last_place;
-    return std::fabs(rounded) > largest ? std::copysign(HUGE_VAL, value) : rounded;
-  }
+/// |o - o64| for each element of a row and |lse - lse64| are at most this. Of an element that is not finite the
+/// bound is 0: it must be there, see agrees(). It is NaN, and every number right that is not finite, where the
+/// row attends to an infinity with a weight that float32 may round to 0, since 0 times infinity is NaN.
+struct AttentionBounds {
+  std::vector<double> out;  ///< (Dv)
+  double lse = 0;
 };
-inline constexpr Format kFloat32{24, -126, 3.4028234663852886e38};
-inline constexpr Format kFloat16{11, -14, 65504.0};
-inline constexpr Format kBfloat16{8, -126, 3.3895313892515355e38};
 
-/// Relative error that the vectorised exp2 of the library is allowed: four units in the last place of float32.
-inline constexpr double kExp2Error = 0x1p-22;
-
-/// Relative error of a weight p_j with its share of the sums, for q, k, v and weights in `type` and the rest in
-/// float32:
-///
-///   scores     dot of D products, scale, log2(e), bias, maximum: D + 8 roundings of at most the score's size;
-///   each
-///              error multiplies the weight by exp of it, above and below the fraction bar
-///   weights    exp2, and rounding to `type` before they meet V, at most once above and once below
-///   sums       Lkv additions above and below, and their rescaling when a tile raises the maximum: 3 (Lkv + 8)
-///   roundings
-inline double weight_error(const AttentionCase& a, const AttentionRow& row, const Format& type) {
-  const double u = kFloat32.unit();
-  const double score = static_cast<double>(a.head_dim + 8) * u * row.score_size;
-  const double sums = 3.0 * static_cast<double>(row.keys + 8) * u;
-  const double weight = kExp2Error + (type.digits == kFloat32.digits ? 0.0 : type.unit());
-  return std::expm1(2.0 * (score + weight) + sums);
+/// |found - exact|: 0 for the same infinity and for two NaN, infinity where only one of them is finite.
+inline double distance(double found, double exact) {
+  if (found == exact || (std::isnan(found) && std::isnan(exact))) return 0;
+  return std::isfinite(found) && std::isfinite(exact) ? std::fabs(found - exact) : HUGE_VAL;
 }
 
-/// Below this a weight may be flushed to 0 or lose digits, relative to the largest weight of its row.
-inline double smallest_weight(const Format& type) { return std::fmax(type.tiny(), 0x1p-125); }
+/// Which share of its bound the error of a result is: right are those of at most 1.
+inline double bound_used(double found, double exact, double bound) {
+  if (std::isnan(bound)) return std::isfinite(found) ? HUGE_VAL : 0;
+  const double error = distance(found, exact);
+  return error == 0 ? 0 : bound > 0 && std::isfinite(bound) ? error / bound : HUGE_VAL;
+}
 
-/// What a sum of `products` bfloat products may lose besides: x86 processors' bfloat units take operands below
+inline bool agrees(double found, double exact, double bound) { return bound_used(found, exact, bound) <= 1; }
+
+/// Additions that one element of a sum over `keys` keys goes through: sums over more than 2^16 keys are sums of
+/// sums, as a tree.
+inline double longest_chain(double keys) {
+  constexpr double kChain = 0x1p16;
+  return keys <= kChain ? keys : kChain + 2 * std::log2(keys / kChain);
+}
+
+/// What all keys of a row have in common.
+struct RowErrors {
+  /// How often a running maximum may rise, once for each tile of 32 keys or part of the keys behind the first.
+  /// Where blocks are smaller, a maximum is left until it is 2^8 too low, and few keys weigh anything after that.
+  double rises;
+  /// 1 where keys may be split over tasks, whose results are brought to one maximum and added: then the largest
+  /// weight is rescaled too, since its own maximum may lag behind another task's.
+  double merges;
+  /// By how much a running maximum may lie below the largest score: 2^8 in weight. Sums of bfloats may keep that
+  /// of their first keys, as long as float32 holds the weights.
+  double lag;
+  const AttendedKey* largest;
+
+  RowErrors(const AttentionCase& a, const AttentionRow& row, const Format& type) {
+    constexpr std::int64_t kFewestSplit = 1024;
+    constexpr double kTile = 32, kSlack = 5.55, kLargestLog = 88;  // log(2^8), log of float32's largest
+    const auto scores_less = [](const AttendedKey& x, const AttendedKey& y) {
+      return x.score.value < y.score.value;
+    };
+    const auto [lowest, highest] = std::minmax_element(row.keys.begin(), row.keys.end(), scores_less);
+    largest = &*highest;
+    rises = std::min(static_cast<double>(row.keys.size() - 1),
+                     longest_chain(static_cast<double>(a.kv_length)) / kTile);
+    merges = a.kv_length >= kFewestSplit ? 1 : 0;
+    lag = std::min(row.top - lowest->score.value, type.digits == kBfloat16.digits ? kLargestLog : kSlack);
+  }
+};
+
+/// How far the logarithm of key j's weight may be off, delta_j. Roundings of float32:
+///
+///   D + 4    of the dot product's size: D products and sums; 4 for products of sums of bfloats, whose smallest
+///            parts are left out
+///   4        of the score's whole size: the scale, log2(e) as a multiplier of scale and bias, and their sum
+///   8        of the score's distance from the largest one: subtracting the maximum, log2(e) again, and the same
+///            for each rise of the maximum, whose steps add up to that distance at most
+///   1        of what the maximum lags behind
+///   4        of 1: exp2 as the library documents it, for the key's own weight
+///   4        of 1 for each rise, which the weight is brought to by exp2; the largest weight sees none but that
+///            of merging tasks
+inline double score_error(const AttentionCase& a, const AttentionRow& row, const RowErrors& errors,
+                          const AttendedKey& key) {
+  const double dot = static_cast<double>(a.head_dim + 4) * key.score.dot_size;
+  const double exponent = 8 * (row.top - key.score.value) + errors.lag;
+  const double powers = 4 + 4 * (&key == errors.largest ? errors.merges : errors.rises);
+  return kFloat32.unit() * (dot + 4 * key.score.size + exponent + powers);
+}
+
+/// An addition rounds by at most u times the sum, and by at most its smaller summand: `size` is that of a term
+/// in a sum of size 1. It is added twice, to its block's sum and with that.
+inline double addition(double size) { return std::min(kFloat32.unit(), 2 * size); }
+
+/// What a rounding of weight p to V's type may be off by. Types of few exponents lose digits below their
+/// smallest normal number, where 1 stands for the largest weight; float32 may take weights below 2^-125 for 0.
+inline double weight_rounding(const Format& type, double weight, double largest_weight) {
+  const double relative = type.digits == kFloat32.digits ? 0.0 : type.unit() * weight;
+  const double absolute = std::max(type.tiny(), 0x1p-125) * largest_weight;
+  return std::min(weight, std::max(relative, absolute));
+}
+
+/// What sums of `products` bfloat products may lose besides: x86 processors' bfloat units take operands below
 /// 2^-126 for 0, and sums as well, whatever the modes of the program.
 inline double flushed(std::int64_t products, const Format& type) {
   return type.digits == kBfloat16.digits ? static_cast<double>(products + 1) * 0x1p-126 : 0.0;
 }
 
-/// |o - o64| <= this, for element d of a row.
-inline double out_bound(const AttentionCase& a, const AttentionRow& row, const Format& type, std::int64_t d) {
-  const auto column = static_cast<std::size_t>(d);
-  const double sums =
-      weight_error(a, row, type) * row.magnitude[column] + smallest_weight(type) * row.spread[column];
-  return type.unit() * std::fabs(row.out[column]) + (1.0 + type.unit()) * sums + type.tiny() +
-         flushed(row.keys, type);
+/// How the weights and lse of a row move when each score moves by its own error.
+struct MovedWeights {
+  std::vector<double> more;  ///< p_j (exp(delta_j) - 1) of each key
+  double more_sum = 0;       ///< of these
+  double least_sum = 0;      ///< sum_j p_j exp(-delta_j)
+  double lse;
+
+  MovedWeights(const AttentionCase& a, const AttentionRow& row, const RowErrors& errors) {
+    constexpr double kMostLog = 700;  // exp of it is a double
+    std::vector<double> logs;
+    for (const AttendedKey& key : row.keys) {
+      const double error = score_error(a, row, errors, key), log = key.score.value - row.lse;
+      logs.push_back(log + error);
+      more.push_back(std::exp(std::min(log + error, kMostLog)) - key.weight);
+      more_sum += more.back();
+      least_sum += std::exp(log - error);
+    }
+    const double top = *std::max_element(logs.begin(), logs.end());
+    double sum = 0;
+    for (const double log : logs) sum += std::exp(log - top);
+    lse = top + std::log(sum);
+  }
+};
+
+/// Relative error of a row's sum of weights: additions, and rescalings, most of which the largest never sees.
+inline double weight_sum_error(const RowErrors& errors, const AttentionRow& row) {
+  double additions = 0;
+  for (const AttendedKey& key : row.keys) additions += &key == errors.largest ? 0 : addition(key.weight);
+  const double u = kFloat32.unit(), most = u * longest_chain(static_cast<double>(row.keys.size()));
+  return std::min(additions, most) + u * (errors.merges + errors.rises * (1 - errors.largest->weight));
 }
 
-/// |lse - lse64| <= this.
-inline double lse_bound(const AttentionCase& a, const AttentionRow& row) {
-  return weight_error(a, row, kFloat32) + 4.0 * kFloat32.unit() * (std::fabs(row.lse) + row.score_size);
+/// What the keys of a row add to the error of one column.
+struct ColumnErrors {
+  double moved = 0;     ///< sum_j p_j (exp(delta_j) - 1) |v_j - o|
+  double farthest = 0;  ///< largest |v_j - o|
+  double largest = 0;   ///< largest |v_j|
+  double rounded = 0;   ///< by weights that are rounded above the fraction bar, or above and below it
+  double added = 0;     ///< by additions
+  double rescaled = 0;  ///< sum_j p_j |v_j| without the largest weight's term
+  bool may_be_nan = false;
+};
+
+inline std::vector<ColumnErrors> column_errors(const AttentionCase& a, const AttentionRow& row,
+                                               const RowErrors& errors, const MovedWeights& weights,
+                                               const Format& type) {
+  const double largest_weight = errors.largest->weight;
+  std::vector<ColumnErrors> columns(row.out.size());
+  for (std::size_t n = 0; n < row.keys.size(); ++n) {
+    const AttendedKey& key = row.keys[n];
+    const double rounding = weight_rounding(type, key.weight, largest_weight);
+    const auto values = a.v(row.batch, row.kv_head, key.index);
+    for (std::size_t d = 0; d < columns.size(); ++d) {
+      ColumnErrors& column = columns[d];
+      const double value = values(static_cast<std::int64_t>(d));
+      const double size = std::fabs(value), away = std::fabs(value - row.out[d]);
+      column.moved += weights.more[n] * away;
+      column.farthest = std::max(column.farthest, away);
+      column.largest = std::max(column.largest, size);
+      column.rounded += rounding * std::max(size, away);
+      if (&key != errors.largest) {
+        column.added += std::min(kFloat32.unit() * row.size[d], 2 * key.weight * size);
+        column.rescaled += key.weight * size;
+      }
+      column.may_be_nan |= std::isinf(value) && key.weight <= 0x1p-125 * largest_weight;
+    }
+  }
+  return columns;
+}
+
+/// The bounds of one row, for q, k, v, weights and out in `type` and all the rest in float32.
+inline AttentionBounds attention_bounds(const AttentionCase& a, const AttentionRow& row, const Format& type) {
+  AttentionBounds bounds{std::vector<double>(row.out.size(), 0.0), 0.0};
+  if (row.keys.empty() || !std::isfinite(row.lse)) return bounds;
+  const RowErrors errors(a, row, type);
+  const MovedWeights weights(a, row, errors);
+  const std::vector<ColumnErrors> columns = column_errors(a, row, errors, weights, type);
+  const double u = kFloat32.unit(), keys = static_cast<double>(row.keys.size());
+  const double weight_sum = weight_sum_error(errors, row);
+  for (std::size_t d = 0; d < columns.size(); ++d) {
+    const ColumnErrors& c = columns[d];
+    const double out = std::fabs(row.out[d]), size = row.size[d];
+    if (!std::isfinite(out)) {
+      bounds.out[d] = c.may_be_nan ? std::nan("") : 0.0;
+      continue;
+    }
+    const double moved = std::fmin(c.moved / weights.least_sum, c.farthest);
+    // Each product rounds once, or leaves out four units where it is one of sums of bfloats; 1 / sum and its
+    // product with the result round as well.
+    const double sums = c.rounded + 6 * u * size + std::min(c.added, longest_chain(keys) * u * size) +
+                        u * (errors.merges * size + errors.rises * c.rescaled) + weight_sum * out;
+    const double moved_size =
+        std::fmin(c.largest, size + moved + weights.more_sum * (size - out) / weights.least_sum);
+    const double error = moved + (size > 0 ? moved_size / size : 1) * sums +
+                         (keys + errors.rises + 2) * kFloat32.tiny() + flushed(a.kv_length, type);
+    const double rounding = type.digits == kFloat32.digits ? 0.0 : type.unit();  // sums are float32 already
+    bounds.out[d] = error + rounding * (out + error) + type.tiny();
+  }
+  // lse = maximum + log(sum), in base 2 or not, each a few times rounded.
+  bounds.lse = weights.lse + std::log1p(weight_sum) +
+               u * (5 * std::fabs(row.top) + 4 * (row.lse - row.top + errors.lag) + 3 * std::fabs(row.lse));
+  return bounds;
 }
 
 /// |c - c64| <= this for an element of a matrix product with `depth` products, summed in float32 and rounded to
@@ -81,48 +239,6 @@ inline double lse_bound(const AttentionCase& a, const AttentionRow& row) {
 inline double gemm_bound(std::int64_t depth, double value, double magnitude, const Format& type) {
   const double sums = std::expm1(static_cast<double>(depth + 3) * kFloat32.unit()) * magnitude;
   return type.unit() * std::fabs(value) + (1.0 + type.unit()) * sums + type.tiny();
-}
-
-/// The same row as a plain program in `type` computes it: products and sums in float32, scores, weights and
-/// output stored in `type`. A tiled kernel may be at most twice as far from the oracle as this, apart from
-/// `rounding_floor`.
-inline AttentionRow plain_attention_row(const AttentionCase& a, std::int64_t b, std::int64_t h, std::int64_t i,
-                                        const Format& type) {
-  const std::int64_t kv_head = h / (a.query_heads / a.kv_heads);
-  const auto rounded = [&](float value) { return static_cast<float>(type.round(static_cast<double>(value))); };
-  std::vector<float> scores;
-  std::vector<std::int64_t> keys;
-  float top = -HUGE_VALF;
-  for (std::int64_t j = 0; j < a.kv_length; ++j) {
-    if (!attends(a, b, h, i, j)) continue;
-    float dot = 0;
-    for (std::int64_t d = 0; d < a.head_dim; ++d) {
-      dot += static_cast<float>(a.q(b, h, i, d)) * static_cast<float>(a.k(b, kv_head, j, d));
-    }
-    const float bias = a.bias.data != nullptr ? static_cast<float>(a.bias(b, h, i, j)) : 0.0f;
-    scores.push_back(rounded(dot * static_cast<float>(a.scale) + bias));
-    keys.push_back(j);
-    top = std::fmax(top, scores.back());
-  }
-  float sum = 0;
-  for (float& score : scores) sum += score = std::exp(score - top);
-  AttentionRow row;
-  row.keys = static_cast<std::int64_t>(keys.size());
-  row.lse = keys.empty() ? -HUGE_VAL : static_cast<double>(top + std::log(sum));
-  for (std::int64_t d = 0; d < a.value_dim; ++d) {
-    float value = 0;
-    for (std::size_t n = 0; n < keys.size(); ++n) {
-      value += rounded(scores[n] / sum) * static_cast<float>(a.v(b, kv_head, keys[n], d));
-    }
-    row.out.push_back(static_cast<double>(rounded(value)));
-  }
-  return row;
-}
-
-/// What rounding the result and the documented error of exp2 may add to an error, for elements of at most
-/// `largest`.
-inline double rounding_floor(double largest, const Format& type) {
-  return 2.0 * ((type.unit() + kExp2Error) * largest + type.tiny());
 }
 
 }  // namespace flashtile::reference

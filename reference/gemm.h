@@ -2,22 +2,12 @@
 // std. Called by the gemm tests and by `flashtile check`.
 #pragma once
 
-#include <array>
 #include <cmath>
 #include <cstdint>
 
+#include "reference/array.h"
+
 namespace flashtile::reference {
-
-/// A matrix of doubles somewhere in memory.
-struct Array2 {
-  const double* data = nullptr;
-  std::array<std::int64_t, 2> strides{};
-
-  double operator()(std::int64_t i, std::int64_t j) const {
-    // A C without data is not read: beta is 0 then. NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
-    return data[i * strides[0] + j * strides[1]];
-  }
-};
 
 /// One element of alpha A B + beta C, and the sum of the absolute values of all that was added.
 struct GemmElement {

@@ -36,7 +36,7 @@ class FakeJob final : public Job {
     verdict.rows = rows;
     return verdict;
   }
-  void write_results() override {}
+  void write_results() override { calls_ += "write "; }
   bench::Work work() const override { return {1e6, 1e3}; }
   DType dtype() const override { return DType::f32; }
   Json describe() const override { return {{"op", "gemm"}, {"dtype", "f32"}, {"m", 1}}; }
@@ -93,6 +93,26 @@ TEST(JudgedRows, EveryWayIsJudgedAndOnlyRightOnesAreTimed) {
   EXPECT_THAT(table, HasSubstr("declined: it is not there\n"));
   EXPECT_THAT(testing::internal::GetCapturedStderr(),
               HasSubstr("peak: 2.0 GFLOP/s (test units), 1.0 GB/s read from memory"));
+}
+
+TEST(JudgedRows, AWrongResultIsWrittenTooAndCalledWrong) {
+  for (const auto& [way, code, said] :
+       {std::tuple{"right", kDone, ""},
+        std::tuple{
+            "wrong", kCheckFailed,
+            "wrong is wrong at c[0,0]; repeat with: flashtile check --op gemm --shape 1,2,3 --seed 0 --way "
+            "wrong\nc.npy holds the wrong result all the same\n"}}) {
+    FakeJob job;
+    Options options = options_for({way});
+    options.out = "c.npy";
+    Report report(options);
+    std::vector<std::function<void()>> functions;
+    const std::vector<Row> rows = judged_rows(job, options, report, functions);
+    testing::internal::CaptureStderr();
+    EXPECT_EQ(write_and_judge(job, options, rows, report), code);
+    EXPECT_EQ(testing::internal::GetCapturedStderr(), said);
+    EXPECT_EQ(job.calls_, std::string(way) + " write ");
+  }
 }
 
 TEST(JudgedRows, JsonSaysHowToRepeatAWrongResult) {

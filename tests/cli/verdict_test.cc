@@ -5,6 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <new>
+
+#include "cli/memory_for.h"
+#include "cli/oracle_arrays.h"
 
 namespace flashtile::cli {
 namespace {
@@ -85,6 +89,44 @@ TEST(Rows, AreJudgedOnce) {
   EXPECT_EQ(verdict.total_rows, 1000);
   EXPECT_EQ(verdict.max_error, static_cast<double>(rows.back()));
   EXPECT_EQ(verdict.worst, std::to_string(rows.back()));
+}
+
+TEST(Rows, AFailureOfAnyThreadIsTheCallers) {
+  EXPECT_THROW(judge_rows(choose_rows(1000, 100, 0), 1000,
+                          [](std::int64_t row, Verdict&) {
+                            if (row >= 500) throw std::bad_alloc();
+                          }),
+               std::bad_alloc);
+}
+
+TEST(MemoryFor, SaysWhatItWasFor) {
+  const auto message_of = [](auto&& body) -> std::string {
+    try {
+      memory_for("the mask", body);
+    } catch (const Error& error) {
+      return std::string(name(error.code())) + ": " + error.what();
+    }
+    return "nothing was thrown";
+  };
+  EXPECT_EQ(message_of([] { throw Error(ErrorCode::out_of_memory, "cpu: no 8 bytes of memory"); }),
+            "out_of_memory: out of memory for the mask: cpu: no 8 bytes of memory");
+  EXPECT_EQ(message_of([] { throw std::bad_alloc(); }),
+            "out_of_memory: out of memory for the mask: the machine gives no more");
+  EXPECT_EQ(message_of([] { throw Error(ErrorCode::bad_file, "m.npy: cut short"); }),
+            "bad_file: m.npy: cut short");
+  EXPECT_EQ(memory_for("the mask", [] { return 3; }), 3);
+}
+
+TEST(OracleArrays, ReadTensorsWhereTheyLie) {
+  const Tensor numbers(DType::f32, {2, 1, 3});
+  for (int n = 0; n < 6; ++n) numbers.as<float>()[n] = static_cast<float>(n);
+  const auto array = oracle_array<4>(numbers);  // (1, 2, 1, 3), the dimensions of size 1 repeated
+  EXPECT_EQ(array.data, numbers.data());
+  EXPECT_EQ(array(7, 1, 9, 2), 5);
+  const auto turned = oracle_array<3>(numbers.view().permuted({2, 1, 0}));
+  EXPECT_EQ(turned(2, 0, 1), 5);
+  const Tensor halves = convert(numbers, DType::f16);
+  EXPECT_EQ(oracle_array<3>(halves)(1, 0, 1), 4);
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "flashtile/error.h"
-#include "reference/bounds.h"
+#include "reference/format.h"
 
 namespace flashtile {
 namespace {

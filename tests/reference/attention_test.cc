@@ -36,8 +36,10 @@ TEST(AttentionOracle, TwoKeysAreALogisticFunction) {
   EXPECT_DOUBLE_EQ(row.out[0], p);
   EXPECT_NEAR(row.out[1], 1 - p, 1e-16);
   EXPECT_NEAR(row.lse, std::log(std::exp(1.0) + std::exp(-0.5)), 1e-15);
-  EXPECT_EQ(row.score_size, 1.0);
-  EXPECT_EQ(row.keys, 2);
+  ASSERT_EQ(row.keys.size(), 2u);
+  EXPECT_EQ(row.keys[0].score.size, 1.0);
+  EXPECT_EQ(row.keys[1].score.size, 0.5);
+  EXPECT_DOUBLE_EQ(row.keys[1].weight, 1 - p);
 }
 
 TEST(AttentionOracle, LseIsTheDerivativesPotential) {
@@ -93,82 +95,24 @@ TEST(AttentionOracle, MasksHideAndEmptyRowsAreZero) {
   EXPECT_EQ(attention_row(s.attention, 0, 0, 0).out[0], 2.0) << "what is hidden is not touched";
 }
 
-TEST(Format, RoundsByTheDefinition) {
-  EXPECT_EQ(kFloat32.round(1.0 + 0x1p-25), 1.0);
-  EXPECT_EQ(kFloat32.round(0.1), static_cast<double>(0.1f));
-  EXPECT_EQ(kFloat16.round(2049), 2048);
-  EXPECT_EQ(kFloat16.round(0x1p-25), 0.0);
-  EXPECT_EQ(kFloat16.round(70000), HUGE_VAL);
-  EXPECT_EQ(kBfloat16.round(-257), -256);
-  EXPECT_EQ(kFloat32.unit(), 0x1p-24);
+TEST(AttentionOracle, BooleanMaskAndBiasBothHold) {
+  Small s({0, 0}, {0, 0, 0, 0, 0, 0}, {1, 1, 2, 2, 3, 3});
+  const std::vector<double> attend = {1, 1, 0}, bias = {0, std::log(3.0), 5};
+  s.attention.attend = {attend.data(), {0, 0, 0, 1}};
+  s.attention.bias = {bias.data(), {0, 0, 0, 1}};
+  EXPECT_DOUBLE_EQ(attention_row(s.attention, 0, 0, 0).out[0], 0.25 * 1 + 0.75 * 2);
 }
 
-TEST(Bounds, GrowWithWhatTheyAreMadeOf) {
-  AttentionCase a;
-  AttentionRow row;
-  row.out = row.magnitude = {1.0};
-  row.spread = {1.0};
-  row.keys = 100;
-  row.score_size = 10;
-  const double f32 = out_bound(a, row, kFloat32, 0), bf16 = out_bound(a, row, kBfloat16, 0);
-  EXPECT_GT(bf16, 0x1p-8);
-  EXPECT_LT(bf16, 0x1p-5);
-  EXPECT_GT(f32, 0x1p-24);
-  EXPECT_LT(f32, 1e-3);
-  row.score_size = 1000;
-  EXPECT_GT(out_bound(a, row, kFloat32, 0), f32);
-  row.magnitude = {2.0};
-  EXPECT_GT(out_bound(a, row, kBfloat16, 0), bf16);
-  EXPECT_GT(gemm_bound(1000, 0, 1, kFloat32), gemm_bound(10, 0, 1, kFloat32));
-}
-
-/// A wrong answer must not pass: one key left out, one too many, the wrong scale, and a 16-bit sum.
-TEST(Bounds, AreTighterThanTheMistakesTheyAreFor) {
-  std::vector<double> q(64), k(64 * 100), v(64 * 100);
-  const auto noise = [](std::size_t n) { return std::sin(static_cast<double>(n * n % 9973)); };
-  for (std::size_t n = 0; n < q.size(); ++n) q[n] = noise(n + 3);
-  for (std::size_t n = 0; n < k.size(); ++n) {
-    k[n] = noise(n + 11);
-    v[n] = noise(n + 29);
-  }
-  AttentionCase a;
-  a.kv_length = 100;
-  a.head_dim = a.value_dim = 64;
-  a.scale = 0.125;
-  a.q = {q.data(), {0, 0, 64, 1}};
-  a.k = {k.data(), {0, 0, 64, 1}};
-  a.v = {v.data(), {0, 0, 64, 1}};
-  const AttentionRow right = attention_row(a, 0, 0, 0);
-  const auto caught = [&](const AttentionCase& wrong, const Format& type) {
-    const AttentionRow row = attention_row(wrong, 0, 0, 0);
-    for (std::int64_t d = 0; d < 64; ++d) {
-      if (std::fabs(row.out[static_cast<std::size_t>(d)] - right.out[static_cast<std::size_t>(d)]) >
-          out_bound(a, right, type, d))
-        return true;
-    }
-    return false;
-  };
-  AttentionCase wrong = a;
-  wrong.kv_length = 99;
-  EXPECT_TRUE(caught(wrong, kFloat32));
-  EXPECT_TRUE(caught(wrong, kFloat16));
-  EXPECT_TRUE(caught(wrong, kBfloat16));
-  wrong = a;
-  wrong.scale = 0.13;
-  EXPECT_TRUE(caught(wrong, kFloat32));
-  EXPECT_FALSE(caught(a, kFloat32));
-}
-
-TEST(GemmOracle, AddsWhatItSays) {
-  const std::vector<double> a = {1, -2, 3, 4}, b = {5, 6, 7, 8}, c = {10, 10, 10, 10};
-  const Array2 a_view{a.data(), {2, 1}}, b_view{b.data(), {2, 1}}, c_view{c.data(), {2, 1}};
-  const GemmElement e = gemm_element(a_view, b_view, c_view, 2, 2.0, 0.5, 0, 1);
-  EXPECT_EQ(e.value, 2 * (6 - 16) + 5);
-  EXPECT_EQ(e.magnitude, 2 * (6 + 16) + 5);
-  EXPECT_EQ(gemm_element(a_view, b_view, {}, 2, 1.0, 0.0, 1, 0).value, 43);
-  EXPECT_EQ(wrapped(4294967296.0 + 5), 5);
-  EXPECT_EQ(wrapped(2147483648.0), -2147483648.0);
-  EXPECT_EQ(wrapped(-1), -1);
+TEST(AttentionOracle, AnInfinityThatIsAttendedToStaysOne) {
+  Small s({1, 0}, {0, 0, -1e6, 0}, {1, 2, HUGE_VAL, 3});  // its weight is no double
+  s.attention.scale = 1;
+  EXPECT_EQ(attention_row(s.attention, 0, 0, 0).out[0], HUGE_VAL);
+  EXPECT_EQ(attention_row(s.attention, 0, 0, 0).out[1], 2);
+  s.v[0] = -HUGE_VAL;
+  EXPECT_TRUE(std::isnan(attention_row(s.attention, 0, 0, 0).out[0]));
+  s.k[0] = std::nan("");
+  EXPECT_TRUE(std::isnan(attention_row(s.attention, 0, 0, 0).out[1]));
+  EXPECT_TRUE(std::isnan(attention_row(s.attention, 0, 0, 0).lse));
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "flashtile/error.h"
 #include "reference/attention.h"
 #include "reference/bounds.h"
+#include "reference/plain_attention.h"
 
 namespace flashtile::test {
 
@@ -209,12 +210,13 @@ class Call {
   }
 
   std::int64_t rows() const { return c.batch * c.query_heads * c.query_length; }
+  /// A row of the oracle's answer; what its keys were is not kept.
   const reference::AttentionRow& expected(std::int64_t row) {
-    if (expected_.empty()) {
-      for_each_row(
-          [&](auto b, auto h, auto i) { expected_.push_back(reference::attention_row(oracle, b, h, i)); });
-    }
-    return expected_[static_cast<std::size_t>(row)];
+    return judged()[static_cast<std::size_t>(row)].row;
+  }
+  /// What a way's row may be off by.
+  const reference::AttentionBounds& bounds(std::int64_t row) {
+    return judged()[static_cast<std::size_t>(row)].bounds;
   }
   /// The largest error that a plain program in the same type makes.
   double plain_error() {
@@ -222,10 +224,10 @@ class Call {
       plain_error_ = 0;
       std::int64_t row = 0;
       for_each_row([&](auto b, auto h, auto i) {
-        const reference::AttentionRow plain = reference::plain_attention_row(oracle, b, h, i, format_of(dtype));
+        const std::vector<double> plain = reference::plain_attention_row(oracle, b, h, i, format_of(dtype));
         for (std::int64_t d = 0; d < c.values(); ++d) {
           const auto column = static_cast<std::size_t>(d);
-          const double error = std::fabs(plain.out[column] - expected(row).out[column]);
+          const double error = std::fabs(plain[column] - expected(row).out[column]);
           if (std::isfinite(error)) plain_error_ = std::fmax(plain_error_, error);
         }
         ++row;
@@ -240,6 +242,22 @@ class Call {
   reference::AttentionCase oracle;
 
  private:
+  struct Judged {
+    reference::AttentionRow row;
+    reference::AttentionBounds bounds;
+  };
+  const std::vector<Judged>& judged() {
+    if (judged_.empty()) {
+      for_each_row([&](auto b, auto h, auto i) {
+        Judged next{reference::attention_row(oracle, b, h, i), {}};
+        next.bounds = reference::attention_bounds(oracle, next.row, format_of(dtype));
+        next.row.keys = {};
+        judged_.push_back(std::move(next));
+      });
+    }
+    return judged_;
+  }
+
   template <class F>
   void for_each_row(F f) {
     for (std::int64_t b = 0; b < c.batch; ++b) {
@@ -339,17 +357,13 @@ class Call {
     if (c.bias) oracle.bias = repeated(bias);
   }
 
-  std::vector<reference::AttentionRow> expected_;
+  std::vector<Judged> judged_;
   double plain_error_ = -1;
 };
 
 /// Is `found` what the oracle says, within the bound? NaN and infinity must be there, and nowhere else.
 inline ::testing::AssertionResult within(double found, double expected, double bound) {
-  if (std::isnan(expected)   ? std::isnan(found)
-      : std::isinf(expected) ? found == expected
-                             : std::fabs(found - expected) <= bound) {
-    return ::testing::AssertionSuccess();
-  }
+  if (reference::agrees(found, expected, bound)) return ::testing::AssertionSuccess();
   return ::testing::AssertionFailure() << found << " is not " << expected << " +- " << bound;
 }
 
