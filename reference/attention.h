@@ -1,9 +1,9 @@
 // The attention oracle: float64, naive loops, one row at a time. Needs nothing but std and shares no code with
 // the library, not even the mask predicate. Called by the parity tests and by `flashtile check`.
 //
-// A feature of attention has one place here: which keys a query attends to in attends(), what a score becomes in
-// score_of(), where a row begins in the strides of q, k and v. The bounds of bounds.h work from the scores,
-// weights and sizes that come out, whatever the features were.
+// A feature of attention has one place here: which keys a query attends to in attends(), what a score becomes, and
+// of how large numbers, in score_of(), what a key contributes in values_of(). The bounds of bounds.h work from the
+// scores, weights, sizes and values that come out, whatever the features were.
 #pragma once
 
 #include <cmath>
@@ -70,6 +70,11 @@ inline Score score_of(const AttentionCase& a, std::int64_t b, std::int64_t h, st
   return {dot * a.scale + bias, size, size + std::fabs(bias)};
 }
 
+/// The values (Dv) of a key that a row attends to.
+inline Array<1> values_of(const AttentionCase& a, const AttentionRow& row, const AttendedKey& key) {
+  return a.v(row.batch, row.kv_head, key.index);
+}
+
 /// weight * value, where a weight that is too small for a double is not 0: an infinity stays one.
 inline double weighted(double weight, double value) {
   return weight >= 0 && std::isinf(value) ? value : weight * value;
@@ -93,7 +98,7 @@ inline AttentionRow attention_row(const AttentionCase& a, std::int64_t b, std::i
   row.size = row.out;
   for (AttendedKey& key : row.keys) {
     key.weight /= sum;
-    const auto values = a.v(b, row.kv_head, key.index);
+    const auto values = values_of(a, row, key);
     for (std::int64_t d = 0; d < a.value_dim; ++d) {
       const double term = weighted(key.weight, values(d));
       row.out[static_cast<std::size_t>(d)] += term;

@@ -181,7 +181,7 @@ inline std::vector<ColumnErrors> column_errors(const AttentionCase& a, const Att
   for (std::size_t n = 0; n < row.keys.size(); ++n) {
     const AttendedKey& key = row.keys[n];
     const double rounding = weight_rounding(type, key.weight, largest_weight);
-    const auto values = a.v(row.batch, row.kv_head, key.index);
+    const auto values = values_of(a, row, key);
     for (std::size_t d = 0; d < columns.size(); ++d) {
       ColumnErrors& column = columns[d];
       const double value = values(static_cast<std::int64_t>(d));
