@@ -1,4 +1,4 @@
-// exp2, log2, fma, max, min, select, on single values and on whatever map_elements hands to kernel text.
+// The arithmetic of kernel text, on single values and on whatever map_elements hands to kernel text.
 #include <limits>
 
 #include "tests/primitives/harness.h"
@@ -137,6 +137,174 @@ TEST(Log2, OfTheEndsOfTheLine) {
     EXPECT_EQ(f[6], -126.0f);
     EXPECT_EQ(f[7], 127.0f);
   }
+}
+
+// ---- exp, log, sqrt, rsqrt, tanh, abs, sin, cos ----
+
+#define FT_FUNCTION_OBJECT(Name, function)   \
+  struct Name {                              \
+    template <class X>                       \
+    FT_FUNCTION auto operator()(X x) const { \
+      return function(x);                    \
+    }                                        \
+  }
+FT_FUNCTION_OBJECT(Exp, exp);
+FT_FUNCTION_OBJECT(Log, log);
+FT_FUNCTION_OBJECT(Sqrt, sqrt);
+FT_FUNCTION_OBJECT(Rsqrt, rsqrt);
+FT_FUNCTION_OBJECT(Tanh, tanh);
+FT_FUNCTION_OBJECT(Abs, abs);
+FT_FUNCTION_OBJECT(Sin, sin);
+FT_FUNCTION_OBJECT(Cos, cos);
+#undef FT_FUNCTION_OBJECT
+
+/// `count` numbers from low to high, evenly spaced.
+std::vector<float> between(double low, double high, int count) {
+  std::vector<float> x;
+  for (int i = 0; i <= count; ++i) x.push_back(static_cast<float>(low + (high - low) * i / count));
+  return x;
+}
+/// Positive normal numbers of every size.
+std::vector<float> positive_numbers(int count) {
+  std::mt19937 random(5);
+  std::vector<float> x;
+  for (int i = 0; i < count; ++i) {
+    const std::uint32_t b = 0x00800000u + random() % 0x7f000000u;
+    float value;
+    std::memcpy(&value, &b, sizeof value);
+    x.push_back(value);
+  }
+  return x;
+}
+
+/// The largest error of F, of tiles and of single values, against f in double: relative to unit(f(x)).
+template <class F, class Exact, class Unit>
+double worst_error(const std::vector<float>& x, Exact f, Unit unit) {
+  const Applied found = apply<F>(x);
+  double worst = 0.0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double expected = f(static_cast<double>(x[i])), size = unit(expected);
+    for (const float y : {found.tile[i], found.single[i]}) {
+      const double error = std::abs(static_cast<double>(y) - expected) / size;
+      worst = error <= worst ? worst : error;  // a NaN stays
+    }
+  }
+  return worst;
+}
+double relative(double expected) { return std::abs(expected); }
+double absolute(double) { return 1.0; }
+double larger(double expected) { return std::max(1.0, std::abs(expected)); }
+
+/// F of each x, the same for tiles and single values.
+template <class F>
+void expect_values(const std::vector<float>& x, const std::vector<float>& expected) {
+  const Applied found = apply<F>(x);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    for (const float y : {found.tile[i], found.single[i]}) {
+      if (std::isnan(expected[i]))
+        EXPECT_TRUE(std::isnan(y)) << x[i] << " gives " << y;
+      else
+        EXPECT_EQ(y, expected[i]) << x[i];
+    }
+  }
+}
+
+TEST(Exp, IsWithinItsBound) {
+  const auto exact = [](double x) { return std::exp(x); };
+  EXPECT_LE(worst_error<Exp>(between(-86.6, 88.7, 1 << 20), exact, relative), 1.5e-7);
+  EXPECT_LE(worst_error<Exp>(between(-1.0, 1.0, 1 << 19), exact, relative), 1.5e-7);
+}
+TEST(Exp, OfTheEndsOfTheLine) {
+  expect_values<Exp>({-kInfinity, -3.4e38f, -1e3f, -110.0f, 0.0f, 88.8f, 1e3f, 3.4e38f, kInfinity, NAN},
+                     {0.0f, 0.0f, 0.0f, 0.0f, 1.0f, kInfinity, kInfinity, kInfinity, kInfinity, NAN});
+}
+TEST(Exp, BelowTheNormalNumbersIsTheValueOrZero) {
+  const std::vector<float> x = between(-110.0, -86.6, 4096);
+  const Applied found = apply<Exp>(x);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    EXPECT_GE(found.tile[i], 0.0f);
+    EXPECT_LE(found.tile[i], std::exp(static_cast<double>(x[i])) * (1 + 1.5e-7) + 0x1p-149) << x[i];
+  }
+}
+TEST(Log, IsWithinItsBound) {
+  const auto exact = [](double x) { return std::log(x); };
+  EXPECT_LE(worst_error<Log>(positive_numbers(1 << 18), exact, larger), 2.5e-7);
+  EXPECT_LE(worst_error<Log>(between(0.5, 2.0, 1 << 18), exact, larger), 2.5e-7);
+}
+TEST(Log, OfTheEndsOfTheLine) {
+  expect_values<Log>({0.0f, -0.0f, kInfinity, -1.0f, -kInfinity, NAN, 1.0f},
+                     {-kInfinity, -kInfinity, kInfinity, NAN, NAN, NAN, 0.0f});
+  EXPECT_LE(worst_error<Log>(
+                {0x1p-149f, 0x1.8p-140f, 0x1p-126f}, [](double x) { return std::log(x); }, larger),
+            2.5e-7);
+}
+TEST(Sqrt, IsRoundedToNearest) {
+  const std::vector<float> x = positive_numbers(1 << 16);
+  std::vector<float> expected;
+  for (const float value : x) expected.push_back(std::sqrt(value));
+  expect_values<Sqrt>(x, expected);
+  expect_values<Sqrt>({0.0f, 1.0f, kInfinity, -1.0f, NAN}, {0.0f, 1.0f, kInfinity, NAN, NAN});
+}
+TEST(Rsqrt, IsWithinItsBound) {
+  const auto exact = [](double x) { return 1 / std::sqrt(x); };
+  EXPECT_LE(worst_error<Rsqrt>(positive_numbers(1 << 18), exact, relative), 1.5e-7);
+  expect_values<Rsqrt>({0.0f, 4.0f, kInfinity, -1.0f, NAN}, {kInfinity, 0.5f, 0.0f, NAN, NAN});
+}
+TEST(Tanh, IsWithinItsBound) {
+  EXPECT_LE(worst_error<Tanh>(
+                between(-12.0, 12.0, 1 << 19), [](double x) { return std::tanh(x); }, absolute),
+            2.5e-7);
+  expect_values<Tanh>({-kInfinity, -100.0f, 0.0f, 100.0f, kInfinity, NAN},
+                      {-1.0f, -1.0f, 0.0f, 1.0f, 1.0f, NAN});
+}
+TEST(Abs, TakesTheSignAway) {
+  expect_values<Abs>({-1.5f, 1.5f, -0.0f, -kInfinity, NAN, -0x1p-149f},
+                     {1.5f, 1.5f, 0.0f, kInfinity, NAN, 0x1p-149f});
+}
+
+/// Angles as a rotary embedding has them, position times frequency for positions up to a million, and all others.
+std::vector<float> angles() {
+  std::vector<float> x = between(-10.0, 10.0, 1 << 18);
+  std::mt19937 random(7);
+  for (int i = 0; i < 1 << 17; ++i) {
+    const double frequency = std::pow(10000.0, -static_cast<double>(random() % 64) / 64.0);
+    x.push_back(static_cast<float>(static_cast<double>(random() % (1 << 20)) * frequency));
+  }
+  for (int i = 1; i < 1 << 14; ++i) x.push_back(static_cast<float>(i * 1.5707963267948966));  // near the zeros
+  for (const float value : positive_numbers(1 << 14)) x.push_back(value);
+  for (const float value : {0x1p27f, 134217736.0f, -0x1p27f, -1e9f, 1e20f, 3.4e38f}) x.push_back(value);
+  return x;
+}
+TEST(Sin, IsWithinItsBoundForAnyAngle) {
+  EXPECT_LE(worst_error<Sin>(angles(), [](double x) { return std::sin(x); }, absolute), 1.5e-7);
+  expect_values<Sin>({0.0f, kInfinity, -kInfinity, NAN}, {0.0f, NAN, NAN, NAN});
+}
+TEST(Cos, IsWithinItsBoundForAnyAngle) {
+  EXPECT_LE(worst_error<Cos>(angles(), [](double x) { return std::cos(x); }, absolute), 1.5e-7);
+  expect_values<Cos>({0.0f, kInfinity, -kInfinity, NAN}, {1.0f, NAN, NAN, NAN});
+}
+
+/// Conditions and assignments as C++ spells them.
+struct Spelling {
+  template <class X>
+  FT_FUNCTION auto operator()(X x) const {
+    auto y = x;
+    y += 1.0f;
+    y *= 2.0f;
+    y -= 0.5f;
+    y /= 4.0f;
+    return select(y, 100.0f, (x > -1.0f && x < 1.0f) || x == 3.0f);
+  }
+};
+TEST(Words, MayUseLogicalOperatorsAndCompoundAssignment) {
+  std::vector<float> x, expected;
+  for (int i = -64; i <= 64; ++i) {
+    x.push_back(static_cast<float>(i) / 16.0f);
+    expected.push_back((x.back() > -1.0f && x.back() < 1.0f) || x.back() == 3.0f
+                           ? 100.0f
+                           : ((x.back() + 1.0f) * 2.0f - 0.5f) / 4.0f);
+  }
+  expect_values<Spelling>(x, expected);
 }
 
 /// Everything else that a map's lambda may write: vectors with vectors and with single values, masks.

@@ -90,6 +90,8 @@ struct bools {
   friend bools operator|(bools a, bools b) { return a.v | b.v; }
   friend bools operator!(bools a) { return ~a.v; }
 #endif
+  friend bools operator&&(bools a, bools b) { return a & b; }  // both sides are always computed
+  friend bools operator||(bools a, bools b) { return a | b; }
 };
 
 /// Is any lane true?
@@ -127,6 +129,9 @@ struct ints {
   friend ints operator&(ints a, ints b) { return a.v & b.v; }
   friend ints operator|(ints a, ints b) { return a.v | b.v; }
   friend ints operator^(ints a, ints b) { return a.v ^ b.v; }
+  ints& operator+=(ints b) { return *this = *this + b; }
+  ints& operator-=(ints b) { return *this = *this - b; }
+  ints& operator*=(ints b) { return *this = *this * b; }
 #if defined(FT_AVX512)
   friend bools operator<(ints a, ints b) {
     return _mm512_cmp_epi32_mask((__m512i)a.v, (__m512i)b.v, _MM_CMPINT_LT);
@@ -164,6 +169,10 @@ struct floats {
   friend floats operator*(floats a, floats b) { return a.v * b.v; }
   friend floats operator/(floats a, floats b) { return a.v / b.v; }
   friend floats operator-(floats a) { return -a.v; }
+  floats& operator+=(floats b) { return *this = *this + b; }
+  floats& operator-=(floats b) { return *this = *this - b; }
+  floats& operator*=(floats b) { return *this = *this * b; }
+  floats& operator/=(floats b) { return *this = *this / b; }
 #if defined(FT_AVX512)
   friend bools operator<(floats a, floats b) {
     return _mm512_cmp_ps_mask((__m512)a.v, (__m512)b.v, _CMP_LT_OQ);
