@@ -113,6 +113,20 @@ void use(float* f, half* h, int4b_format* i4) {
 #if defined(CASE_matrix_shapes)
   simdgroup_multiply_accumulate(block, block, m, block);
 #endif
+// CASE own_tile: make_tile: M and N must be multiples of 8, one of them of 16
+#if defined(CASE_own_tile)
+  auto tile = make_tile<float, 8, 8, execution_simdgroup>();
+#endif
+// CASE own_columns: map_columns: the second tile has not one entry for each column of the first
+#if defined(CASE_own_columns)
+  auto other = make_column_entries<float, 16, 32, execution_simdgroup>();
+  map_columns(d, other, [](auto x, auto) { return x; });
+#endif
+// CASE own_rows: map_rows: the second tile has not one entry for each row of the first
+#if defined(CASE_own_rows)
+  auto other = make_row_entries<float, 64, 16, execution_simdgroup>();
+  map_rows(d, rows, other, [](auto x, auto, auto) { return x; });
+#endif
 // CASE convert_columns: convert_columns: the block has fewer columns
 #if defined(CASE_convert_columns)
   convert_columns<half, 3>(block, 0);

@@ -98,6 +98,37 @@ TEST(CudaLaunchDeathTest, ThatFailsLaterIsReportedByTheNextSynchronise) {
       testing::ExitedWithCode(7), "device_failure: cudaStreamSynchronize, for work queued earlier: .*illegal");
 }
 
+/// A kernel of one simdgroup that asks for a tile of four.
+struct WrongScope {
+  struct Params {
+    float* out;
+  };
+  struct Threadgroup {};
+  static constexpr int kSimdgroups = 1;
+  static FT_FUNCTION void run(const Params& p, Threadgroup&, GridPosition) {
+    using namespace primitives;
+    auto tile = make_tile<float, 64, 16, execution_simdgroups<4>>();
+    store(tile, tensor<float, dextents<int, 2>, tensor_inline>(p.out, dextents<int, 2>(16, 64)));
+  }
+};
+TEST(CudaLaunchDeathTest, WithAScopeThatIsNotTheThreadgroupTraps) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        const Tensor out(DType::f32, {64, 16}, Device::cuda());
+        const Queue queue = Queue::cuda();
+        launch<WrongScope>(queue, {1, 1, 1}, {out.as<float>()});
+        try {
+          queue.synchronize();
+        } catch (const Error& e) {
+          std::fprintf(stderr, "%s: %s\n", name(e.code()), e.what());
+          std::_Exit(7);
+        }
+        std::_Exit(0);
+      },
+      testing::ExitedWithCode(7), "device_failure: cudaStreamSynchronize, for work queued earlier");
+}
+
 TEST(CudaWays, GiveTheSameBitsEachTime) {
   const Tensor q = on_gpu(random_halves(2 * 4 * 300 * 128, 1), {2, 4, 300, 128});
   const Tensor k = on_gpu(random_halves(2 * 2 * 333 * 128, 2), {2, 2, 333, 128});

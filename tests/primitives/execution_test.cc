@@ -233,5 +233,111 @@ TEST(TileStages, RowTilesHoldWholeTilesWithZerosPastTheEnd) {
   check_row_stages<bfloat, 4>();
 }
 
+// On a GPU this is a trap, which tests/cuda/runtime_test.cu looks at.
+#if !defined(__CUDACC__)
+/// A kernel of Count simdgroups that uses a scope of four.
+template <int Count, class What>
+struct WrongScope {
+  struct Params {
+    float* out;
+  };
+  struct Threadgroup {
+    row_tile_stages<float, 16, 16, 1> stages;
+  };
+  static constexpr int kSimdgroups = Count;
+  static void run(const Params& p, Threadgroup& memory, GridPosition) { What::run(p.out, memory); }
+};
+using FourSimdgroups = execution_simdgroups<4>;
+struct MakesADestination {
+  template <class Memory>
+  static void run(float*, Memory&) {
+    using Product = matmul2d<matmul2d_descriptor{64, 16, 16}, FourSimdgroups>;
+    auto d =
+        Product::template get_destination_cooperative_tensor<Matrix<const float>, Matrix<const float>, float>();
+    map_elements(d, [](auto x) { return x; });
+  }
+};
+struct MakesATile {
+  template <class Memory>
+  static void run(float*, Memory&) {
+    auto d = make_tile<float, 64, 16, FourSimdgroups>();
+    map_elements(d, [](auto x) { return x; });
+  }
+};
+struct RunsToMemory {
+  template <class Memory>
+  static void run(float* out, Memory&) {
+    Matrix<float> d(out, dextents<int, 2>(16, 64));
+    Matrix<const float> a(out, dextents<int, 2>(16, 64)), b(out, dextents<int, 2>(16, 16));
+    matmul2d<matmul2d_descriptor{64, 16, 16}, FourSimdgroups>().run(a, b, d);
+  }
+};
+struct SharesIndices {
+  template <class Memory>
+  static void run(float* out, Memory&) {
+    for_each_index(FourSimdgroups(), 16, [&](int i) { out[i] = 1.0f; });
+  }
+};
+struct LoadsATile {
+  template <class Memory>
+  static void run(float* out, Memory& memory) {
+    load_tile_async<FourSimdgroups>(memory.stages, 0, Matrix<const float>(out, dextents<int, 2>(16, 16)));
+  }
+};
+template <int Count, class What>
+void expect_refused_scope() {
+  std::vector<float> memory(64 * 16, 0.0f);
+  try {
+    run<WrongScope<Count, What>>({memory.data()});
+    FAIL() << "not refused";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::invalid_argument);
+    EXPECT_EQ(std::string(e.what()),
+              "launch: the kernel uses the scope execution_simdgroups<4>, and its kSimdgroups is " +
+                  std::to_string(Count) + "; a scope is one simdgroup or the whole threadgroup");
+  }
+}
+TEST(Scope, ThatIsNotTheThreadgroupIsRefused) {
+  expect_refused_scope<1, MakesADestination>();
+  expect_refused_scope<2, MakesADestination>();
+  expect_refused_scope<1, MakesATile>();
+  expect_refused_scope<1, RunsToMemory>();
+  expect_refused_scope<1, SharesIndices>();
+  expect_refused_scope<1, LoadsATile>();
+}
+
+/// A kernel of one simdgroup, launched from inside a kernel of several, is not one of theirs.
+struct Inner {
+  struct Params {
+    int* found;
+  };
+  struct Threadgroup {};
+  static constexpr int kSimdgroups = 1;
+  static void run(const Params& p, Threadgroup&, GridPosition) {
+    *p.found = simdgroup_index_in_threadgroup();
+    threadgroup_barrier();
+  }
+};
+struct Outer {
+  struct Params {
+    int* found;
+  };
+  struct Threadgroup {};
+  static constexpr int kSimdgroups = 2;
+  static void run(const Params& p, Threadgroup&, GridPosition) {
+    const int me = simdgroup_index_in_threadgroup();
+    if (me == 1) launch<Inner>(Queue::cpu({.threads = 1}), {1, 1, 1}, {p.found});
+    threadgroup_barrier();
+    if (me == 1) p.found[1] = simdgroup_index_in_threadgroup();
+  }
+};
+TEST(Scope, OfAKernelInsideAKernelIsItsOwn) {
+  int found[] = {-1, -1};
+  run<Outer>({found});
+  EXPECT_EQ(found[0], 0);
+  EXPECT_EQ(found[1], 1);
+}
+#endif
+
 }  // namespace
 }  // namespace flashtile::test

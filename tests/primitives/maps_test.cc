@@ -215,5 +215,86 @@ TEST(CooperativeTensor, MapIndexedPassesRowAndColumn) {
   check_indexed<execution_simdgroups<3>>();
 }
 
+/// Tiles without a product: M x N elements of T on the threads of Scope, with entries for their rows and columns.
+template <class T, int M, int N, class Scope>
+struct OwnTiles {
+  static FT_FUNCTION void run(const InOut& p) {
+    Matrix<const float> in(p.in, dextents<int, 2>(N, M));
+    auto tile = make_tile<T, M, N, Scope>();
+    auto squares = make_tile<float, M, N, Scope>();
+    auto sums = make_row_entries<float, M, N, Scope>();
+    auto tops = make_row_entries<float, M, N, Scope>();
+    auto gain = make_column_entries<float, M, N, Scope>();
+    load(tile, in);
+    load(gain, tensor<const float, dextents<int, 1>, tensor_inline>(p.in + M * N, dextents<int, 1>(N)));
+    map_elements(squares, tile, [](auto, auto e) { return e * e; });
+    reduce_rows(squares, sums);
+    reduce_rows(squares, tops, reduction_operation::max, 0.0f);
+    map_columns(tile, gain, [](auto e, auto g) { return e * g; });
+    load(squares, in);
+    map_rows(squares, sums, tops, [](auto e, auto sum, auto top) { return e + 2.0f * sum - top; });
+    store(tile, Matrix<float>(p.out, dextents<int, 2>(N, M)));
+    store(squares, Matrix<float>(p.out + M * N, dextents<int, 2>(N, M)));
+  }
+};
+template <class T, int M, int N, class Scope>
+void check_own_tiles() {
+  std::vector<float> in(M * N + N);
+  std::mt19937 random(23);
+  for (float& v : in) v = small_value<float>(random);
+  const Array<float> from(in), to(2 * M * N, -9.0f);
+  run<Body<OwnTiles<T, M, N, Scope>, InOut, Scope::simdgroups == 0 ? 1 : Scope::simdgroups>>(
+      {from.data(), to.data()});
+  const auto found = to.read();
+  for (std::size_t m = 0; m < M; ++m) {
+    float sum = 0.0f, top = 0.0f;
+    for (std::size_t n = 0; n < N; ++n) {
+      const float e = in[m * N + n];
+      sum += e * e;
+      top = std::max(top, e * e);
+    }
+    for (std::size_t n = 0; n < N; ++n) {
+      EXPECT_EQ(found[m * N + n], in[m * N + n] * in[M * N + n]);
+      EXPECT_EQ(found[M * N + m * N + n], in[m * N + n] + 2.0f * sum - top);
+    }
+  }
+}
+TEST(CooperativeTensor, IsMadeWithoutAProduct) {
+  check_own_tiles<float, 32, 64, execution_simdgroup>();
+  check_own_tiles<half, 16, 24, execution_simdgroup>();
+  check_own_tiles<bfloat, 8, 16, execution_simdgroup>();
+  check_own_tiles<float, 64, 32, execution_simdgroups<4>>();
+  check_own_tiles<half, 48, 16, execution_simdgroups<2>>();
+}
+
+/// Such a tile is a product's destination, and its left operand.
+struct OwnOperands {
+  static FT_FUNCTION void run(const InOut& p) {
+    using Product = matmul2d<matmul2d_descriptor{16, 16, 16}, execution_simdgroup>;
+    auto a = make_tile<half, 16, 16, execution_simdgroup>();
+    auto d = make_tile<float, 16, 16, execution_simdgroup>();
+    Matrix<const float> in(p.in, dextents<int, 2>(16, 16));
+    load(a, in);
+    auto left = Product::template get_left_input_cooperative_tensor<half, half, float>(a);
+    auto right = Product::template get_right_input_cooperative_tensor<half, half, float>();
+    load(right, in);
+    Product().run(left, right, d);
+    store(d, Matrix<float>(p.out, dextents<int, 2>(16, 16)));
+  }
+};
+TEST(CooperativeTensor, MadeWithoutAProductServesOne) {
+  const auto in = random_values<float>(256, 29, small_value<float>);
+  const Array<float> from(in), to(256, -9.0f);
+  run<Body<OwnOperands, InOut>>({from.data(), to.data()});
+  const auto found = to.read();
+  for (std::size_t m = 0; m < 16; ++m) {
+    for (std::size_t n = 0; n < 16; ++n) {
+      float sum = 0.0f;
+      for (std::size_t k = 0; k < 16; ++k) sum += in[m * 16 + k] * in[k * 16 + n];
+      EXPECT_EQ(found[m * 16 + n], sum);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace flashtile::test

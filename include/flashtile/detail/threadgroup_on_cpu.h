@@ -11,6 +11,9 @@ FLASHTILE_EXPORTS_BEGIN
 int simdgroup_index_on_cpu() noexcept;
 void threadgroup_barrier_on_cpu();
 
+/// Refuses a scope of several simdgroups that is not the whole threadgroup: some of its work would be done by nobody.
+void check_scope_on_cpu(int simdgroups);
+
 /// A kernel's check failed: throws invalid_argument, which run_on_cpu hands to the caller of launch.
 [[noreturn]] void refuse_on_cpu(const char* why);
 

@@ -144,7 +144,7 @@ class Barrier {
 
 /// The running thread's place in its threadgroup; empty if the threadgroup has one simdgroup.
 struct Membership {
-  int simdgroup = 0;
+  int simdgroup = 0, simdgroups = 1;
   Barrier* barrier = nullptr;
 };
 thread_local Membership membership;
@@ -174,7 +174,7 @@ class Team {
 
  private:
   void run(int simdgroup, Work& work, Body body, const void* context) {
-    membership = {simdgroup, &barrier_};
+    membership = {simdgroup, simdgroups_, &barrier_};
     for (;;) {
       if (simdgroup == 0) {
         range_ = work.take();
@@ -248,6 +248,8 @@ void run_on_cpu(const Queue& queue, std::int64_t count, std::size_t bytes, int s
   const std::int64_t workers = std::min<std::int64_t>(cpu.threads(), count);
   backend::Work work(count, workers);
   const auto work_off = [&](std::int64_t) {
+    // A launch from inside a kernel of several simdgroups: this one's threadgroups have one.
+    const backend::Membership outer = std::exchange(backend::membership, {});
     try {
       const backend::Scratch memory(bytes);
       for (auto range = work.take(); range.begin < range.end; range = work.take()) {
@@ -256,6 +258,7 @@ void run_on_cpu(const Queue& queue, std::int64_t count, std::size_t bytes, int s
     } catch (...) {
       work.fail(std::current_exception());
     }
+    backend::membership = outer;
   };
   cpu.for_each(workers, std::cref(work_off));  // by reference: a std::function of one pointer allocates nothing
   work.finish();
@@ -265,6 +268,15 @@ int simdgroup_index_on_cpu() noexcept { return backend::membership.simdgroup; }
 
 void threadgroup_barrier_on_cpu() {
   if (backend::membership.barrier != nullptr) backend::membership.barrier->wait();
+}
+
+void check_scope_on_cpu(int simdgroups) {
+  const int threadgroup = backend::membership.simdgroups;
+  if (simdgroups == threadgroup) return;
+  throw Error(ErrorCode::invalid_argument, "launch: the kernel uses the scope execution_simdgroups<" +
+                                               std::to_string(simdgroups) + ">, and its kSimdgroups is " +
+                                               std::to_string(threadgroup) +
+                                               "; a scope is one simdgroup or the whole threadgroup");
 }
 
 void refuse_on_cpu(const char* why) { throw Error(ErrorCode::invalid_argument, why); }

@@ -116,6 +116,7 @@ class cooperative_tensor {
 
   cooperative_tensor() {
     static_assert(!Layout::kBorrowed);
+    detail::check_scope<execution_simdgroups<kSimdgroups>>();
     for (int i = 0; i < kColumns * kPitch; i += kLanes)
       detail::lanes_of<cooperative_tensor>(detail::fresh<lane_tile_storage>()).store(memory_ + i);
   }

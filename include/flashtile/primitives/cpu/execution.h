@@ -25,9 +25,18 @@ inline void threadgroup_barrier(mem_flags = mem_flags::mem_threadgroup) {
 /// The same among the lanes of one simdgroup, which on a CPU are one thread.
 inline void simdgroup_barrier(mem_flags = mem_flags::mem_threadgroup) {}
 
+namespace detail {
+/// Refuses a scope of several simdgroups that is not the whole threadgroup.
+template <class Scope>
+inline void check_scope() {
+  if constexpr (Scope::simdgroups > 1) ::flashtile::detail::check_scope_on_cpu(Scope::simdgroups);
+}
+}  // namespace detail
+
 /// Calls f(i) once for each i in [0, count), spread over the simdgroups of Scope. No barrier.
 template <class Scope, class F>
 inline void for_each_index(Scope, int count, F f) {
+  detail::check_scope<Scope>();
   const bool shared = Scope::simdgroups > 1;
   for (int i = shared ? simdgroup_index_in_threadgroup() : 0; i < count; i += shared ? Scope::simdgroups : 1)
     f(i);

@@ -71,26 +71,55 @@ inline void map_indexed(Tile& dst, F f) {
   }
 }
 
-/// Each element d of dst becomes f(d, r), where r is the entry of its row in `rows`.
-template <class Tile, class Rows, class F>
-inline void map_rows(Tile& dst, Rows& rows, F f) {
-  static_assert(detail::lane_tile<Tile> && detail::lane_tile<Rows>,
+/// Each element d of dst becomes f(d, r, s), where r and s are the entries of its row in `rows` and `more`.
+template <class Tile, class Rows, class More, class F>
+inline void map_rows(Tile& dst, Rows& rows, More& more, F f) {
+  static_assert(detail::lane_tile<Tile> && detail::lane_tile<Rows> && detail::lane_tile<More>,
                 "map_rows: give a tile, and the row-reduction tile or simdgroup_rows that belongs to it");
-  static_assert(Rows::kColumns == 1 && Tile::kPitch == Rows::kPitch,
+  static_assert(Rows::kColumns == 1 && Tile::kPitch == Rows::kPitch && More::kColumns == 1 &&
+                    Tile::kPitch == More::kPitch,
                 "map_rows: the second tile has not one entry for each row of the first");
   constexpr int kVectors = Tile::kPitch / kLanes, kTogether = kVectors < 4 ? kVectors : 4;
   auto* data = dst.data();
   dst.written_everywhere();
   for (int v = 0; v < kVectors; v += kTogether) {
     detail::lanes_of<Rows> row[kTogether];
+    detail::lanes_of<More> other[kTogether];
     FT_UNROLL for (int i = 0; i < kTogether; ++i) {
-      if (v + i < kVectors) row[i] = detail::lanes_of<Rows>::load(rows.data() + (v + i) * kLanes);
+      if (v + i < kVectors) {
+        row[i] = detail::lanes_of<Rows>::load(rows.data() + (v + i) * kLanes);
+        other[i] = detail::lanes_of<More>::load(more.data() + (v + i) * kLanes);
+      }
     }
     for (int column = 0; column < Tile::kColumns; ++column) {
       FT_UNROLL for (int i = 0; i < kTogether; ++i) {
         auto* at = data + column * Tile::kPitch + (v + i) * kLanes;
-        if (v + i < kVectors) detail::put<Tile>(at, f(detail::lanes_of<Tile>::load(at), row[i]));
+        if (v + i < kVectors) detail::put<Tile>(at, f(detail::lanes_of<Tile>::load(at), row[i], other[i]));
       }
+    }
+  }
+}
+
+/// Each element d of dst becomes f(d, r), where r is the entry of its row in `rows`.
+template <class Tile, class Rows, class F>
+inline void map_rows(Tile& dst, Rows& rows, F f) {
+  map_rows(dst, rows, rows, [&f](auto d, auto r, auto) { return f(d, r); });
+}
+
+/// Each element d of dst becomes f(d, c), where c is the entry of its column in `columns`.
+template <class Tile, class Columns, class F>
+inline void map_columns(Tile& dst, Columns& columns, F f) {
+  static_assert(detail::lane_tile<Tile> && detail::lane_tile<Columns>,
+                "map_columns: give a tile and the column-reduction tile that belongs to it");
+  static_assert(Columns::kColumns == 1 && Columns::kRows == Tile::kColumns,
+                "map_columns: the second tile has not one entry for each column of the first");
+  auto* data = dst.data();
+  dst.written_everywhere();
+  for (int column = 0; column < Tile::kColumns; ++column) {
+    const detail::lanes_of<Columns> entry(columns.data()[column]);
+    for (int v = 0; v < Tile::kPitch; v += kLanes) {
+      auto* at = data + column * Tile::kPitch + v;
+      detail::put<Tile>(at, f(detail::lanes_of<Tile>::load(at), entry));
     }
   }
 }

@@ -21,6 +21,7 @@
 //   int8_t with int4b_format; uint8_t with uint4b_format     int32_t
 #pragma once
 
+#include "flashtile/primitives/cpu/tile_factory.h"
 #include "flashtile/primitives/cpu/tile_stages.h"
 
 namespace flashtile::primitives {
@@ -61,11 +62,6 @@ using element_of = std::remove_cv_t<typename std::remove_cv_t<T>::element_type>;
 template <class Left, class Right>
 using product_of_operands = product_of<element_of<Left>, element_of<Right>>;
 
-constexpr bool scope_dimension_ok(int simdgroups, int m, int n) {
-  if (simdgroups > 0) return m > 0 && n > 0 && m % 8 == 0 && n % 8 == 0 && (m % 16 == 0 || n % 16 == 0);
-  const auto ok = [](int size) { return size == 1 || size == 2 || size == 4 || (size > 0 && size % 8 == 0); };
-  return ok(m) && ok(n);
-}
 template <class>
 inline constexpr bool is_scope = false;
 template <>
@@ -81,7 +77,8 @@ inline constexpr bool is_scope<execution_simdgroups<N>> = true;
 ///           right_tile_stages. All threads of the scope call run with the same arguments.
 /// Edges     Elements of a tile outside a source tensor count as 0 and are not read; those outside the
 ///           destination are dropped. A static k beyond a tensor's extent is refused: leave k dynamic for a
-///           ragged K.
+///           ragged K. Beside a cooperative operand, which needs a static k, load the other one into an input
+///           tile, too: loads clip.
 /// Numerics  Float sums are chains of fused multiply-adds, k ascending, from the old D or from 0. 16-bit
 ///           destinations are rounded once, at the end. Integers wrap modulo 2^32. Mode multiply never reads D.
 ///           Where both operands are bfloats and the target has dot products of them (AVX512-BF16; not with
@@ -101,13 +98,13 @@ class matmul2d {
                 "matmul2d: a tile of D must not pass 131072 elements");
 
   static constexpr int kM = Descriptor.m, kN = Descriptor.n, kK = Descriptor.has_static_k() ? Descriptor.k : 0;
-  static constexpr int kParts = Scope::simdgroups > 1 ? Scope::simdgroups : 1;
+  static constexpr int kParts = detail::kScopeParts<Scope>;
   static constexpr bool kLeftTurned = Descriptor.transpose_left, kRightTurned = Descriptor.transpose_right;
   static constexpr int kLocalRows = (kM + kParts - 1) / kParts;
   static constexpr int kPitch = (kLocalRows + kLanes - 1) / kLanes * kLanes;
 
   template <class D>
-  using storage_for = std::conditional_t<std::is_same_v<D, std::int32_t>, std::int32_t, float>;
+  using storage_for = detail::tile_storage<D>;
 
   template <class T, class D, class Coord, bool Borrowed = false>
   using left_tile = cooperative_tensor<
@@ -138,23 +135,20 @@ class matmul2d {
   template <class Left, class Right, class Element, class Coord = int>
   static auto get_destination_cooperative_tensor() {
     check_types<Left, Right, Element>();
-    return cooperative_tensor<Element, extents<Coord, std::size_t{kN}, std::size_t{kM}>,
-                              lane_layout<storage_for<Element>, tile_role::destination, kParts>>();
+    return detail::destination_tile<Element, kM, kN, Scope, Coord>();
   }
 
   /// A tile with one entry for each row, or each column, of such a D.
   template <class Left, class Right, class Element, class Coord = int>
   static auto get_row_reduction_destination_cooperative_tensor() {
     check_types<Left, Right, Element>();
-    return cooperative_tensor<Element, extents<Coord, std::size_t{kM}>,
-                              lane_layout<storage_for<Element>, tile_role::row_reduction, kParts>>();
+    return detail::row_tile_of<Element, kM, Scope, Coord>();
   }
   template <class Left, class Right, class Element, class Coord = int>
   static auto get_column_reduction_destination_cooperative_tensor() {
     check_types<Left, Right, Element>();
     static_assert(kParts == 1, "matmul2d: column reductions need a scope of one simdgroup");
-    return cooperative_tensor<Element, extents<Coord, std::size_t{kN}>,
-                              lane_layout<storage_for<Element>, tile_role::column_reduction, 1>>();
+    return detail::column_tile_of<Element, kN, Coord>();
   }
 
   /// A tile for A, or for B. The template arguments are the element types of A, B and D.
@@ -223,6 +217,7 @@ class matmul2d {
       detail::round_all<D>(destination.data(), Destination::get_capacity());
     } else {
       static_assert(Destination::kRank == 2, "matmul2d: operands are matrices; give tensors of rank 2");
+      detail::check_scope<Scope>();
       const auto out = detail::matrix_of(destination).from(first_row(), 0);
       const int rows = out.rows < kLocalRows ? out.rows : kLocalRows,
                 columns = out.columns < kN ? out.columns : kN;
@@ -469,8 +464,10 @@ class matmul2d {
   static void multiply(Left& left, Right& right, S* sums) {
     using P = detail::product_of_operands<Left, Right>;
     const Depth left_depth = depth_of_left(left), right_depth = depth_of_right(right);
-    FT_REFUSE_IF(kK > left_depth.known || kK > right_depth.known,
-                 "matmul2d: the static k passes the K extent of an operand; leave k dynamic for a ragged K");
+    FT_REFUSE_IF(
+        kK > left_depth.known || kK > right_depth.known,
+        "matmul2d: the static k passes the K extent of an operand; leave k dynamic for a ragged K, or, where "
+        "the other operand is a cooperative tensor, load this one into an input tile, which clips");
     const int used = min(left_depth.used, right_depth.used);
     const int depth = kK > 0 ? min(kK, used) : used;
     constexpr bool kLeftInPlace = left_in_place<P, Left>(), kRightInPlace = right_in_place<P, Right>();

@@ -8,4 +8,5 @@
 #include "flashtile/primitives/cpu/math.h"
 #include "flashtile/primitives/cpu/matmul2d.h"
 #include "flashtile/primitives/cpu/simdgroup_matrix.h"
+#include "flashtile/primitives/cpu/tile_factory.h"
 #include "flashtile/primitives/cpu/tile_stages.h"

@@ -90,6 +90,7 @@ struct row_range {
 };
 template <class Scope>
 inline row_range own_rows(int rows) {
+  check_scope<Scope>();
   if constexpr (Scope::simdgroups <= 1) return {0, rows};
   const int share = (rows + Scope::simdgroups - 1) / Scope::simdgroups,
             begin = share * simdgroup_index_in_threadgroup();
@@ -112,6 +113,7 @@ template <class Scope, class T, class P, int Rows, int Depth, bool Transposed, i
           class E, class X, class D>
 inline void load_tile_async(detail::left_tile_stages<T, P, Rows, Depth, Transposed, Simdgroups, Stages>& stages,
                             int stage, const tensor<E, X, D>& source) {
+  detail::check_scope<execution_simdgroups<Simdgroups>>();
   constexpr int kAllRows = Rows * Simdgroups;
   const int own = detail::own_part<Simdgroups>();
   const auto all = detail::covered<T, Transposed ? Depth : kAllRows, Transposed ? kAllRows : Depth>(source);

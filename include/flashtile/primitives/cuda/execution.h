@@ -17,8 +17,8 @@ FT_FUNCTION int simdgroup_index_in_threadgroup() { return static_cast<int>(threa
 FT_FUNCTION int simdgroups_per_threadgroup() { return static_cast<int>(blockDim.x / kSimdWidth); }
 
 /// Waits for every thread of the threadgroup; memory written before is seen after, whatever the flags.
-FT_FUNCTION void threadgroup_barrier(mem_flags) { __syncthreads(); }
-FT_FUNCTION void simdgroup_barrier(mem_flags) { __syncwarp(); }
+FT_FUNCTION void threadgroup_barrier(mem_flags = mem_flags::mem_threadgroup) { __syncthreads(); }
+FT_FUNCTION void simdgroup_barrier(mem_flags = mem_flags::mem_threadgroup) { __syncwarp(); }
 
 /// A scope of N adjacent simdgroups, the first of them at a multiple of N, of a threadgroup that has more: its
 /// teams do different work side by side, each with products and tiles of its own (teams.h). Ours.
@@ -33,6 +33,16 @@ template <class Scope>
 inline constexpr bool is_team = false;
 template <int N>
 inline constexpr bool is_team<execution_team<N>> = true;
+
+/// Traps for a scope of several simdgroups that is neither the whole threadgroup nor a team that fits into it. launch
+/// tells the compiler how many simdgroups there are, so that nothing of this is left in a kernel that is right.
+template <class Scope>
+FT_FUNCTION void check_scope() {
+  if constexpr (is_team<Scope>)
+    FT_REFUSE_IF(Scope::simdgroups > simdgroups_per_threadgroup(), "the team is larger than the threadgroup");
+  else if constexpr (Scope::simdgroups > 1)
+    FT_REFUSE_IF(Scope::simdgroups != simdgroups_per_threadgroup(), "the scope is not the threadgroup");
+}
 
 /// Barrier of the threads that work together in a scope.
 template <class Scope>
@@ -58,6 +68,7 @@ inline constexpr int scope_threads = Scope::simdgroups == 0 ? 1 : Scope::simdgro
 /// Calls f(i) once for each i in [0, count), spread over the threads of the scope.
 template <class Scope, class F>
 FT_FUNCTION void for_each_index(Scope, int count, F f) {
+  detail::check_scope<Scope>();
   for (int i = detail::scope_thread<Scope>(); i < count; i += detail::scope_threads<Scope>) f(i);
 }
 template <class F>

@@ -31,15 +31,23 @@ FT_FUNCTION void map_indexed(cooperative_tensor<T, Layout>& tile, F f) {
     tile.set(i, f(detail::operand(tile.get(i)), Layout::row(i), Layout::column(i)));
   }
 }
+/// Each element x <- f(x, e, g) with its row's entries e and g in two tiles.
+template <class T, class Layout, class U, class V, class Entries, class F>
+FT_FUNCTION void map_rows(cooperative_tensor<T, Layout>& tile, const cooperative_tensor<U, Entries>& entries,
+                          const cooperative_tensor<V, Entries>& more, F f) {
+  static_assert(detail::holds_rows_of<Entries, Layout>,
+                "map_rows: the entries belong to a tile with other rows");
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
+    const int row = Layout::row_slot(i);
+    tile.set(
+        i, f(detail::operand(tile.get(i)), detail::operand(entries.get(row)), detail::operand(more.get(row))));
+  }
+}
 /// Each element x <- f(x, e) with its row's entry e.
 template <class T, class Layout, class U, class Entries, class F>
 FT_FUNCTION void map_rows(cooperative_tensor<T, Layout>& tile, const cooperative_tensor<U, Entries>& entries,
                           F f) {
-  static_assert(detail::holds_rows_of<Entries, Layout>,
-                "map_rows: the entries belong to a tile with other rows");
-  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
-    tile.set(i, f(detail::operand(tile.get(i)), detail::operand(entries.get(Layout::row_slot(i)))));
-  }
+  map_rows(tile, entries, entries, [&f](auto x, auto e, auto) { return f(x, e); });
 }
 /// Each element x <- f(x, e) with its column's entry e.
 template <class T, class Layout, class U, class Entries, class F>

@@ -18,6 +18,7 @@
 #include "flashtile/primitives/cuda/cooperative_tensor.h"
 #include "flashtile/primitives/cuda/maps.h"
 #include "flashtile/primitives/cuda/operand_fragments.h"
+#include "flashtile/primitives/cuda/tile_factory.h"
 #include "flashtile/primitives/cuda/tile_stages.h"
 #include "flashtile/primitives/cuda/warpgroup_product.h"
 
@@ -27,7 +28,7 @@ namespace detail {
 
 /// Does the type table of matmul2d have the row (left, right -> destination)? 4-bit types count as 8-bit here.
 template <class L, class R, class D>
-constexpr bool in_type_table() {
+FLASHTILE_HOST_DEVICE constexpr bool in_type_table() {
   constexpr bool kLeftInt = std::is_integral_v<L>, kRightInt = std::is_integral_v<R>;
   if (kLeftInt && kRightInt) return std::is_same_v<L, R> && sizeof(L) == 1 && std::is_same_v<D, std::int32_t>;
   if (std::is_same_v<D, float>) return true;
@@ -65,11 +66,9 @@ class matmul2d {
   static constexpr bool kThread = Scope::simdgroups == 0;
   static constexpr bool kTransposeLeft = Descriptor.transpose_left,
                         kTransposeRight = Descriptor.transpose_right;
-  static_assert(kM > 0 && kN > 0, "matmul2d: m and n must be positive");
-  static_assert(kThread || (kM % 8 == 0 && kN % 8 == 0),
-                "matmul2d: for simdgroups m and n must be multiples of 8");
 
-  using Rows = detail::row_spread<kM, kThread ? 1 : Scope::simdgroups>;
+  using Layouts = detail::scope_layouts<kM, kN, Scope>;
+  using Rows = typename Layouts::rows;
   static constexpr int kDepth = kK > 0 ? kK : 1;  // depth of cooperative inputs, which need a static k
   using LeftLayout = detail::turned_if<
       std::conditional_t<kThread, detail::thread_layout<kM, kDepth>, detail::left_layout<Rows, kDepth>>,
@@ -77,9 +76,7 @@ class matmul2d {
   using RightLayout = detail::turned_if<
       std::conditional_t<kThread, detail::thread_layout<kDepth, kN>, detail::column_layout<kDepth, kN>>,
       kTransposeRight>;
-  using DestinationLayout =
-      std::conditional_t<kThread, detail::thread_layout<kM, kN>, detail::result_layout<Rows, kN>>;
-  using Reductions = detail::reductions_of<DestinationLayout>;
+  using DestinationLayout = typename Layouts::destination;
 
   template <class T, int R, int C>
   using Order =
@@ -102,25 +99,25 @@ class matmul2d {
   template <class Left, class Right, class T, class Coord = int>
   static FT_FUNCTION auto get_destination_cooperative_tensor() {
     check_types<detail::value_type_of<Left>, detail::value_type_of<Right>, T>();
-    return cooperative_tensor<T, DestinationLayout>();
+    return detail::fresh_tile<Scope, T, DestinationLayout>();
   }
   template <class Left, class Right, class T, class Coord = int>
   static FT_FUNCTION auto get_row_reduction_destination_cooperative_tensor() {
-    return cooperative_tensor<T, typename Reductions::rows>();
+    return detail::fresh_tile<Scope, T, typename Layouts::row_entries>();
   }
   template <class Left, class Right, class T, class Coord = int>
   static FT_FUNCTION auto get_column_reduction_destination_cooperative_tensor() {
-    return cooperative_tensor<T, typename Reductions::columns>();
+    return detail::fresh_tile<Scope, T, typename Layouts::column_entries>();
   }
   template <class Left, class Right, class T, class Coord = int>
   static FT_FUNCTION auto get_left_input_cooperative_tensor() {
     check_input_types<Left, Right, T>();
-    return cooperative_tensor<Left, LeftLayout>();
+    return detail::fresh_tile<Scope, Left, LeftLayout>();
   }
   template <class Left, class Right, class T, class Coord = int>
   static FT_FUNCTION auto get_right_input_cooperative_tensor() {
     check_input_types<Left, Right, T>();
-    return cooperative_tensor<Right, RightLayout>();
+    return detail::fresh_tile<Scope, Right, RightLayout>();
   }
 
   /// An input made from another product's result, converted in registers.
@@ -254,7 +251,7 @@ class matmul2d {
     static_assert(Descriptor.has_static_k(), "matmul2d: cooperative inputs need a static k");
   }
   template <class Layout>
-  static constexpr bool fits_left() {
+  static FLASHTILE_HOST_DEVICE constexpr bool fits_left() {
     if constexpr (kTransposeLeft || Layout::kRank != 2 || Layout::kRowCount != kM || Layout::kColumnCount != kK)
       return false;
     else if constexpr (kThread)
@@ -263,7 +260,7 @@ class matmul2d {
       return std::is_same_v<Layout, detail::result_layout<Rows, kK>>;
   }
   template <class Layout>
-  static constexpr bool fits_right() {
+  static FLASHTILE_HOST_DEVICE constexpr bool fits_right() {
     if constexpr (kThread)
       return std::is_same_v<Layout, RightLayout>;
     else
@@ -376,7 +373,7 @@ class matmul2d {
   }
 
   template <class Left, class Right, class T>
-  static constexpr bool on_warpgroups() {
+  static FLASHTILE_HOST_DEVICE constexpr bool on_warpgroups() {
     using L = detail::value_type_of<Left>;
     constexpr bool kRightFits =
         detail::is_swizzled_tile<Right> && std::is_same_v<L, detail::value_type_of<Right>>;

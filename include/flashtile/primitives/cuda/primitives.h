@@ -11,4 +11,5 @@
 #include "flashtile/primitives/cuda/stage_ring.h"
 #include "flashtile/primitives/cuda/teams.h"
 #include "flashtile/primitives/cuda/tensor_map.h"
+#include "flashtile/primitives/cuda/tile_factory.h"
 #include "flashtile/primitives/cuda/tile_stages.h"

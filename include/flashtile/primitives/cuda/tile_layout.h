@@ -10,7 +10,7 @@ namespace flashtile::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace detail {
 
-constexpr int divide_up(int a, int b) { return (a + b - 1) / b; }
+FLASHTILE_HOST_DEVICE constexpr int divide_up(int a, int b) { return (a + b - 1) / b; }
 
 /// The rows of a tile, spread over the simdgroups of a scope in blocks of 16 (two halves of 8 rows), or in one
 /// block of 8 for an 8-row tile. Each simdgroup has the same number of blocks; the last may lie past the tile.

@@ -133,6 +133,7 @@ FT_FUNCTION void publish_to_matrix_unit() {
 template <class Scope, class T, class Order, int Rows, int Columns, int Stages, class Tensor>
 FT_FUNCTION void load_tile_async(tile_stages<T, Order, Rows, Columns, Stages>& stages, int i,
                                  const Tensor& source) {
+  detail::check_scope<Scope>();
   using E = std::remove_cv_t<typename Tensor::element_type>;
   static_assert(std::is_same_v<detail::register_type_t<E>, T>,
                 "load_tile_async: tensor and tile have different element types");

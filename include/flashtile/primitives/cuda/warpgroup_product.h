@@ -159,16 +159,18 @@ FT_WARPGROUP_PRODUCTS(bfloat, "bf16")
 
 /// The width of the first of the products that make up a row of n columns: all of it where an instruction has
 /// that width, else whole panels, so that the next one starts with a panel. 0: no widths fit.
-constexpr int warpgroup_width(int columns_left) {
-  for (const int width : {8, 16, 32, 64, 80, 96, 112, 128, 160, 176, 192, 256}) {
+FLASHTILE_HOST_DEVICE constexpr int warpgroup_width(int columns_left) {
+  constexpr int kWhole[] = {8, 16, 32, 64, 80, 96, 112, 128, 160, 176, 192, 256},
+                kPanels[] = {256, 192, 128, 64};
+  for (const int width : kWhole) {
     if (width == columns_left) return width;
   }
-  for (const int width : {256, 192, 128, 64}) {
+  for (const int width : kPanels) {
     if (width < columns_left) return width;
   }
   return 0;
 }
-constexpr bool warpgroup_fits(int columns) {
+FLASHTILE_HOST_DEVICE constexpr bool warpgroup_fits(int columns) {
   if (columns == 0) return true;
   const int width = warpgroup_width(columns);
   return width > 0 && warpgroup_fits(columns - width);
