@@ -21,7 +21,7 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/flashtileConfig.cmake.
 # Until 1.0 a new minor version may break source.
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/flashtileConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/flashtileConfig.cmake ${PROJECT_BINARY_DIR}/flashtileConfigVersion.cmake
-              ${PROJECT_SOURCE_DIR}/cmake/FindOneDNN.cmake
+              ${PROJECT_SOURCE_DIR}/cmake/FindOneDNN.cmake ${PROJECT_SOURCE_DIR}/cmake/FlashtileKernels.cmake
         DESTINATION ${package_dir})
 
 # What a linker needs beside libflashtile: always for a static library, never for a shared one.

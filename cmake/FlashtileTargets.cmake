@@ -7,7 +7,7 @@ function(flashtile_compile_options target)
   # Infinities and NaNs have a meaning here, whatever the project around flashtile is compiled with.
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-fast-math>)
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wno-psabi>
-                                           $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr -Xcompiler=-Wno-psabi>)
+                                           $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 -Xcompiler=-Wno-psabi>)
   # GCC 12 warns of overlaps inside std::string that cannot be (GCC bug 105651).
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
@@ -44,24 +44,16 @@ if(FLASHTILE_EMULATE_AMX STREQUAL "AUTO")
   endif()
 endif()
 
-# The instruction sets that this compiler's target can have, each "name:flags", best last. Kernel code is compiled once
-# for each, with FLASHTILE_BACKEND set to its name; the library picks one at run time.
+# Kernel code is compiled once for each of these; the library picks one at run time.
+include(FlashtileKernels)
+flashtile_instruction_sets(FLASHTILE_ISAS)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  set(FLASHTILE_ISAS
-      "cpu_scalar:-march=x86-64"
-      "cpu_avx2:-march=haswell"
-      "cpu_avx512:-march=skylake-avx512 -mprefer-vector-width=512"
-      "cpu_avx512_bf16:-march=cooperlake -mprefer-vector-width=512")
   # With matrix products of their own, for the kernels that use those.
   set(FLASHTILE_MATRIX_ISAS
       "cpu_amx:-march=sapphirerapids -mprefer-vector-width=512")
   if(FLASHTILE_AMX_IS_EMULATED)
     list(TRANSFORM FLASHTILE_MATRIX_ISAS REPLACE "^cpu_amx:.*" "cpu_amx:-march=cooperlake -mprefer-vector-width=512 -DFLASHTILE_EMULATE_AMX")
   endif()
-elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
-  set(FLASHTILE_ISAS "cpu_neon:-march=armv8-a")
-else()
-  set(FLASHTILE_ISAS "cpu_scalar:")
 endif()
 
 # flashtile_isa_options(<target> <entry of FLASHTILE_ISAS>): compiles the target for that instruction set.

@@ -21,10 +21,11 @@ def shared_functions(objects):
 
 
 def main(build):
-    folders = sorted(path for path in pathlib.Path(build, "src/CMakeFiles").glob("flashtile_cpu_*.dir"))
+    folders = sorted(path for place in ("src", "examples/own_kernels", "tests/dispatch")
+                     for path in pathlib.Path(build, place, "CMakeFiles").glob("*_cpu_*.dir"))
     leaks, seen = set(), 0
     for folder in folders:
-        isa = folder.name[len("flashtile_"):-len(".dir")]
+        isa = folder.name[folder.name.index("_cpu_") + 1:-len(".dir")]
         objects = sorted(folder.rglob("*.o"))
         if isa in BASELINE or not objects:
             continue

@@ -49,7 +49,7 @@ LAYERS = [
      ["oneapi/dnnl/*", "cublas*", "cudnn*"] + CUDA + INTRINSICS + SYSTEM),
     ("src/ops/common/*", PUBLIC + CORE + LAUNCH + ["src/backends/*", "src/ops/common/*"], CUDA + SYSTEM),
     ("cli/*", PUBLIC + ["src/io/*", "src/metal_emulator/*.h", "cli/*", "bench/*", "reference/*"], ["CLI/*", "fmt/*", "nlohmann/*"] + SYSTEM),
-    ("examples/*", PUBLIC + PRIMITIVES, []),
+    ("examples/*", PUBLIC + PRIMITIVES + ["examples/*"], []),
     # the oracle shares no code with what it judges
     ("reference/*", ["reference/*"], []),
 ]

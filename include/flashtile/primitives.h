@@ -1,35 +1,43 @@
 // The tile vocabulary for kernel authors: Metal's words with Metal's meaning, on every backend.
 //
 // This header picks the backend: CUDA when nvcc compiles, the CPU otherwise. Everything lives in
-// flashtile::primitives, inside an inline namespace per backend and instruction set, so that copies compiled
-// for different machines never meet.
+// flashtile::primitives, inside an inline namespace per backend and instruction set, so that copies compiled for
+// different machines never meet. Kernels live in such a namespace, too: launch.h says how.
 //
 // Kernel text speaks for a whole simdgroup, or for a threadgroup of N simdgroups, and never names a lane. On a
 // CPU a simdgroup is one thread with its vector registers. Shared text keeps to what the Metal Shading Language
 // accepts: C++17, nothing from std, no exceptions, double, virtual or recursion, and every pointer or reference
 // says its address space.
 //
-// The words, each documented where it is declared (primitives/cpu/ is the plainest reading):
+// The words, each documented where it is declared (primitives/cpu/ is the plainest reading); docs/kernels.md is the
+// guide:
 //
 // clang-format off
 //   types        half, bfloat, float, int8_t, uint8_t, int32_t, int4b_format, uint4b_format    dtype.h
-//   tensors      extents, dextents, tensor<T, Extents, tensor_inline>, slice                   common/tensor.h
-//   execution    execution_thread, execution_simdgroup, execution_simdgroups<N>,
+//   tensors      extents, dextents, tensor<T, Extents, tensor_inline>, slice, get, set, array  common/tensor.h
+//   execution    execution_thread, execution_simdgroup, execution_simdgroups<N>                common/descriptor.h
 //                simdgroup_index_in_threadgroup(), threadgroup_barrier(), simdgroup_barrier(),
-//                for_each_index(scope, count, f)                                               execution.h
-//   matrices     simdgroup_matrix<T, 8, 8>, simdgroup_matrix_block<T, R, C>, simdgroup_rows<R>,
-//                simdgroup_load, simdgroup_store, simdgroup_multiply(_accumulate),
-//                make_filled_simdgroup_matrix, ...                                             simdgroup_matrix.h
-//   products     matmul2d_descriptor, matmul2d<descriptor, scope>::run, start, wait_products   matmul2d.h
+//                for_each_index(scope, count, f), simd_for_each_index(count, f),
+//                simd_rows_not_finite<Rows>: which rows hold an infinity or a NaN              execution.h
+//   matrices     simdgroup_matrix<T, 8, 8>, simdgroup_matrix_block<T, R, C>,
+//                simdgroup_right_block<T, R, C>, simdgroup_rows<R>, simdgroup_load,
+//                simdgroup_store, simdgroup_multiply(_accumulate), a * b, muladd,
+//                make_filled_simdgroup_matrix, convert_columns                                 simdgroup_matrix.h
+//   products     matmul2d_descriptor, matmul2d<descriptor, scope>::run; ours: add, start and
+//                wait_products                                                                 matmul2d.h
 //   tiles        cooperative_tensor: factories on matmul2d, slots, load, store, reduce_rows,
 //                reduce_columns, map_iterator, is_iterator_compatible                          cooperative_tensor.h
-//   ours         map_elements, map_indexed, map_rows on cooperative tensors and matrix blocks;
-//                load_repeated: a mask's rows or columns of 1 spread over a tile;
-//                tile_stages: asynchronous, clipped tile loads into threadgroup memory         tile_stages.h
+//   ours         make_tile, make_row_entries, make_column_entries: tiles without a product     tile_factory.h
+//                map_elements, map_indexed, map_rows, map_columns on cooperative tensors and
+//                matrix blocks; for_each_element of row entries                                maps.h
+//                load_repeated: a mask's rows or columns of 1 spread over a tile               cooperative_tensor.h
+//                left_tile_stages, right_tile_stages, row_tile_stages, load_tile_async,
+//                wait_tiles, tile, row_tile: tiles loaded into threadgroup memory              tile_stages.h
 //   for Hopper   execution_team, named_barrier, team_turns, give_registers, take_registers      cuda/teams.h
 //                arrival_barrier, stage_ring: hand-over of tiles between teams                 cuda/stage_ring.h
 //                tensor_map, load_tile_async, tile_store: tiles by the copy engine             cuda/tensor_map.h
-//   arithmetic   exp2, log2, fma, max, min, select on float and on a backend's vectors         math.h
+//   arithmetic   exp, exp2, log, log2, sqrt, rsqrt, tanh, sin, cos, abs, fma, max, min, select
+//                on float and on a backend's vectors                                           math.h
 // clang-format on
 #pragma once
 

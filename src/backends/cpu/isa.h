@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "flashtile/detail/cpu_backends.h"
 #include "flashtile/device.h"
 
 namespace flashtile::backend {
@@ -21,20 +22,6 @@ enum class Isa : int {
 
 /// "scalar", "avx2", ...: also what FLASHTILE_MAX_ISA accepts.
 std::string_view name(Isa isa) noexcept;
-
-/// Calls X(backend, isa, arguments...) for each backend that primitives.h names on this architecture, in
-/// ascending order: the library compiles kernels once for each of them.
-#if defined(__x86_64__)
-#define FLASHTILE_CPU_BACKENDS(X, ...)             \
-  X(cpu_scalar, scalar __VA_OPT__(, ) __VA_ARGS__) \
-  X(cpu_avx2, avx2 __VA_OPT__(, ) __VA_ARGS__)     \
-  X(cpu_avx512, avx512 __VA_OPT__(, ) __VA_ARGS__) \
-  X(cpu_avx512_bf16, avx512_bf16 __VA_OPT__(, ) __VA_ARGS__)
-#elif defined(__aarch64__)
-#define FLASHTILE_CPU_BACKENDS(X, ...) X(cpu_neon, neon __VA_OPT__(, ) __VA_ARGS__)
-#else
-#define FLASHTILE_CPU_BACKENDS(X, ...) X(cpu_scalar, scalar __VA_OPT__(, ) __VA_ARGS__)
-#endif
 
 /// What the processor and the operating system offer, whatever FLASHTILE_MAX_ISA says.
 Isa hardware_isa() noexcept;

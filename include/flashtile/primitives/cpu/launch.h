@@ -5,9 +5,11 @@
 #include <cstring>
 
 namespace flashtile {
+inline namespace FLASHTILE_BACKEND {
 
 template <class Kernel>
 void launch(const Queue& queue, Grid grid, const typename Kernel::Params& params) {
+  FLASHTILE_CHECK_KERNEL_NAMESPACE(Kernel);
   using Threadgroup = typename Kernel::Threadgroup;
   static_assert(alignof(Threadgroup) <= 64, "launch: threadgroup memory is aligned to 64 bytes");
   const std::int64_t count = detail::threadgroups_on_cpu(queue, grid.x, grid.y, grid.z);
@@ -32,4 +34,5 @@ void launch(const Queue& queue, Grid grid, const typename Kernel::Params& params
       &context);
 }
 
+}  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile

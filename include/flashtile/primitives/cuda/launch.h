@@ -14,6 +14,7 @@
 
 namespace flashtile {
 namespace detail {
+inline namespace FLASHTILE_BACKEND {
 
 /// The shape of a grid, and the index of the first threadgroup of this launch. Threadgroups
 /// are numbered with x fastest.
@@ -40,6 +41,7 @@ __global__ void __launch_bounds__(Kernel::kSimdgroups * 32, threadgroups_per_uni
     run_on_cuda(const __grid_constant__ typename Kernel::Params params, const __grid_constant__ CudaGrid grid) {
   // Tiles need an alignment of 1024 bytes, which the start of dynamic shared memory has.
   extern __shared__ __align__(1024) unsigned char flashtile_threadgroup_memory[];
+  __builtin_assume(blockDim.x == Kernel::kSimdgroups * 32);
   const std::int64_t number = grid.first + blockIdx.x;
   GridPosition at;
   if (number <= 0xffffffff) {  // 32-bit division where that is enough
@@ -52,13 +54,17 @@ __global__ void __launch_bounds__(Kernel::kSimdgroups * 32, threadgroups_per_uni
   Kernel::run(params, *reinterpret_cast<typename Kernel::Threadgroup*>(flashtile_threadgroup_memory), at);
 }
 
+}  // namespace FLASHTILE_BACKEND
 }  // namespace detail
+
+inline namespace FLASHTILE_BACKEND {
 
 /// Queues Kernel over a grid on a CUDA queue.
 /// Errors: invalid_argument for a negative grid; unsupported when the kernel needs more threadgroup memory than
 /// a multiprocessor has; device_failure.
 template <class Kernel>
 void launch(const Queue& queue, Grid grid, const typename Kernel::Params& params) {
+  FLASHTILE_CHECK_KERNEL_NAMESPACE(Kernel);
   static_assert(std::is_trivially_copyable_v<typename Kernel::Params>, "launch: Params must be plain data");
   if (queue.device().type != DeviceType::cuda) {
     throw Error(ErrorCode::unsupported,
@@ -102,4 +108,5 @@ void launch(const Queue& queue, Grid grid, const typename Kernel::Params& params
   }
 }
 
+}  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile
