@@ -130,8 +130,9 @@ TEST(Matmul, RefusesAStaticKThatPassesAnOperand) {
   const Array<float> a(16 * 32, 1.0f), b(16 * 32, 1.0f), d(16 * 16, 0.0f);
   using Kernel = Multiply<float, float, float, kStatic, execution_simdgroup, Where::tensors>;
   EXPECT_EQ(refusal<Kernel>({a.data(), b.data(), d.data(), {16, 16, 31, 32, 16, 16}}),
-            "matmul2d: the static k passes the K extent of an operand; leave k dynamic for a ragged K, or, where the other "
-                        "operand is a cooperative tensor, load this one into an input tile, which clips");
+            "matmul2d: the static k passes the K extent of an operand; leave k dynamic for a ragged K, or, "
+            "where the other "
+            "operand is a cooperative tensor, load this one into an input tile, which clips");
   EXPECT_EQ(refusal<Kernel>({a.data(), b.data(), d.data(), {16, 16, 32, 32, 16, 16}}), "");
 }
 #endif
