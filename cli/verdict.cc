@@ -65,16 +65,15 @@ Verdict judge_rows(const std::vector<std::int64_t>& rows, std::int64_t total,
       next = rows.size();
     }
   };
-  {
-    std::vector<std::jthread> threads;
-    try {
-      for (std::size_t i = 1; i < parts.size(); ++i) {
-        threads.emplace_back([&work, &part = parts[i]] { work(part); });
-      }
-    } catch (const std::system_error&) {  // the system gives no more threads: those that there are do all
-    }
-    work(parts[0]);
+  std::vector<std::thread> threads;
+  threads.reserve(parts.size());
+  try {
+    for (std::size_t i = 1; i < parts.size(); ++i)
+      threads.emplace_back([&work, &part = parts[i]] { work(part); });
+  } catch (const std::system_error&) {  // the system gives no more threads: those that there are do all
   }
+  work(parts[0]);
+  for (std::thread& thread : threads) thread.join();
   if (failure) std::rethrow_exception(failure);
   Verdict all;
   for (const Verdict& part : parts) all.join(part);
