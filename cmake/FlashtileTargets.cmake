@@ -24,8 +24,8 @@ endfunction()
 # are errors.
 function(flashtile_sm90_options target)
   flashtile_compile_options(${target})
-  set_target_properties(${target} PROPERTIES CUDA_ARCHITECTURES 90a-real
-                        CUDA_COMPILER_LAUNCHER "${PROJECT_SOURCE_DIR}/cmake/refuse_ptxas_notes;${CMAKE_CUDA_COMPILER_LAUNCHER}")
+  set(launcher ${PROJECT_SOURCE_DIR}/cmake/refuse_ptxas_notes ${CMAKE_CUDA_COMPILER_LAUNCHER})  # the latter may be none
+  set_target_properties(${target} PROPERTIES CUDA_ARCHITECTURES 90a-real CUDA_COMPILER_LAUNCHER "${launcher}")
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
   target_compile_options(${target} PRIVATE
                          "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Xptxas=--warn-on-spills -Xptxas=--warning-as-error>")
