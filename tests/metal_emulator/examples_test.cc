@@ -53,10 +53,11 @@ void expect_attention(const std::string& name, std::int64_t batch, std::int64_t 
     for (std::int64_t h = 0; h < heads; ++h) {
       for (std::int64_t i = 0; i < length; ++i) {
         const reference::AttentionRow row = reference::attention_row(a, b, h, i);
+        const reference::AttentionBounds bounds = reference::attention_bounds(a, row, reference::kFloat16);
         for (std::int64_t d = 0; d < dim; ++d) {
           const auto at = static_cast<std::size_t>(((b * heads + h) * length + i) * dim + d);
-          ASSERT_NEAR(static_cast<double>(static_cast<float>(o[at])), row.out[static_cast<std::size_t>(d)],
-                      reference::out_bound(a, row, reference::kFloat16, d))
+          const auto column = static_cast<std::size_t>(d);
+          ASSERT_NEAR(static_cast<double>(static_cast<float>(o[at])), row.out[column], bounds.out[column])
               << name << ", batch " << b << ", head " << h << ", row " << i << ", column " << d;
         }
       }
