@@ -38,7 +38,8 @@ Dims packed_strides(const Dims& shape) {
   std::int64_t stride = 1;
   for (int i = shape.rank() - 1; i >= 0; --i) {
     strides[i] = stride;
-    stride *= std::max<std::int64_t>(shape[i], 1);
+    // Past 64 bits only where another size is 0, and nobody reads strides.
+    if (__builtin_mul_overflow(stride, std::max<std::int64_t>(shape[i], 1), &stride)) stride = 0;
   }
   return strides;
 }
@@ -68,13 +69,15 @@ TensorView TensorView::sliced(int dimension, std::int64_t begin, std::int64_t en
                                                  " is not inside " + to_string(shape));
   }
   TensorView result = *this;
-  const std::int64_t first = core::checked_multiply(begin, strides[dimension], "sliced: offset") * bits(dtype);
+  result.shape[dimension] = end - begin;
+  if (begin == end || data == nullptr) return result;  // nobody reads it
+  const std::int64_t offset = core::checked_multiply(begin, strides[dimension], "sliced: offset");
+  const std::int64_t first = core::checked_multiply(offset, bits(dtype), "sliced: offset in bits");
   if (first % 8 != 0) {
     throw Error(ErrorCode::invalid_argument,
                 "sliced: a 4-bit slice must start at a whole byte, not at element " + std::to_string(begin));
   }
   result.data = static_cast<std::byte*>(data) + first / 8;
-  result.shape[dimension] = end - begin;
   return result;
 }
 

@@ -46,6 +46,8 @@ TEST(ElementCount, IsCheckedIn64Bits) {
 TEST(PackedStrides, AreRowMajor) {
   EXPECT_EQ(packed_strides(Dims{2, 3, 4}), (Dims{12, 4, 1}));
   EXPECT_EQ(packed_strides(Dims{2, 0, 4}).rank(), 3);
+  constexpr std::int64_t kHuge = std::int64_t{1} << 40;
+  EXPECT_EQ(packed_strides(Dims{0, kHuge, kHuge}), (Dims{0, kHuge, 1})) << "strides that nobody reads";
 }
 
 TEST(View, PermutesDimensions) {
@@ -72,6 +74,17 @@ TEST(View, SlicesADimension) {
   EXPECT_EQ(message_of([&] { v.sliced(1, 2, 1); }), "sliced: [2, 1) of dimension 1 is not inside (2, 3, 4)");
   EXPECT_EQ(message_of([&] { v.sliced(3, 0, 1); }), "sliced: [0, 1) of dimension 3 is not inside (2, 3, 4)");
   EXPECT_EQ(message_of([&] { v.sliced(0, -1, 1); }), "sliced: [-1, 1) of dimension 0 is not inside (2, 3, 4)");
+}
+
+TEST(View, SlicesThatReachTooFarAreRefused) {
+  float element;
+  TensorView v = packed_view(&element, DType::f32, {3});
+  v.strides[0] = std::numeric_limits<std::int64_t>::max() / 2;
+  EXPECT_EQ(message_of([&] { v.sliced(0, 1, 2); }),
+            "sliced: offset in bits: 4611686018427387903 x 32 does not fit 64 bits");
+  EXPECT_EQ(v.sliced(0, 3, 3).data, &element) << "no elements";
+  v.data = nullptr;
+  EXPECT_EQ(v.sliced(0, 1, 2).data, nullptr) << "a plan's view has no memory";
 }
 
 TEST(View, A4BitSliceStartsAtAByte) {
