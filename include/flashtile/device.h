@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "flashtile/detail/config.h"
+#include "flashtile/result.h"
 
 namespace flashtile {
 FLASHTILE_EXPORTS_BEGIN
@@ -46,26 +47,41 @@ struct BackendInfo {
 };
 std::vector<BackendInfo> backends();
 
-/// A caller's own threads: calls body(i) once for each i in [0, count), on any threads, and returns when all
-/// are done. An exception that leaves body must reach the caller of the executor.
+/// A caller's own threads: calls body(i) once for each i in [0, count), on any threads, and returns when all of
+/// them have returned. An exception that leaves body must reach the caller of the executor. A call whose executor
+/// loses bodies ends with invalid_argument.
 using Executor = std::function<void(std::int64_t count, const std::function<void(std::int64_t)>& body)>;
 
 struct CpuQueueOptions {
-  int threads = 0;      ///< at most this many threads; 0 = FLASHTILE_THREADS, or else every hardware thread
+  /// At most this many threads work at once, and never more of the library's own than the machine has; up to
+  /// 65536. 0 = FLASHTILE_THREADS, or else every hardware thread.
+  int threads = 0;
   Executor executor{};  ///< used instead of the library's own threads when set
 };
 
-/// Where work runs: a set of CPU threads, or a stream of a GPU. Cheap to copy; copies share the queue.
+/// Where work runs: a set of CPU threads, or a stream of a GPU. Cheap to copy; copies share the queue, and a
+/// queue that was moved from is still that queue.
 ///
-/// Threads  Calls on one CPU queue from several threads are safe. A GPU queue orders work as its stream does.
+/// Threads    Calls on one CPU queue from several threads are safe. A GPU queue orders work as its stream does.
+/// Processes  After a fork the child may use a CPU queue that nobody was in at that moment. On one that was busy
+///            its calls end with invalid_argument. Queues that the child makes work.
 class Queue {
  public:
+  /// Errors: invalid_argument for a number of threads that cannot be, also in FLASHTILE_THREADS.
   static Queue cpu(CpuQueueOptions options = {});
   /// A queue over the caller's cudaStream_t (nullptr = the default stream).
   /// Errors: unsupported, with the reason.
   static Queue cuda(int device_index = 0, void* stream = nullptr);
   /// The process-wide queue of a device. Errors: unsupported when the device is not there.
   static Queue default_for(Device device);
+
+  /// The same for a program without exceptions.
+  static Result<Queue> try_cpu(CpuQueueOptions options = {}) noexcept;
+  static Result<Queue> try_cuda(int device_index = 0, void* stream = nullptr) noexcept;
+  static Result<Queue> try_default_for(Device device) noexcept;
+
+  Queue(const Queue&) = default;
+  Queue& operator=(const Queue&) = default;
 
   Device device() const noexcept;
   int threads() const noexcept;          ///< CPU: how many threads may work at once; 1 on a GPU
@@ -75,11 +91,12 @@ class Queue {
   void synchronize() const;
 
   struct State;
-  explicit Queue(std::shared_ptr<const State> state) : state_(std::move(state)) {}
+  /// Errors: invalid_argument for null.
+  explicit Queue(std::shared_ptr<const State> state);
   const State& state() const noexcept { return *state_; }
 
  private:
-  std::shared_ptr<const State> state_;
+  std::shared_ptr<const State> state_;  ///< never null
 };
 
 FLASHTILE_EXPORTS_END

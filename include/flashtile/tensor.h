@@ -1,6 +1,7 @@
 // Shapes, strided views of memory, and tensors that own theirs.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -8,10 +9,12 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "flashtile/detail/config.h"
 #include "flashtile/device.h"
 #include "flashtile/dtype.h"
+#include "flashtile/result.h"
 
 namespace flashtile {
 FLASHTILE_EXPORTS_BEGIN
@@ -71,13 +74,21 @@ struct TensorView {
 /// A view of dense row-major memory. Errors: invalid_argument for sizes that overflow.
 TensorView packed_view(const void* data, DType dtype, const Dims& shape, Device device = {});
 
-/// A dense row-major tensor that owns its memory, aligned to 64 bytes. Movable; new memory is not initialised.
+/// A dense row-major tensor that owns its memory, aligned to 64 bytes. New memory is not initialised. Copies
+/// share the memory; one that was moved from has no elements.
 class Tensor {
  public:
   /// No memory and no elements: shape (0,).
-  Tensor() : view_{nullptr, DType::f32, {0}, {1}, {}} {}
-  /// Errors: invalid_argument for bad sizes; out_of_memory; unsupported when the device is not there.
+  Tensor() noexcept = default;
+  /// Errors: invalid_argument for bad sizes and types; out_of_memory; unsupported when the device is not there.
   Tensor(DType dtype, const Dims& shape, Device device = {});
+
+  Tensor(const Tensor&) = default;
+  Tensor(Tensor&& other) noexcept : Tensor() { swap(other); }
+  Tensor& operator=(Tensor other) noexcept {
+    swap(other);
+    return *this;
+  }
 
   const TensorView& view() const noexcept { return view_; }
   operator const TensorView&() const noexcept { return view_; }
@@ -93,17 +104,27 @@ class Tensor {
   std::size_t size_bytes() const;
 
  private:
-  TensorView view_;
+  void swap(Tensor& other) noexcept {
+    std::swap(view_, other.view_);
+    std::swap(memory_, other.memory_);
+  }
+
+  TensorView view_{nullptr, DType::f32, {0}, {1}, {}};
   std::shared_ptr<void> memory_;
 };
 
 /// A dense copy of a view on another device (or the same one). Synchronous.
-/// Errors: out_of_memory, unsupported, device_failure.
+/// Errors: invalid_argument for a view that is none; out_of_memory, unsupported, device_failure.
 Tensor copy_to(const TensorView& source, Device device);
 
 /// A dense copy with elements converted, rounding to nearest even; on the CPU. Integers saturate.
-/// Errors: invalid_argument for device memory.
+/// Errors: invalid_argument for device memory, and for a view or type that is none; out_of_memory.
 Tensor convert(const TensorView& source, DType dtype);
+
+/// The same for a program without exceptions.
+Result<Tensor> try_tensor(DType dtype, const Dims& shape, Device device = {}) noexcept;
+Result<Tensor> try_copy_to(const TensorView& source, Device device) noexcept;
+Result<Tensor> try_convert(const TensorView& source, DType dtype) noexcept;
 
 FLASHTILE_EXPORTS_END
 }  // namespace flashtile

@@ -4,10 +4,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "flashtile/device.h"
 
 namespace flashtile {
+
+namespace backend {
+class CpuQueue;
+}
 
 /// The part of a queue that depends on its kind of device. Immutable, so that copies of a Queue
 /// may be used from any thread.
@@ -17,6 +22,7 @@ struct Queue::State {
   virtual int threads() const noexcept { return 1; }
   virtual void* native_stream() const noexcept { return nullptr; }
   virtual void synchronize() const = 0;
+  virtual const backend::CpuQueue* as_cpu_queue() const noexcept { return nullptr; }
 };
 
 namespace backend {
@@ -40,6 +46,10 @@ class Backend {
   /// Copies bytes between the host and a device, or within the device; on return they are there.
   virtual void copy_from_host(int device_index, void* to, const void* from, std::size_t bytes) const = 0;
   virtual void copy_to_host(int device_index, void* to, const void* from, std::size_t bytes) const = 0;
+
+  /// Why work of the device cannot use memory that lies at `data`, as in "is on cuda:1"; empty when it can, and
+  /// where nobody knows.
+  virtual std::string cannot_use(int, const void*) const { return {}; }
 
   /// The most memory that a threadgroup of a kernel may have.
   virtual std::size_t most_threadgroup_bytes(int) const { return SIZE_MAX; }

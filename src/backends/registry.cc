@@ -1,9 +1,11 @@
 // Finds the backend of a device, and everything of device.h that is the same for all of them.
 #include <charconv>
 #include <string_view>
+#include <utility>
 
 #include "flashtile/error.h"
 #include "src/backends/backend.h"
+#include "src/core/attempt.h"
 
 namespace flashtile {
 namespace backend {
@@ -35,7 +37,7 @@ std::string_view type_name(DeviceType type) {
     case DeviceType::cuda: return "cuda";
     case DeviceType::metal: return "metal";
   }
-  return "unknown";
+  return {};
 }
 
 }  // namespace
@@ -53,14 +55,19 @@ const Backend& of(DeviceType type) {
 #endif
     case DeviceType::metal: return no_metal;
   }
-  throw Error(ErrorCode::invalid_argument, "device: unknown type " + std::to_string(static_cast<int>(type)));
+  throw Error(ErrorCode::invalid_argument, "device: there is none of DeviceType(" +
+                                               std::to_string(static_cast<int>(type)) +
+                                               "); expected cpu, cuda or metal");
 }
 
 }  // namespace backend
 
 std::string name(Device device) {
-  const std::string type(backend::type_name(device.type));
-  return device.type == DeviceType::cpu ? type : type + ":" + std::to_string(device.index);
+  const std::string_view known = backend::type_name(device.type);
+  if (device == Device::cpu()) return std::string(known);
+  const std::string type =
+      known.empty() ? "DeviceType(" + std::to_string(static_cast<int>(device.type)) + ")" : std::string(known);
+  return type + ":" + std::to_string(device.index);
 }
 
 Device parse_device(const std::string& text) {
@@ -89,6 +96,23 @@ Queue Queue::cuda(int device_index, void* stream) {
 }
 
 Queue Queue::default_for(Device device) { return backend::of(device.type).default_queue(device.index); }
+
+Result<Queue> Queue::try_cpu(CpuQueueOptions options) noexcept {
+  return core::attempt([&] { return cpu(std::move(options)); });
+}
+Result<Queue> Queue::try_cuda(int device_index, void* stream) noexcept {
+  return core::attempt([&] { return cuda(device_index, stream); });
+}
+Result<Queue> Queue::try_default_for(Device device) noexcept {
+  return core::attempt([&] { return default_for(device); });
+}
+
+Queue::Queue(std::shared_ptr<const State> state) : state_(std::move(state)) {
+  if (state_ == nullptr) {
+    throw Error(ErrorCode::invalid_argument,
+                "Queue: state is null; expected one of a queue that Queue::cpu, cuda or default_for made");
+  }
+}
 
 Device Queue::device() const noexcept { return state_->device(); }
 int Queue::threads() const noexcept { return state_->threads(); }

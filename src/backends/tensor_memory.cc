@@ -9,12 +9,20 @@
 #include "flashtile/error.h"
 #include "flashtile/tensor.h"
 #include "src/backends/backend.h"
+#include "src/core/arguments.h"
+#include "src/core/attempt.h"
 #include "src/core/checked.h"
+#include "src/core/float_environment.h"
+#include "src/core/memory.h"
 
 namespace flashtile {
 namespace {
 
 std::size_t packed_bytes(DType dtype, const Dims& shape) {
+  if (bits(dtype) == 0) {
+    throw Error(ErrorCode::invalid_argument,
+                "tensor: dtype is " + core::spelled(dtype) + "; expected an enumerator of DType");
+  }
   const std::int64_t total = core::checked_multiply(element_count(shape), bits(dtype), "tensor: size in bits");
   return static_cast<std::size_t>((total + 7) / 8);
 }
@@ -146,29 +154,13 @@ Tensor packed(const TensorView& source) {
   return result;
 }
 
-/// The first and the last element that a view touches, as offsets from its data.
-struct Span {
-  std::int64_t first = 0, last = 0;
-};
-Span span_of(const TensorView& view) {
-  Span span;
-  for (int i = 0; i < view.rank(); ++i) {
-    const std::int64_t reach = core::checked_multiply(view.shape[i] - 1, view.strides[i], "copy_to: offset");
-    std::int64_t& end = reach < 0 ? span.first : span.last;
-    end = core::checked_add(end, reach, "copy_to: offset");
-  }
-  return span;
-}
-
 /// A host copy of the memory that a device view spans, and the same view of it.
 struct Staged {
   std::vector<std::byte> bytes;
   TensorView view;
 };
 Staged staged(const TensorView& source) {
-  const Span span = span_of(source);
-  const std::int64_t width = bits(source.dtype);
-  const std::int64_t first = span.first * width >> 3, end = (span.last * width + width + 7) >> 3;
+  const auto [first, end] = core::reach_of(source).value();
   Staged result{std::vector<std::byte>(static_cast<std::size_t>(end - first)), source};
   backend::of(source.device.type)
       .copy_to_host(source.device.index, result.bytes.data(),
@@ -189,9 +181,10 @@ Tensor::Tensor(DType dtype, const Dims& shape, Device device)
 std::size_t Tensor::size_bytes() const { return packed_bytes(view_.dtype, view_.shape); }
 
 Tensor copy_to(const TensorView& source, Device device) {
-  const bool empty = element_count(source.shape) == 0;
+  core::check_memory({"copy_to", "source", source}, core::Data::needed);
+  const core::DefaultFloatEnvironment environment;  // 4-bit elements pass through doubles
   Tensor host;
-  if (empty) return Tensor(source.dtype, source.shape, device);
+  if (core::has_no_elements(source)) return Tensor(source.dtype, source.shape, device);
   if (source.device.type == DeviceType::cpu) {
     host = packed(source);
   } else {
@@ -208,10 +201,22 @@ Tensor convert(const TensorView& source, DType dtype) {
     throw Error(ErrorCode::invalid_argument,
                 "convert: source is on " + name(source.device) + "; expected cpu (copy_to brings it there)");
   }
+  core::check_memory({"convert", "source", source}, core::Data::needed);
+  const core::DefaultFloatEnvironment environment;
   if (dtype == source.dtype) return packed(source);
   Tensor result(dtype, source.shape);
   convert_into(source, dtype, result.data());
   return result;
+}
+
+Result<Tensor> try_tensor(DType dtype, const Dims& shape, Device device) noexcept {
+  return core::attempt([&] { return Tensor(dtype, shape, device); });
+}
+Result<Tensor> try_copy_to(const TensorView& source, Device device) noexcept {
+  return core::attempt([&] { return copy_to(source, device); });
+}
+Result<Tensor> try_convert(const TensorView& source, DType dtype) noexcept {
+  return core::attempt([&] { return convert(source, dtype); });
 }
 
 }  // namespace flashtile

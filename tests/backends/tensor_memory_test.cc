@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "flashtile/error.h"
@@ -50,6 +52,41 @@ TEST(Tensor, EmptyOnesAreLegal) {
   EXPECT_EQ(t.size(), 0);
   EXPECT_EQ(copy_to(t, Device::cpu()).shape(), (Dims{0, 5}));
   EXPECT_EQ(convert(t, DType::f16).shape(), (Dims{0, 5}));
+}
+
+TEST(Tensor, OneThatWasMovedFromHasNoElements) {
+  Tensor t(DType::u8, {4});
+  const void* memory = t.data();
+  const Tensor moved = std::move(t);
+  EXPECT_EQ(moved.data(), memory);
+  EXPECT_EQ(t.data(), nullptr);  // NOLINT(bugprone-use-after-move): what it holds then is promised
+  EXPECT_EQ(t.shape(), (Dims{0}));
+  Tensor shared = moved;
+  EXPECT_EQ(shared.data(), memory) << "copies share";
+  t = std::move(shared);
+  EXPECT_EQ(t.data(), memory);
+  EXPECT_EQ(shared.size(), 0);  // NOLINT(bugprone-use-after-move)
+}
+
+TEST(Tensor, ANumberThatIsNoTypeIsRefused) {
+  const auto message_of = [](auto&& call) {
+    try {
+      call();
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::invalid_argument);
+      return std::string(e.what());
+    }
+    return std::string("no error");
+  };
+  const Tensor t = doubles({1});
+  EXPECT_EQ(message_of([] { Tensor(DType(99), {2}); }),
+            "tensor: dtype is DType(99); expected an enumerator of DType");
+  EXPECT_EQ(message_of([&] { convert(t, DType(99)); }),
+            "tensor: dtype is DType(99); expected an enumerator of DType");
+  TensorView view = t;
+  view.dtype = DType(99);
+  EXPECT_EQ(message_of([&] { copy_to(view, Device::cpu()); }),
+            "copy_to: source has dtype DType(99); expected an enumerator of DType");
 }
 
 TEST(Tensor, SizesThatDoNotFitAreRefused) {

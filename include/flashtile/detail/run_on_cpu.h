@@ -16,11 +16,17 @@ FLASHTILE_EXPORTS_BEGIN
 /// for one instruction set throws.
 std::int64_t threadgroups_on_cpu(const Queue& queue, std::int64_t x, std::int64_t y, std::int64_t z);
 
-/// Calls body(context, i, memory) for i in [0, count) on the queue's threads, in ascending order of start;
-/// memory is `bytes` bytes of that thread's scratch, 64-byte aligned. With simdgroups > 1 each call is made by
-/// that many threads at once, which may use threadgroup_barrier. The first exception of body is rethrown.
+/// How much stack body takes: up to about 100 KiB, or up to 512 KiB, as kernels do whose tiles lie there. A
+/// thread with less left hands its share to one that has more.
+enum class KernelStack { small, large };
+
+/// Calls body(context, i, memory) for i in [0, count) on the queue's threads, in ascending order of start; memory
+/// is `bytes` of scratch of that thread, 64-byte aligned. With simdgroups > 1 each call is made by that many
+/// threads at once, which may use threadgroup_barrier. body runs with the default floating-point environment. The
+/// first exception of body is rethrown here.
 void run_on_cpu(const Queue& queue, std::int64_t count, std::size_t bytes, int simdgroups,
-                void (*body)(const void* context, std::int64_t i, void* memory), const void* context);
+                void (*body)(const void* context, std::int64_t i, void* memory), const void* context,
+                KernelStack stack = KernelStack::small);
 
 FLASHTILE_EXPORTS_END
 }  // namespace flashtile::detail

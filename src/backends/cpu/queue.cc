@@ -1,8 +1,10 @@
 #include "src/backends/cpu/queue.h"
 
+#include <tbb/global_control.h>
 #include <tbb/info.h>
 #include <tbb/parallel_for.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <string>
@@ -16,10 +18,13 @@ namespace flashtile {
 namespace backend {
 namespace {
 
+constexpr int kMostThreads = 1 << 16;  ///< oneTBB takes memory for each of them
+
 int checked_threads(int threads) {
-  if (threads < 0) {
-    throw Error(ErrorCode::invalid_argument,
-                "Queue::cpu: threads is " + std::to_string(threads) + "; expected 0 (default) or more");
+  if (threads < 0 || threads > kMostThreads) {
+    throw Error(ErrorCode::invalid_argument, "Queue::cpu: threads is " + std::to_string(threads) +
+                                                 "; expected 1 ... " + std::to_string(kMostThreads) +
+                                                 ", or 0 for the default");
   }
   return threads;
 }
@@ -31,11 +36,19 @@ int default_threads() {
   const std::string_view digits(text);
   int threads = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), threads);
-  if (error != std::errc{} || end != digits.data() + digits.size() || threads < 1) {
-    throw Error(ErrorCode::invalid_argument,
-                "FLASHTILE_THREADS is \"" + std::string(digits) + "\"; expected a whole number from 1 on");
+  if (error != std::errc{} || end != digits.data() + digits.size() || threads < 1 || threads > kMostThreads) {
+    throw Error(ErrorCode::invalid_argument, "FLASHTILE_THREADS is \"" + std::string(digits) +
+                                                 "\"; expected a whole number, 1 ... " +
+                                                 std::to_string(kMostThreads));
   }
   return threads;
+}
+
+/// How many threads oneTBB gives an arena. Of a larger request it would print a warning.
+int threads_of_arena(int threads) {
+  return std::min(
+      threads,
+      static_cast<int>(tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism)));
 }
 
 }  // namespace
@@ -43,11 +56,16 @@ int default_threads() {
 CpuQueue::CpuQueue(CpuQueueOptions options)
     : threads_(checked_threads(options.threads) > 0 ? options.threads : default_threads()),
       executor_(std::move(options.executor)),
-      arena_(threads_) {}
+      arena_(threads_of_arena(threads_)) {}
 
 void CpuQueue::for_each(std::int64_t count, const std::function<void(std::int64_t)>& work) const {
   if (count == 1) return work(0);
-  if (executor_) return executor_(count, work);
+  if (executor_) return executor_.run(count, work);
+  callers_.enter();
+  const struct Leaver {
+    Callers& callers;
+    ~Leaver() { callers.leave(); }
+  } leaver{callers_};
   Order order;
   order.begin();
   arena_.execute([&] {  // on another thread when the arena is full
@@ -64,10 +82,11 @@ void CpuQueue::for_each(std::int64_t count, const std::function<void(std::int64_
 }
 
 const CpuQueue& cpu_queue(const Queue& queue) {
-  const auto* state = dynamic_cast<const CpuQueue*>(&queue.state());
+  const CpuQueue* state = queue.state().as_cpu_queue();
   if (state == nullptr) {
     throw Error(ErrorCode::invalid_argument,
-                "launch: this kernel is compiled for the CPU, and its queue is one of " + name(queue.device()));
+                "launch: this kernel is compiled for the CPU, and its queue is one of " + name(queue.device()) +
+                    " that Queue::cpu has not made");
   }
   return *state;
 }

@@ -8,6 +8,8 @@
 #include <functional>
 
 #include "src/backends/backend.h"
+#include "src/backends/cpu/callers.h"
+#include "src/backends/cpu/executor.h"
 
 namespace flashtile::backend {
 
@@ -18,13 +20,16 @@ class CpuQueue final : public Queue::State {
   Device device() const noexcept override { return Device::cpu(); }
   int threads() const noexcept override { return threads_; }
   void synchronize() const override {}  // every call has finished when it returns
+  const CpuQueue* as_cpu_queue() const noexcept override { return this; }
 
   /// Calls work(i) for each i in [0, count), on up to threads() threads at once. `work` must not throw.
+  /// Errors: invalid_argument for an executor that does not do its work, and in a forked child that lost threads.
   void for_each(std::int64_t count, const std::function<void(std::int64_t)>& work) const;
 
  private:
   int threads_;
-  Executor executor_;
+  ExecutorCalls executor_;
+  mutable Callers callers_;
   mutable tbb::task_arena arena_;  // its calls are safe from any thread, but not const
 };
 

@@ -8,19 +8,21 @@
 #include <mutex>
 #include <new>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "flashtile/detail/run_on_cpu.h"
 #include "flashtile/error.h"
 #include "src/backends/cpu/queue.h"
+#include "src/backends/cpu/stack.h"
+#include "src/core/float_environment.h"
 
 namespace flashtile {
 namespace backend {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kLargeKernelStack = std::size_t{512} << 10;
 
 struct AlignedDelete {
   void operator()(void* memory) const noexcept { ::operator delete(memory, std::align_val_t{kAlignment}); }
@@ -161,20 +163,19 @@ class Team {
   void start(Work& work, Body body, const void* context) {
     for (int s = 0; s < simdgroups_; ++s) {
       try {
-        threads_.emplace_back([=, this, &work] { run(s, work, body, context); });
+        threads_.push_back(std::make_unique<LargeThread>([=, this, &work] { run(s, work, body, context); }));
       } catch (...) {  // the machine has no more threads: those that started see the failure and stop
         work.fail(std::current_exception());
         for (; s < simdgroups_; ++s) gate_.leave();
       }
     }
   }
-  void join() {
-    for (std::thread& thread : threads_) thread.join();
-  }
+  void join() { threads_.clear(); }
 
  private:
   void run(int simdgroup, Work& work, Body body, const void* context) {
     membership = {simdgroup, simdgroups_, &barrier_};
+    const core::DefaultFloatEnvironment environment;
     for (;;) {
       if (simdgroup == 0) {
         range_ = work.take();
@@ -201,7 +202,7 @@ class Team {
   AlignedMemory memory_;
   Barrier gate_, barrier_;
   Work::Range range_{0, 0};
-  std::vector<std::thread> threads_;
+  std::vector<std::unique_ptr<LargeThread>> threads_;  ///< last: they use what is above
 };
 
 void run_teams(int threads, std::int64_t count, std::size_t bytes, int simdgroups, Body body,
@@ -236,7 +237,8 @@ std::int64_t threadgroups_on_cpu(const Queue& queue, std::int64_t x, std::int64_
 }
 
 void run_on_cpu(const Queue& queue, std::int64_t count, std::size_t bytes, int simdgroups,
-                void (*body)(const void* context, std::int64_t i, void* memory), const void* context) {
+                void (*body)(const void* context, std::int64_t i, void* memory), const void* context,
+                KernelStack stack) {
   const backend::CpuQueue& cpu = backend::cpu_queue(queue);
   if (count < 0) {
     throw Error(ErrorCode::invalid_argument,
@@ -247,10 +249,11 @@ void run_on_cpu(const Queue& queue, std::int64_t count, std::size_t bytes, int s
 
   const std::int64_t workers = std::min<std::int64_t>(cpu.threads(), count);
   backend::Work work(count, workers);
-  const auto work_off = [&](std::int64_t) {
+  const auto work_off_here = [&] {
     // A launch from inside a kernel of several simdgroups: this one's threadgroups have one.
     const backend::Membership outer = std::exchange(backend::membership, {});
     try {
+      const core::DefaultFloatEnvironment environment;
       const backend::Scratch memory(bytes);
       for (auto range = work.take(); range.begin < range.end; range = work.take()) {
         for (std::int64_t i = range.begin; i < range.end; ++i) body(context, i, memory.data());
@@ -259,6 +262,14 @@ void run_on_cpu(const Queue& queue, std::int64_t count, std::size_t bytes, int s
       work.fail(std::current_exception());
     }
     backend::membership = outer;
+  };
+  const auto work_off = [&](std::int64_t) {
+    if (stack == KernelStack::small || backend::stack_has(backend::kLargeKernelStack)) return work_off_here();
+    try {
+      const backend::LargeThread thread(work_off_here);
+    } catch (...) {
+      work.fail(std::current_exception());
+    }
   };
   cpu.for_each(workers, std::cref(work_off));  // by reference: a std::function of one pointer allocates nothing
   work.finish();

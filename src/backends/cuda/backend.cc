@@ -84,6 +84,21 @@ class CudaBackend final : public Backend {
     copy(device_index, to, from, bytes, cudaMemcpyDeviceToHost);
   }
 
+  std::string cannot_use(int device_index, const void* data) const override {
+    cudaPointerAttributes found;
+    if (cudaPointerGetAttributes(&found, data) != cudaSuccess) {
+      cudaGetLastError();
+      return {};
+    }
+    if (found.type == cudaMemoryTypeDevice && found.device != device_index)
+      return "is on " + name(Device::cuda(found.device));
+    if (found.type != cudaMemoryTypeUnregistered) return {};
+    int shared = 0;  // some GPUs read all of the host's memory
+    check_cuda(cudaDeviceGetAttribute(&shared, cudaDevAttrPageableMemoryAccess, device_index),
+               "cudaDeviceGetAttribute");
+    return shared != 0 ? "" : "is memory of the host";
+  }
+
   std::size_t most_threadgroup_bytes(int device_index) const override {
     int bytes = 0;
     check_cuda(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, existing(device_index)),

@@ -109,7 +109,7 @@ TEST_F(EnvironmentDeathTest, WrongThreadsAreAnError) {
   for (const char* wrong : {"0", "-1", "two", "2x", "99999999999"}) {
     EXPECT_IN_CHILD(
         "FLASHTILE_THREADS", wrong, [] { return message_of([] { Queue::cpu(); }); },
-        "FLASHTILE_THREADS is \".*\"; expected a whole number from 1 on");
+        "FLASHTILE_THREADS is \".*\"; expected a whole number, 1 ... 65536");
   }
 }
 

@@ -181,7 +181,7 @@ TEST(CpuQueue, RefusesNegativeThreads) {
     Queue::cpu({.threads = -2});
     FAIL();
   } catch (const Error& e) {
-    EXPECT_STREQ(e.what(), "Queue::cpu: threads is -2; expected 0 (default) or more");
+    EXPECT_STREQ(e.what(), "Queue::cpu: threads is -2; expected 1 ... 65536, or 0 for the default");
   }
 }
 

@@ -31,7 +31,7 @@ void launch(const Queue& queue, Grid grid, const typename Kernel::Params& params
         Kernel::run(c.params, *static_cast<Threadgroup*>(memory),
                     GridPosition{i % c.grid.x, row % c.grid.y, row / c.grid.y});
       },
-      &context);
+      &context, detail::KernelStack::large);
 }
 
 }  // namespace FLASHTILE_BACKEND

@@ -1,0 +1,42 @@
+#include "src/backends/cpu/callers.h"
+
+#include <pthread.h>
+
+#include "flashtile/error.h"
+
+namespace flashtile::backend {
+namespace {
+
+constexpr std::uint64_t kOneFork = std::uint64_t{1} << 32;
+
+std::atomic<std::uint64_t> forks{0};
+
+/// In units of kOneFork.
+std::uint64_t forks_behind_us() noexcept {
+  static const int registered = pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(kOneFork); });
+  static_cast<void>(registered);
+  return forks.load(std::memory_order_relaxed);
+}
+
+}  // namespace
+
+Callers::Callers() noexcept : state_(forks_behind_us()) {}
+
+void Callers::enter() {
+  const std::uint64_t now = forks_behind_us();
+  std::uint64_t state = state_.load(std::memory_order_relaxed), next;
+  do {
+    const bool same_process = state / kOneFork == now / kOneFork;
+    if (!same_process && state % kOneFork != 0) {
+      throw Error(
+          ErrorCode::invalid_argument,
+          "options.queue was busy when this process was forked from its parent, and its threads are not here; "
+          "make a new one with Queue::cpu() in this process");
+    }
+    next = (same_process ? state : now) + 1;
+  } while (!state_.compare_exchange_weak(state, next, std::memory_order_acq_rel, std::memory_order_relaxed));
+}
+
+void Callers::leave() noexcept { state_.fetch_sub(1, std::memory_order_release); }
+
+}  // namespace flashtile::backend
