@@ -11,6 +11,7 @@
 #include "flashtile/device.h"
 #include "flashtile/mask.h"
 #include "flashtile/plan.h"
+#include "flashtile/result.h"
 #include "flashtile/tensor.h"
 
 namespace flashtile {
@@ -42,6 +43,10 @@ Tensor attention(const TensorView& q, const TensorView& k, const TensorView& v,
                  const AttentionOptions& options = {});
 
 /// Memory for results and scratch, all of it the caller's.
+///
+/// Layout    Elements of out and of lse lie apart: each stride steps over all that the smaller ones span.
+/// Aliasing  out, lse and workspace share no memory with each other or with an input. Columns of one buffer are
+///           memory of their own: out may lie beside q, k and v in the rows of one packed projection.
 struct AttentionOutputs {
   TensorView out;                    ///< (B, Hq, Lq, Dv), dtype of q, innermost stride 1
   std::optional<TensorView> lse{};   ///< (B, Hq, Lq) f32: natural log of the sum of exp(scores)
@@ -50,6 +55,7 @@ struct AttentionOutputs {
 };
 
 /// attention() into the caller's memory. Allocates nothing if given a workspace. Asynchronous on a GPU queue.
+/// Same errors; invalid_argument also for outputs that overlap, and a workspace that is too small or misaligned.
 void attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
                     const TensorView& v, const AttentionOptions& options = {});
 
@@ -60,6 +66,16 @@ Plan plan_attention(const TensorView& q, const TensorView& k, const TensorView& 
 /// What attention_into() would do. A wanted lse or the layout of out may change the way, and so the workspace.
 Plan plan_attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
                          const TensorView& v, const AttentionOptions& options = {});
+
+/// The same for a program without exceptions.
+Result<Tensor> try_attention(const TensorView& q, const TensorView& k, const TensorView& v,
+                             const AttentionOptions& options = {}) noexcept;
+Result<> try_attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
+                            const TensorView& v, const AttentionOptions& options = {}) noexcept;
+Result<Plan> try_plan_attention(const TensorView& q, const TensorView& k, const TensorView& v,
+                                const AttentionOptions& options = {}) noexcept;
+Result<Plan> try_plan_attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
+                                     const TensorView& v, const AttentionOptions& options = {}) noexcept;
 
 /// Every way to compute attention that this version knows, best first.
 std::vector<WayInfo> attention_ways();

@@ -10,6 +10,7 @@
 #include "flashtile/detail/config.h"
 #include "flashtile/device.h"
 #include "flashtile/plan.h"
+#include "flashtile/result.h"
 #include "flashtile/tensor.h"
 
 namespace flashtile {
@@ -26,6 +27,8 @@ struct GemmOptions {
 ///
 /// Shapes    A (M, K), B (K, N), C (M, N), each with unit stride in one dimension: a transposed operand is a
 ///           permuted view. M, N and K may be 0; K = 0 gives beta * C.
+/// Aliasing  C shares no memory with A or B, and its elements lie apart. Columns of one buffer are memory of
+///           their own.
 /// Types     The rows of the matmul2d type table (primitives.h).
 /// Numerics  Sums are float32 or int32, rounded once at the end. Integer products wrap modulo 2^32 and need
 ///           alpha = 1 and beta in {0, 1}.
@@ -34,6 +37,12 @@ void gemm(const TensorView& c, const TensorView& a, const TensorView& b, const G
 
 /// What gemm() would do for these arguments; data pointers may be null. Same errors.
 Plan plan_gemm(const TensorView& c, const TensorView& a, const TensorView& b, const GemmOptions& options = {});
+
+/// The same for a program without exceptions.
+Result<> try_gemm(const TensorView& c, const TensorView& a, const TensorView& b,
+                  const GemmOptions& options = {}) noexcept;
+Result<Plan> try_plan_gemm(const TensorView& c, const TensorView& a, const TensorView& b,
+                           const GemmOptions& options = {}) noexcept;
 
 /// Every way to compute a matrix product that this version knows, best first.
 std::vector<WayInfo> gemm_ways();

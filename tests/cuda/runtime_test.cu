@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "flashtile/attention.h"
@@ -46,6 +47,29 @@ TEST(CudaMemory, RunningOutIsTypedAndLeavesTheLibraryUsable) {
     EXPECT_EQ(e.code(), ErrorCode::out_of_memory);
     EXPECT_NE(std::string(e.what()).find("cudaMalloc"), std::string::npos) << e.what();
   }
+  expect_attention_works();
+}
+
+TEST(CudaMemory, AWorkspaceOfTheHostIsRefused) {
+  int shared = 0;
+  cudaDeviceGetAttribute(&shared, cudaDevAttrPageableMemoryAccess, 0);
+  const Tensor q = on_gpu(random_halves(2 * 70 * 64, 1), {1, 2, 70, 64}),
+               out(DType::f16, {1, 2, 70, 64}, Device::cuda());
+  const Tensor host(DType::u8, {1 << 22}), device(DType::u8, {1 << 22}, Device::cuda());
+  const auto message_with = [&](const Tensor& workspace) {
+    try {
+      attention_into({.out = out.view(), .workspace = {workspace.as<std::byte>(), 1 << 22}}, q, q, q,
+                     {.way = "unfused"});
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string("no error");
+  };
+  if (shared == 0) {
+    EXPECT_EQ(message_with(host),
+              "attention: workspace is memory of the host, q is on cuda:0; they must match");
+  }
+  EXPECT_EQ(message_with(device), "no error");
   expect_attention_works();
 }
 

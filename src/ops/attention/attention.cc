@@ -2,31 +2,32 @@
 // that tiled kernels get wrong.
 #include "flashtile/attention.h"
 
-#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "flashtile/error.h"
 #include "src/backends/backend.h"
+#include "src/core/attempt.h"
+#include "src/core/float_environment.h"
 #include "src/ops/attention/kernels.h"
 #include "src/ops/attention/problem.h"
 #include "src/ops/attention/ways.h"
+#include "src/ops/common/queue.h"
 
 namespace flashtile {
 namespace ops {
 namespace {
 
-Queue queue_of(const AttentionProblem& problem, const AttentionOptions& options) {
-  return options.queue ? *options.queue : Queue::default_for(problem.device);
-}
-
-std::span<std::byte> checked_workspace(std::span<std::byte> given, std::size_t needed) {
+/// The first `needed` bytes of the caller's workspace.
+std::span<std::byte> checked_workspace(std::span<std::byte> given, std::size_t needed, Device device) {
   if (given.size() < needed) {
     throw Error(ErrorCode::invalid_argument, "attention: workspace has " + std::to_string(given.size()) +
                                                  " bytes; this call needs " + std::to_string(needed));
   }
-  if (reinterpret_cast<std::uintptr_t>(given.data()) % 64 != 0) {
-    throw Error(ErrorCode::invalid_argument, "attention: workspace is not aligned to 64 bytes");
+  const std::string why = backend::of(device.type).cannot_use(device.index, given.data());
+  if (!why.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                "attention: workspace " + why + ", q is on " + name(device) + "; they must match");
   }
   return given.first(needed);
 }
@@ -40,11 +41,17 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
     if (workspace.empty()) {
       taken = backend::of(problem.device.type).allocate_for(queue, needed);
       workspace = {static_cast<std::byte*>(taken.get()), needed};
+    } else {
+      workspace = checked_workspace(workspace, needed, problem.device);
     }
-    workspace = checked_workspace(workspace, needed);
   }
   if (problem.kv_length > 0) way.run(problem, buffers, workspace, queue);
   if (problem.hides_some()) find_kernel("exact_rows", problem)->launch(queue, params_of(problem, buffers));
+}
+
+Plan plan(AttentionProblem problem, const AttentionOptions& options) {
+  problem.threads = queue_of("attention", options.queue, problem.device, "q").threads();
+  return plan_of("attention", attention_way_table(), problem, options.way);
 }
 
 }  // namespace
@@ -52,8 +59,9 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
 
 Tensor attention(const TensorView& q, const TensorView& k, const TensorView& v,
                  const AttentionOptions& options) {
+  const core::DefaultFloatEnvironment environment;
   ops::AttentionProblem problem = ops::validated(q, k, v, options, ops::Data::needed);
-  const Queue queue = ops::queue_of(problem, options);
+  const Queue queue = ops::queue_of("attention", options.queue, problem.device, "q");
   problem.threads = queue.threads();
   Tensor out(problem.dtype, problem.out_shape(), problem.device);
   ops::run(problem, {out.view(), {}}, {}, options, queue);
@@ -62,26 +70,46 @@ Tensor attention(const TensorView& q, const TensorView& k, const TensorView& v,
 
 void attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
                     const TensorView& v, const AttentionOptions& options) {
+  const core::DefaultFloatEnvironment environment;
   ops::AttentionProblem problem = ops::validated(q, k, v, options, ops::Data::needed);
   const ops::AttentionBuffers buffers = ops::validated(problem, outputs, ops::Data::needed);
-  const Queue queue = ops::queue_of(problem, options);
+  const Queue queue = ops::queue_of("attention", options.queue, problem.device, "q");
   problem.threads = queue.threads();
   ops::run(problem, buffers, outputs.workspace, options, queue);
 }
 
 Plan plan_attention(const TensorView& q, const TensorView& k, const TensorView& v,
                     const AttentionOptions& options) {
-  ops::AttentionProblem problem = ops::validated(q, k, v, options, ops::Data::ignored);
-  problem.threads = ops::queue_of(problem, options).threads();
-  return ops::plan_of("attention", ops::attention_way_table(), problem, options.way);
+  const core::DefaultFloatEnvironment environment;
+  return ops::plan(ops::validated(q, k, v, options, ops::Data::ignored), options);
 }
 
 Plan plan_attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
                          const TensorView& v, const AttentionOptions& options) {
+  const core::DefaultFloatEnvironment environment;
   ops::AttentionProblem problem = ops::validated(q, k, v, options, ops::Data::ignored);
   ops::validated(problem, outputs, ops::Data::ignored);
-  problem.threads = ops::queue_of(problem, options).threads();
-  return ops::plan_of("attention", ops::attention_way_table(), problem, options.way);
+  return ops::plan(problem, options);
+}
+
+Result<Tensor> try_attention(const TensorView& q, const TensorView& k, const TensorView& v,
+                             const AttentionOptions& options) noexcept {
+  return core::attempt([&] { return attention(q, k, v, options); });
+}
+
+Result<> try_attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
+                            const TensorView& v, const AttentionOptions& options) noexcept {
+  return core::attempt([&] { attention_into(outputs, q, k, v, options); });
+}
+
+Result<Plan> try_plan_attention(const TensorView& q, const TensorView& k, const TensorView& v,
+                                const AttentionOptions& options) noexcept {
+  return core::attempt([&] { return plan_attention(q, k, v, options); });
+}
+
+Result<Plan> try_plan_attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
+                                     const TensorView& v, const AttentionOptions& options) noexcept {
+  return core::attempt([&] { return plan_attention_into(outputs, q, k, v, options); });
 }
 
 std::vector<WayInfo> attention_ways() { return ops::infos(ops::attention_way_table()); }

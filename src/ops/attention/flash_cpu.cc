@@ -157,7 +157,6 @@ const AttentionWay kAttentionFlashCpu = {
     .name = "flash.cpu",
     .about = "fused: transposed panels scheduled for this CPU, lazy online softmax, split keys for few queries",
     .declines = declines,
-    .preferred = always_preferred<AttentionProblem>,
     .workspace_bytes = workspace_bytes,
     .kernel = describe,
     .run = run,

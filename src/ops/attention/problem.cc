@@ -1,45 +1,38 @@
 #include "src/ops/attention/problem.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
+#include <utility>
 
 #include "flashtile/error.h"
+#include "src/core/arguments.h"
 #include "src/core/checked.h"
+#include "src/core/memory.h"
 
 namespace flashtile::ops {
 namespace {
+
+using core::Argument, core::check_apart, core::check_written, core::spelled, core::with_harmless_strides;
 
 constexpr std::int64_t kLongest = std::int64_t{1}
                                   << 30;  // kernels count rows in 32 bits and look one tile ahead
 constexpr std::int64_t kWidest = 256;
 
+constexpr char kOp[] = "attention";
+
 [[noreturn]] void refuse(const std::string& message) {
-  throw Error(ErrorCode::invalid_argument, "attention: " + message);
+  throw Error(ErrorCode::invalid_argument, std::string(kOp) + ": " + message);
 }
 
 std::string text(std::int64_t value) { return std::to_string(value); }
 
-/// Checks what every tensor of a call must have: memory, aligned to its elements, and offsets that fit 64 bits.
 void check_memory(const TensorView& view, const char* what, Data data) {
-  if (element_count(view.shape) == 0) return;
-  if (view.data == nullptr && data == Data::needed)
-    refuse(std::string(what) + " has no data, but shape " + to_string(view.shape));
-  if (view.strides.rank() != view.rank()) {
-    refuse(std::string(what) + " has " + text(view.strides.rank()) + " strides for shape " +
-           to_string(view.shape));
-  }
-  if (reinterpret_cast<std::uintptr_t>(view.data) % static_cast<std::uintptr_t>(bits(view.dtype) / 8) != 0) {
-    refuse(std::string(what) + " has data that is not aligned to its " + name(view.dtype) + " elements");
-  }
-  std::int64_t reach = bits(view.dtype) / 8;
-  for (int i = 0; i < view.rank(); ++i) {
-    const std::int64_t stride = view.strides[i] < 0 ? -(view.strides[i] + 1) : view.strides[i];
-    const std::int64_t bytes =
-        core::checked_multiply(stride, bits(view.dtype) / 8, "attention: stride in bytes");
-    reach = core::checked_add(reach, core::checked_multiply(bytes, view.shape[i] - 1, "attention: offset"),
-                              "attention: offset");
-  }
+  core::check_memory({kOp, what, view}, data);
 }
 
 void check_rows(const TensorView& view, const char* what, const char* letters, Data data) {
@@ -47,7 +40,7 @@ void check_rows(const TensorView& view, const char* what, const char* letters, D
     refuse(std::string(what) + " has shape " + to_string(view.shape) + "; expected 4 dimensions " + letters);
   }
   check_memory(view, what, data);
-  if (view.shape[3] > 1 && view.strides[3] != 1) {
+  if (view.shape[3] > 1 && view.strides[3] != 1 && !core::has_no_elements(view)) {
     refuse(std::string(what) + " has stride " + text(view.strides[3]) + " in its last dimension; expected 1");
   }
 }
@@ -62,7 +55,7 @@ void expect_equal(std::int64_t found, std::int64_t expected, const char* what, c
 
 void expect_like_q(const TensorView& view, const TensorView& q, const char* what) {
   if (view.dtype != q.dtype) {
-    refuse(std::string(what) + " has dtype " + name(view.dtype) + ", q has " + name(q.dtype) +
+    refuse(std::string(what) + " has dtype " + spelled(view.dtype) + ", q has " + spelled(q.dtype) +
            "; they must match");
   }
   if (view.device != q.device) {
@@ -109,19 +102,27 @@ TensorView broadcast(const TensorView& view, const char* what, const AttentionPr
   return result;
 }
 
+/// The position of query 0 among the keys.
+std::int64_t offset_of(CausalCorner corner, const AttentionProblem& problem) {
+  switch (corner) {
+    case CausalCorner::top_left: return 0;
+    case CausalCorner::bottom_right: return problem.kv_length - problem.query_length;
+  }
+  refuse("mask.causal is CausalCorner(" + text(static_cast<int>(corner)) +
+         "); expected top_left or bottom_right");
+}
+
 void set_masks(AttentionProblem& problem, const Mask& mask, Data data) {
-  if (mask.causal)
-    problem.causal_offset =
-        *mask.causal == CausalCorner::top_left ? 0 : problem.kv_length - problem.query_length;
+  if (mask.causal) problem.causal_offset = offset_of(*mask.causal, problem);
   if (mask.boolean) {
     if (mask.boolean->dtype != DType::u8)
-      refuse(std::string("mask.boolean has dtype ") + name(mask.boolean->dtype) + "; expected u8");
+      refuse("mask.boolean has dtype " + spelled(mask.boolean->dtype) + "; expected u8");
     problem.boolean = broadcast(*mask.boolean, "mask.boolean", problem, data);
   }
   if (mask.bias) {
     const DType dtype = mask.bias->dtype;
     if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16)
-      refuse(std::string("mask.bias has dtype ") + name(dtype) + "; expected f32, f16 or bf16");
+      refuse("mask.bias has dtype " + spelled(dtype) + "; expected f32, f16 or bf16");
     problem.bias = broadcast(*mask.bias, "mask.bias", problem, data);
   }
 }
@@ -133,6 +134,52 @@ kernels::EntryType entry_type(DType dtype) {
     case DType::bf16: return kernels::EntryType::bf16;
     default: return kernels::EntryType::f32;
   }
+}
+
+/// The result of a call that gives none: packed, without memory.
+TensorView packed_out(const AttentionProblem& problem) {
+  TensorView out{nullptr, problem.dtype, problem.out_shape(), {}, problem.device};
+  std::int64_t bits_of_all = bits(problem.dtype);
+  bool fits = true;
+  for (const std::int64_t size : out.shape) {
+    fits = fits && !__builtin_mul_overflow(bits_of_all, std::max<std::int64_t>(size, 1), &bits_of_all);
+  }
+  if (!fits && !problem.empty())
+    refuse("out would have shape " + to_string(out.shape) + ", more than memory holds");
+  out.strides = fits ? packed_strides(out.shape) : Dims{0, 0, 0, 0};
+  return out;
+}
+
+/// Calls f(name, view) for each tensor that the call reads.
+template <class F>
+void for_each_input(const AttentionProblem& problem, F&& f) {
+  f("q", problem.q);
+  f("k", problem.k);
+  f("v", problem.v);
+  if (problem.boolean) f("mask.boolean", *problem.boolean);
+  if (problem.bias) f("mask.bias", *problem.bias);
+}
+
+/// What the call writes lies apart: from itself, from its inputs and from what else it writes.
+void check_results(const AttentionProblem& problem, const AttentionOutputs& outputs, Data data) {
+  const TensorView bytes = core::checked_workspace(
+      kOp, data == Data::needed ? outputs.workspace : std::span<std::byte>(), problem.device);
+  const Argument out(kOp, "out", outputs.out), workspace(kOp, "workspace", bytes);
+  const auto lse =
+      outputs.lse ? std::optional<Argument>(std::in_place, kOp, "lse", *outputs.lse) : std::nullopt;
+  check_written(out);
+  check_apart(workspace, out);
+  if (lse) {
+    check_written(*lse);
+    check_apart(*lse, out);
+    check_apart(workspace, *lse);
+  }
+  for_each_input(problem, [&](const char* name, const TensorView& view) {
+    const Argument input(kOp, name, view);
+    check_apart(out, input);
+    if (lse) check_apart(*lse, input);
+    check_apart(workspace, input);
+  });
 }
 
 kernels::RowStrides row_strides(const TensorView& view) {
@@ -151,7 +198,7 @@ kernels::MaskEntries entries_of(const TensorView& view) {
 AttentionProblem validated(const TensorView& q, const TensorView& k, const TensorView& v,
                            const AttentionOptions& options, Data data) {
   if (q.dtype != DType::f32 && q.dtype != DType::f16 && q.dtype != DType::bf16) {
-    refuse(std::string("q has dtype ") + name(q.dtype) + "; expected f32, f16 or bf16");
+    refuse("q has dtype " + spelled(q.dtype) + "; expected f32, f16 or bf16");
   }
   check_rows(q, "q", "(B, Hq, Lq, D)", data);
   check_rows(k, "k", "(B, Hkv, Lkv, D)", data);
@@ -168,6 +215,7 @@ AttentionProblem validated(const TensorView& q, const TensorView& k, const Tenso
   expect_size(q.shape[0], 0, kLongest, "q", "batch");
   expect_size(q.shape[1], 0, kLongest, "q", "heads");
   expect_size(q.shape[2], 0, kLongest, "q", "length");
+  expect_size(k.shape[1], 0, kLongest, "k", "heads");
   expect_size(k.shape[2], 0, kLongest, "k", "length");
   if (q.shape[1] > 0 && (k.shape[1] == 0 || q.shape[1] % k.shape[1] != 0)) {
     refuse("q has " + text(q.shape[1]) + " heads, k has " + text(k.shape[1]) +
@@ -184,18 +232,14 @@ AttentionProblem validated(const TensorView& q, const TensorView& k, const Tenso
   problem.kv_length = k.shape[2];
   problem.head_dim = q.shape[3];
   problem.value_dim = v.shape[3];
-  problem.q = q;
-  problem.k = k;
-  problem.v = v;
-  problem.out = {nullptr, q.dtype, problem.out_shape(), packed_strides(problem.out_shape()), q.device};
+  problem.q = with_harmless_strides(q);
+  problem.k = with_harmless_strides(k);
+  problem.v = with_harmless_strides(v);
+  problem.out = packed_out(problem);
   problem.scale = options.scale.value_or(1.0f / std::sqrt(static_cast<float>(problem.head_dim)));
   if (!std::isfinite(problem.scale))
     refuse("scale is " + std::to_string(problem.scale) + "; expected a finite number");
   set_masks(problem, options.mask, data);
-  if (options.queue && options.queue->device() != q.device) {
-    refuse("options.queue is one of " + name(options.queue->device()) + ", q is on " + name(q.device) +
-           "; they must match");
-  }
   return problem;
 }
 
@@ -207,32 +251,22 @@ AttentionBuffers validated(AttentionProblem& problem, const AttentionOutputs& ou
            "; expected (B, Hq, Lq, Dv) = " + to_string(problem.out_shape()));
   }
   expect_like_q(out, problem.q, "out");
-  AttentionBuffers buffers{out, outputs.lse};
-  problem.out = out;
-  problem.lse = outputs.lse;
-  problem.wants_lse = outputs.lse.has_value();
   if (outputs.lse) {
     const TensorView& lse = *outputs.lse;
     const Dims shape{problem.batch, problem.query_heads, problem.query_length};
+    check_memory(lse, "lse", data);
     if (lse.shape != shape)
       refuse("lse has shape " + to_string(lse.shape) + "; expected (B, Hq, Lq) = " + to_string(shape));
-    if (lse.dtype != DType::f32) refuse(std::string("lse has dtype ") + name(lse.dtype) + "; expected f32");
+    if (lse.dtype != DType::f32) refuse("lse has dtype " + spelled(lse.dtype) + "; expected f32");
     if (lse.device != problem.device) {
       refuse("lse is on " + name(lse.device) + ", q is on " + name(problem.device) + "; they must match");
     }
-    check_memory(lse, "lse", data);
   }
-  for (int i = 0; i < 3 && !problem.empty(); ++i) {
-    if (out.shape[i] > 1 && out.strides[i] == 0) {
-      refuse("out has stride 0 in dimension " + text(i) + " of size " + text(out.shape[i]) +
-             "; its elements must not overlap");
-    }
-    if (outputs.lse && outputs.lse->shape[i] > 1 && outputs.lse->strides[i] == 0) {
-      refuse("lse has stride 0 in dimension " + text(i) + " of size " + text(outputs.lse->shape[i]) +
-             "; its elements must not overlap");
-    }
-  }
-  return buffers;
+  check_results(problem, outputs, data);
+  problem.out = with_harmless_strides(out);
+  if (outputs.lse) problem.lse = with_harmless_strides(*outputs.lse);
+  problem.wants_lse = outputs.lse.has_value();
+  return {problem.out, problem.lse};
 }
 
 kernels::Band AttentionProblem::band() const {

@@ -4,10 +4,12 @@
 #include <optional>
 
 #include "flashtile/attention.h"
+#include "src/core/data.h"
 #include "src/ops/attention/kernel/params.h"
-#include "src/ops/common/data.h"
 
 namespace flashtile::ops {
+
+using core::Data;
 
 struct AttentionProblem {
   Device device;

@@ -10,7 +10,6 @@ const AttentionWay kAttentionSimdgroup = {
     .name = kText,
     .about = "fused: 8x8 simdgroup matrices, online softmax",
     .declines = declines_without_kernel<kText>,
-    .preferred = always_preferred<AttentionProblem>,
     .workspace_bytes = no_workspace<AttentionProblem>,
     .kernel = describe_kernel<kText>,
     .run = launch_kernel<kText>,

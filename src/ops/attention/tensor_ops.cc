@@ -10,7 +10,6 @@ const AttentionWay kAttentionTensorOps = {
     .name = kText,
     .about = "fused: matmul2d and cooperative tensors, online softmax",
     .declines = declines_without_kernel<kText>,
-    .preferred = always_preferred<AttentionProblem>,
     .workspace_bytes = no_workspace<AttentionProblem>,
     .kernel = describe_kernel<kText>,
     .run = launch_kernel<kText>,

@@ -102,7 +102,6 @@ const AttentionWay kAttentionUnfused = {
     .about = "matrix product, softmax pass, matrix product; stores one head's scores",
     .stores_scores = true,
     .declines = declines,
-    .preferred = always_preferred<AttentionProblem>,
     .workspace_bytes = workspace_bytes,
     .kernel = kernel,
     .run = run,

@@ -248,7 +248,6 @@ const AttentionWay kAttentionCudnn = {
     .about = "NVIDIA's cuDNN 9 scaled dot-product attention; f16, bf16",
     .built = FLASHTILE_HAS_CUDNN != 0,
     .declines = declines,
-    .preferred = always_preferred<AttentionProblem>,
     .workspace_bytes = workspace_bytes,
     .kernel = kernel,
     .run = run,

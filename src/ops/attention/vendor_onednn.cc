@@ -210,7 +210,6 @@ const AttentionWay kAttentionOneDnn = {
     .built = FLASHTILE_HAS_ONEDNN != 0,
     .stores_scores = true,
     .declines = declines,
-    .preferred = always_preferred<AttentionProblem>,
     .workspace_bytes = no_workspace<AttentionProblem>,
     .kernel = kernel,
     .run = run,

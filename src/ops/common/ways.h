@@ -24,19 +24,13 @@ struct Way {
 
   /// Can it? Empty, or the reason why not. An allow-list: what it does not know it declines.
   std::string_view (*declines)(const Problem&);
-  /// Should it? Measured; false leaves the problem to a later way.
-  bool (*preferred)(const Problem&);
   std::size_t (*workspace_bytes)(const Problem&);
   /// The kernel that runs, for people: "tensor_ops f32 avx512 64x64x64".
   std::string (*kernel)(const Problem&);
   void (*run)(const Problem&, const Buffers&, std::span<std::byte> workspace, const Queue&);
 };
 
-/// Helpers for the table's simple columns.
-template <class Problem>
-bool always_preferred(const Problem&) {
-  return true;
-}
+/// For ways that need no workspace.
 template <class Problem>
 std::size_t no_workspace(const Problem&) {
   return 0;
@@ -63,20 +57,17 @@ std::vector<RefusedWay> refusals(std::span<const Way<Problem, Buffers>> ways, co
                                  const Way<Problem, Buffers>* chosen, std::string_view forced) {
   std::vector<RefusedWay> result;
   for (const auto& way : ways) {
-    if (&way == chosen) {
-      if (forced.empty()) break;
-      continue;
-    }
+    if (&way == chosen && forced.empty()) break;
+    if (&way == chosen) continue;
     std::string_view reason = way.declines(problem);
-    if (reason.empty())
-      reason = forced.empty() ? "can, but another way is faster here" : "can, but another way was asked for";
+    if (reason.empty()) reason = "can, but another way was asked for";
     result.push_back({std::string(way.name), std::string(reason)});
   }
   return result;
 }
 
-/// The forced way, or else the first one that can and should, or else the first one that can. Allocates
-/// nothing. Errors: unsupported with every reason; invalid_argument for a name that no way has.
+/// The forced way, or else the first one that can. Allocates nothing.
+/// Errors: unsupported with every reason; invalid_argument for a name that no way has.
 template <class Problem, class Buffers>
 const Way<Problem, Buffers>& choose(std::string_view op, std::span<const Way<Problem, Buffers>> ways,
                                     const Problem& problem, std::string_view forced) {
@@ -94,15 +85,11 @@ const Way<Problem, Buffers>& choose(std::string_view op, std::span<const Way<Pro
     }
     return *way;
   }
-  const Way<Problem, Buffers>* able = nullptr;
   for (const auto& way : ways) {
-    if (!way.declines(problem).empty()) continue;
-    if (way.preferred(problem)) return way;
-    if (able == nullptr) able = &way;
+    if (way.declines(problem).empty()) return way;
   }
-  if (able != nullptr) return *able;
   std::string reasons;
-  for (const RefusedWay& refused : refusals(ways, problem, able, forced)) {
+  for (const RefusedWay& refused : refusals<Problem, Buffers>(ways, problem, nullptr, forced)) {
     reasons += "\n  " + refused.way + ": " + refused.reason;
   }
   throw Error(ErrorCode::unsupported,
@@ -118,8 +105,8 @@ Plan plan_of(std::string_view op, std::span<const Way<Problem, Buffers>> ways, c
   plan.op = op;
   plan.way = way.name;
   plan.device = problem.device;
-  plan.kernel = way.kernel(problem);
-  plan.workspace_bytes = way.workspace_bytes(problem);
+  plan.kernel = problem.empty() ? "none: the result has no elements" : way.kernel(problem);
+  plan.workspace_bytes = problem.empty() ? 0 : way.workspace_bytes(problem);
   plan.stores_scores = way.stores_scores;
   plan.refused = refusals(ways, problem, &way, forced);
   return plan;

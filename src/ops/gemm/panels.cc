@@ -122,7 +122,6 @@ const GemmWay kGemmPanels = {
     .name = "panels",
     .about = "panels packed for this CPU's vector registers; one element type for A and B",
     .declines = declines,
-    .preferred = always_preferred<GemmProblem>,
     .workspace_bytes = no_workspace<GemmProblem>,
     .kernel = describe,
     .run = run,

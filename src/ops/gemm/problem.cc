@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "flashtile/error.h"
+#include "src/core/arguments.h"
 #include "src/core/checked.h"
 
 namespace flashtile::ops {
@@ -15,8 +16,10 @@ namespace {
 constexpr std::int64_t kLongest = std::int64_t{1}
                                   << 30;  // kernels count rows in 32 bits and look one tile ahead
 
+constexpr char kOp[] = "gemm";
+
 [[noreturn]] void refuse(const std::string& message) {
-  throw Error(ErrorCode::invalid_argument, "gemm: " + message);
+  throw Error(ErrorCode::invalid_argument, std::string(kOp) + ": " + message);
 }
 
 std::string text(std::int64_t value) { return std::to_string(value); }
@@ -51,13 +54,14 @@ struct Lines {
 /// Errors: invalid_argument when neither dimension is contiguous, or when lines of 4-bit
 /// pairs start inside a byte.
 Lines lines_of(const TensorView& view, const char* what) {
-  const auto unit = [&](int i) { return view.shape[i] <= 1 || view.strides[i] == 1; };
+  const bool none = view.shape[0] == 0 || view.shape[1] == 0;
+  const auto unit = [&](int i) { return none || view.shape[i] <= 1 || view.strides[i] == 1; };
   if (!unit(0) && !unit(1)) {
     refuse(std::string(what) + " has strides " + to_string(view.strides) + "; expected 1 in one dimension");
   }
   const int along = unit(1) ? 1 : 0, across = 1 - along;  // dimension of a line, and from line to line
-  const std::int64_t stride = view.shape[across] <= 1 ? view.shape[along] : view.strides[across];
-  if (is_nibble(view.dtype) && view.shape[across] > 1 && stride % 2 != 0) {
+  const std::int64_t stride = none || view.shape[across] <= 1 ? view.shape[along] : view.strides[across];
+  if (is_nibble(view.dtype) && !none && view.shape[across] > 1 && stride % 2 != 0) {
     refuse(std::string(what) + " has lines of 4-bit elements that are " + text(stride) +
            " elements apart; expected an even distance, whole bytes");
   }
@@ -65,28 +69,18 @@ Lines lines_of(const TensorView& view, const char* what) {
 }
 
 void check(const TensorView& view, const TensorView& c, const char* what, const char* letters, Data data) {
-  if (view.rank() != 2 || view.strides.rank() != 2) {
+  if (view.rank() != 2) {
     refuse(std::string(what) + " has shape " + to_string(view.shape) + "; expected 2 dimensions " + letters);
   }
+  core::check_memory({kOp, what, view}, data);
   if (view.device != c.device) {
     refuse(std::string(what) + " is on " + name(view.device) + ", c is on " + name(c.device) +
            "; they must match");
   }
-  for (int i = 0; i < 2; ++i) {
-    if (view.shape[i] < 0 || view.shape[i] > kLongest) {
+  for (const std::int64_t size : view.shape) {
+    if (size > kLongest) {
       refuse(std::string(what) + " has shape " + to_string(view.shape) + "; each size must be 0 ... 2^30");
     }
-  }
-  if (element_count(view.shape) == 0) return;
-  if (view.data == nullptr && data == Data::needed)
-    refuse(std::string(what) + " has no data, but shape " + to_string(view.shape));
-  const int bytes = std::max(bits(view.dtype) / 8, 1);
-  if (reinterpret_cast<std::uintptr_t>(view.data) % static_cast<std::uintptr_t>(bytes) != 0) {
-    refuse(std::string(what) + " has data that is not aligned to its " + name(view.dtype) + " elements");
-  }
-  for (int i = 0; i < 2; ++i) {
-    const std::int64_t reach = core::checked_multiply(view.shape[i] - 1, view.strides[i], "gemm: offset");
-    core::checked_multiply(reach, 2 * bytes, "gemm: offset in bytes");
   }
 }
 
@@ -110,12 +104,12 @@ GemmProblem validated(const TensorView& c, const TensorView& a, const TensorView
     refuse("a has " + text(a.shape[1]) + " columns, b has " + text(b.shape[0]) + " rows; they must match");
   }
   if (c.shape[0] != a.shape[0] || c.shape[1] != b.shape[1]) {
-    refuse("c has shape " + to_string(c.shape) +
-           "; expected (M, N) = " + to_string(Dims{a.shape[0], b.shape[1]}));
+    refuse("c has shape " + to_string(c.shape) + "; expected (M, N) = " +
+           to_string(Dims{a.shape[0], b.shape[1]}) + ", the rows of a and the columns of b");
   }
   if (!in_table(a.dtype, b.dtype, c.dtype)) {
-    refuse(std::string("there is no product of ") + name(a.dtype) + " (a) and " + name(b.dtype) + " (b) into " +
-           name(c.dtype) + " (c); expected a row of the matmul2d type table");
+    refuse("there is no product of " + core::spelled(a.dtype) + " (a) and " + core::spelled(b.dtype) +
+           " (b) into " + core::spelled(c.dtype) + " (c); expected a row of the matmul2d type table");
   }
   if (!std::isfinite(options.alpha))
     refuse("alpha is " + std::to_string(options.alpha) + "; expected a finite number");
@@ -125,18 +119,12 @@ GemmProblem validated(const TensorView& c, const TensorView& a, const TensorView
     refuse("an integer product has alpha " + std::to_string(options.alpha) + " and beta " +
            std::to_string(options.beta) + "; expected alpha 1 and beta 0 or 1");
   }
-  for (int i = 0; i < 2; ++i) {
-    if (c.shape[1 - i] > 0 && c.shape[i] > 1 && c.strides[i] == 0) {
-      refuse("c has stride 0 in dimension " + text(i) + " of size " + text(c.shape[i]) +
-             "; its elements must not overlap");
-    }
-  }
-  if (options.queue && options.queue->device() != c.device) {
-    refuse("options.queue is one of " + name(options.queue->device()) + ", c is on " + name(c.device) +
-           "; they must match");
-  }
-
   Lines c_lines = lines_of(c, "c"), a_lines = lines_of(a, "a"), b_lines = lines_of(b, "b");
+  const core::Argument written{kOp, "c", c};
+  core::check_written(written);
+  core::check_apart(written, {kOp, "a", a});
+  core::check_apart(written, {kOp, "b", b});
+
   GemmProblem problem;
   problem.device = c.device;
   problem.a_dtype = a.dtype;

@@ -2,10 +2,12 @@
 #pragma once
 
 #include "flashtile/gemm.h"
-#include "src/ops/common/data.h"
+#include "src/core/data.h"
 #include "src/ops/gemm/kernel/params.h"
 
 namespace flashtile::ops {
+
+using core::Data;
 
 struct GemmProblem {
   Device device;
@@ -20,6 +22,8 @@ struct GemmProblem {
   std::int64_t m() const { return params.m; }
   std::int64_t n() const { return params.n; }
   std::int64_t k() const { return params.k; }
+  /// Nothing to compute: C has no elements.
+  bool empty() const { return m() == 0 || n() == 0; }
 };
 
 struct GemmBuffers {};  ///< everything is in the problem's params

@@ -10,7 +10,6 @@ const GemmWay kGemmSimdgroup = {
     .name = kText,
     .about = "blocks of 8x8 simdgroup matrices; f32, f16, bf16",
     .declines = declines_without_kernel<kText>,
-    .preferred = always_preferred<GemmProblem>,
     .workspace_bytes = no_workspace<GemmProblem>,
     .kernel = describe_kernel<kText>,
     .run = launch_kernel<kText>,

@@ -10,7 +10,6 @@ const GemmWay kGemmTensorOps = {
     .name = kText,
     .about = "tiles by matmul2d; every type of its table",
     .declines = declines_without_kernel<kText>,
-    .preferred = always_preferred<GemmProblem>,
     .workspace_bytes = no_workspace<GemmProblem>,
     .kernel = describe_kernel<kText>,
     .run = launch_kernel<kText>,

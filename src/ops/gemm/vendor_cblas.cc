@@ -9,6 +9,8 @@
 #include "src/ops/gemm/ways.h"
 
 #if FLASHTILE_HAS_CBLAS
+#include <pthread.h>
+
 #include <mutex>
 
 #include "src/backends/vendor_library.h"
@@ -49,11 +51,17 @@ struct Cblas {
 };
 
 /// While one of these lives, OpenBLAS runs each call on the caller's thread; the last one
-/// restores what was set before.
+/// restores what was set before. A forked child has none of its parent's.
 class OneThreadACall {
  public:
   explicit OneThreadACall(const Cblas& library) : cblas(library) {
     if (!can_be_set()) return;
+    static const int registered = pthread_atfork([] { mutex.lock(); }, [] { mutex.unlock(); },
+                                                 [] {
+                                                   users = 0;
+                                                   mutex.unlock();
+                                                 });
+    static_cast<void>(registered);
     const std::lock_guard lock(mutex);
     if (users++ > 0) return;
     before = cblas.get_num_threads();
@@ -143,7 +151,6 @@ const GemmWay kGemmCblas = {
     .about = "the system's BLAS (OpenBLAS); float32",
     .built = FLASHTILE_HAS_CBLAS != 0,
     .declines = declines,
-    .preferred = always_preferred<GemmProblem>,
     .workspace_bytes = no_workspace<GemmProblem>,
     .kernel = kernel,
     .run = run,

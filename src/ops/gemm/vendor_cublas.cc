@@ -184,7 +184,6 @@ const GemmWay kGemmCublas = {
     .about = "NVIDIA's BLAS; f32, f16, bf16, i8",
     .built = FLASHTILE_HAS_CUBLAS != 0,
     .declines = declines,
-    .preferred = always_preferred<GemmProblem>,
     .workspace_bytes = no_workspace<GemmProblem>,
     .kernel = kernel,
     .run = run,

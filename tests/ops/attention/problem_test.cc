@@ -66,6 +66,21 @@ TEST(AttentionArguments, TypesMustMatch) {
             "attention: out has dtype f16, q has f32; they must match");
 }
 
+TEST(AttentionArguments, NumbersOutsideAnEnum) {
+  EXPECT_EQ(message_of([](ValidCall& c) { c.q_view.dtype = DType(77); }),
+            "attention: q has dtype DType(77); expected f32, f16 or bf16");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.k_view.dtype = DType(77); }),
+            "attention: k has dtype DType(77); expected an enumerator of DType");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.k_view.dtype = DType::int4; }),
+            "attention: k has dtype int4, q has f32; they must match");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.q_view.device.type = DeviceType(9); }),
+            "attention: q is on DeviceType(9):0; expected DeviceType::cpu, cuda or metal");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.q_view.device.index = 3; }),
+            "attention: q is on cpu:3; there is one CPU device, with index 0");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.options.mask.causal = CausalCorner(5); }),
+            "attention: mask.causal is CausalCorner(5); expected top_left or bottom_right");
+}
+
 TEST(AttentionArguments, DevicesMustMatch) {
   EXPECT_EQ(message_of([](ValidCall& c) { c.k_view.device = Device::cuda(1); }),
             "attention: k is on cuda:1, q is on cpu; they must match");
@@ -127,11 +142,11 @@ TEST(AttentionArguments, MemoryIsThereAlignedAndWithin64Bits) {
   EXPECT_EQ(message_of([](ValidCall& c) { c.k_view.data = static_cast<std::byte*>(c.k_view.data) + 1; }),
             "attention: k has data that is not aligned to its f32 elements");
   EXPECT_EQ(message_of([](ValidCall& c) { c.q_view.strides = Dims{1, 2, 3}; }),
-            "attention: q has 3 strides for shape (2, 4, 5, 16)");
+            "attention: q has 3 strides for shape (2, 4, 5, 16); expected one a dimension");
   EXPECT_THAT(message_of([](ValidCall& c) { c.q_view.strides[0] = std::int64_t{1} << 62; }),
-              HasSubstr("does not fit 64 bits"));
+              HasSubstr("which reach out of the address space"));
   EXPECT_THAT(message_of([](ValidCall& c) { c.q_view.strides[0] = std::numeric_limits<std::int64_t>::min(); }),
-              HasSubstr("does not fit 64 bits"));
+              HasSubstr("which reach out of the address space"));
 }
 
 TEST(AttentionArguments, ScaleIsFinite) {
@@ -185,14 +200,59 @@ TEST(AttentionArguments, Outputs) {
             "attention: out has shape (2, 4, 5, 7); expected (B, Hq, Lq, Dv) = (2, 4, 5, 8)");
   EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.out.strides[3] = 2; }),
             "attention: out has stride 2 in its last dimension; expected 1");
-  EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.out.strides[1] = 0; }),
-            "attention: out has stride 0 in dimension 1 of size 4; its elements must not overlap");
+  EXPECT_EQ(
+      message_of([](ValidCall& c) { c.outputs.out.strides[1] = 0; }),
+      "attention: out has shape (2, 4, 5, 8) and strides (160, 0, 8, 1); its elements must not overlap: each "
+      "stride must step over all that the smaller ones span");
   EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.lse->shape[2] = 4; }),
             "attention: lse has shape (2, 4, 4); expected (B, Hq, Lq) = (2, 4, 5)");
   EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.lse->dtype = DType::f16; }),
             "attention: lse has dtype f16; expected f32");
-  EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.lse->strides[2] = 0; }),
-            "attention: lse has stride 0 in dimension 2 of size 5; its elements must not overlap");
+  EXPECT_THAT(
+      message_of([](ValidCall& c) { c.outputs.lse->strides[2] = 0; }),
+      HasSubstr("attention: lse has shape (2, 4, 5) and strides (20, 5, 0); its elements must not overlap"));
+}
+
+TEST(AttentionArguments, ResultsShareNoMemoryWithAnything) {
+  const auto overlap = [](const char* written, const char* other) {
+    return "attention: " + std::string(written) + " overlaps " + other + "; a call writes " + written +
+           " while it reads its inputs: give it memory of its own";
+  };
+  const auto square = [](ValidCall& c) { c.v_view = c.k_view, c.outputs.out = c.q_view; };  // Dv = D
+  EXPECT_EQ(message_of([&](ValidCall& c) { square(c); }), overlap("out", "q"));
+  EXPECT_EQ(message_of([&](ValidCall& c) {
+              c.q_view = c.v_view = c.k_view;
+              c.outputs.out = c.k_view;
+              c.outputs.lse.reset();
+              c.q_view.data = c.q.data();
+            }),
+            overlap("out", "k"));
+  EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.lse->data = c.out.data(); }), overlap("lse", "out"));
+  EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.lse->data = c.v.data(); }), overlap("lse", "v"));
+  EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.workspace = {c.k.as<std::byte>() + 64, 64}; }),
+            overlap("workspace", "k"));
+  EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.workspace = {c.out.as<std::byte>(), 64}; }),
+            overlap("workspace", "out"));
+  EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.workspace = {c.lse.as<std::byte>(), 64}; }),
+            overlap("workspace", "lse"));
+}
+
+TEST(AttentionArguments, StridesThatNobodyReadMayBeAnything) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  EXPECT_EQ(message_of([](ValidCall& c) {
+              for (TensorView* view : {&c.q_view, &c.k_view, &c.v_view, &c.outputs.out, &*c.outputs.lse}) {
+                *view = view->sliced(0, 0, 1);
+                view->strides[0] = view == &c.k_view ? -kMost - 1 : kMost;
+              }
+            }),
+            "no error");
+  EXPECT_EQ(message_of([](ValidCall& c) {
+              for (TensorView* view : {&c.k_view, &c.v_view}) {
+                *view = view->sliced(2, 0, 0);
+                view->strides = {kMost, kMost, kMost, kMost};
+              }
+            }),
+            "no error");
 }
 
 TEST(AttentionArguments, Workspace) {
@@ -210,6 +270,8 @@ TEST(AttentionArguments, Workspace) {
               c.outputs.workspace = {odd, large.size() - 64};
             }),
             "attention: workspace is not aligned to 64 bytes");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.workspace = {static_cast<std::byte*>(nullptr), 1 << 20}; }),
+            "attention: workspace has no memory, but 1048576 bytes");
 }
 
 TEST(AttentionArguments, Ways) {

@@ -51,7 +51,7 @@ TEST(GemmArguments, ShapesMustFit) {
   EXPECT_EQ(message_of([](ValidCall& c) { c.b.shape[0] = 5; }),
             "gemm: a has 6 columns, b has 5 rows; they must match");
   EXPECT_EQ(message_of([](ValidCall& c) { c.c.shape[1] = 7; }),
-            "gemm: c has shape (4, 7); expected (M, N) = (4, 8)");
+            "gemm: c has shape (4, 7); expected (M, N) = (4, 8), the rows of a and the columns of b");
   EXPECT_EQ(message_of([](ValidCall& c) { c.a.shape[0] = std::int64_t{1} << 31; }),
             "gemm: a has shape (2147483648, 6); each size must be 0 ... 2^30");
 }
@@ -76,10 +76,35 @@ TEST(GemmArguments, MemoryIsThereAlignedContiguousAndWithin64Bits) {
             "gemm: a has data that is not aligned to its f32 elements");
   EXPECT_EQ(message_of([](ValidCall& c) { c.b.strides = {16, 2}; }),
             "gemm: b has strides (16, 2); expected 1 in one dimension");
-  EXPECT_EQ(message_of([](ValidCall& c) { c.c.strides = {0, 1}; }),
-            "gemm: c has stride 0 in dimension 0 of size 4; its elements must not overlap");
-  EXPECT_THAT(message_of([](ValidCall& c) { c.b.strides[0] = std::int64_t{1} << 62; }),
-              HasSubstr("does not fit 64 bits"));
+  for (const Dims& strides : {Dims{0, 1}, Dims{7, 1}, Dims{-7, 1}, Dims{1, 3}}) {
+    EXPECT_THAT(message_of([&](ValidCall& c) { c.c.strides = strides; }),
+                HasSubstr("gemm: c has shape (4, 8) and strides " + to_string(strides) +
+                          "; its elements must not overlap"));
+  }
+  EXPECT_THAT(
+      message_of([](ValidCall& c) { c.b.strides[0] = std::int64_t{1} << 62; }),
+      HasSubstr("gemm: b has shape (6, 8) and strides (4611686018427387904, 1), which reach out of the address "
+                "space"));
+  EXPECT_EQ(message_of([](ValidCall& c) {
+              c.c = c.c.sliced(0, 0, 1), c.a = c.a.sliced(0, 0, 1);
+              c.c.strides[0] = c.a.strides[0] = std::numeric_limits<std::int64_t>::min();  // which nobody reads
+            }),
+            "no error");
+}
+
+TEST(GemmArguments, CSharesNoMemory) {
+  EXPECT_EQ(message_of([](ValidCall& c) { c.c.data = c.a.data; }),
+            "gemm: c overlaps a; a call writes c while it reads its inputs: give it memory of its own");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.c.data = static_cast<float*>(c.b.data) + 16; }),
+            "gemm: c overlaps b; a call writes c while it reads its inputs: give it memory of its own");
+  const Tensor memory(DType::f32, {6, 24});  // a, b and c side by side
+  const TensorView all = memory;
+  EXPECT_EQ(message_of([&](ValidCall& c) {
+              c.a = all.sliced(0, 0, 4).sliced(1, 0, 6);
+              c.b = all.sliced(1, 6, 14);
+              c.c = all.sliced(0, 0, 4).sliced(1, 14, 22);
+            }),
+            "no error");
 }
 
 TEST(GemmArguments, LinesOf4BitElementsStartAtWholeBytes) {
