@@ -4,8 +4,8 @@
 function(flashtile_compile_options target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   # CMake 3.25 does not know nvcc's C++20.
-  # Infinities and NaNs have a meaning here, whatever the project around flashtile is compiled with.
-  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-fast-math>)
+  # Infinities and NaNs have a meaning here, and errors are exceptions, whatever the project around flashtile is compiled with.
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-fast-math -fexceptions -frtti>)
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wno-psabi>
                                            $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 -Xcompiler=-Wno-psabi>)
   # GCC 12 warns of overlaps inside std::string that cannot be (GCC bug 105651).

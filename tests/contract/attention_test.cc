@@ -1,0 +1,247 @@
+// Misuses of attention: each is a typed error that names the argument, at every entry point, in a process of
+// its own. A new tensor of the call is a line in `arguments`, any other misuse one in `misuses`.
+#include "flashtile/attention.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "src/backends/backend.h"
+#include "tests/contract/faults.h"
+#include "tests/contract/outcome.h"
+
+namespace flashtile::test {
+namespace {
+
+/// A valid call: B 3, Hq 6, Hkv 3, Lq 5, Lkv 7, D 16, Dv 8.
+struct Call {
+  Roomy q_memory{DType::f32, {3, 6, 5, 16}}, k_memory{DType::f32, {3, 3, 7, 16}},
+      v_memory{DType::f32, {3, 3, 7, 8}};
+  Roomy out_memory{DType::f32, {3, 6, 5, 8}}, lse_memory{DType::f32, {3, 6, 5}};
+  Roomy boolean_memory{DType::u8, {3, 6, 5, 7}}, bias_memory{DType::f32, {3, 6, 5, 7}};
+  Tensor workspace{DType::u8, {1 << 20}};
+  TensorView q = q_memory.view, k = k_memory.view, v = v_memory.view;
+  AttentionOutputs outputs{.out = out_memory.view, .lse = lse_memory.view};
+  AttentionOptions options{.mask = {.boolean = boolean_memory.view, .bias = bias_memory.view}};
+};
+
+const std::vector<Entry<Call>> all_entries = {
+    {"attention", false, [](Call& c) { return outcome_of([&] { attention(c.q, c.k, c.v, c.options); }); }},
+    {"plan_attention", true,
+     [](Call& c) { return outcome_of([&] { plan_attention(c.q, c.k, c.v, c.options); }); }},
+    {"try_attention", false, [](Call& c) { return outcome_of(try_attention(c.q, c.k, c.v, c.options)); }},
+    {"try_plan_attention", true,
+     [](Call& c) { return outcome_of(try_plan_attention(c.q, c.k, c.v, c.options)); }},
+};
+const std::vector<Entry<Call>> into_entries = {
+    {"attention_into", false,
+     [](Call& c) { return outcome_of([&] { attention_into(c.outputs, c.q, c.k, c.v, c.options); }); }},
+    {"plan_attention_into", true,
+     [](Call& c) { return outcome_of([&] { plan_attention_into(c.outputs, c.q, c.k, c.v, c.options); }); }},
+    {"try_attention_into", false,
+     [](Call& c) { return outcome_of(try_attention_into(c.outputs, c.q, c.k, c.v, c.options)); }},
+    {"try_plan_attention_into", true,
+     [](Call& c) { return outcome_of(try_plan_attention_into(c.outputs, c.q, c.k, c.v, c.options)); }},
+};
+
+enum class Entries { all, into };
+
+std::vector<Entry<Call>> chosen(Entries which, bool plans_too) {
+  std::vector<Entry<Call>> result;
+  const auto add = [&](const std::vector<Entry<Call>>& entries) {
+    for (const Entry<Call>& entry : entries) {
+      if (plans_too || !entry.plans) result.push_back(entry);
+    }
+  };
+  if (which == Entries::all) add(all_entries);
+  add(into_entries);
+  return result;
+}
+
+/// The tensors of a call.
+struct Argument {
+  const char* name;
+  Entries entries;
+  TensorView& (*of)(Call&);
+  Takes takes;
+};
+void PrintTo(const Argument& argument, std::ostream* out) { *out << argument.name; }
+const std::vector<Argument> arguments = {
+    {"q", Entries::all, [](Call& c) -> TensorView& { return c.q; }, {.types = {DType::f32}, .free_sizes = {2}}},
+    {"k", Entries::all, [](Call& c) -> TensorView& { return c.k; }, {.types = {DType::f32}}},
+    {"v", Entries::all, [](Call& c) -> TensorView& { return c.v; }, {.types = {DType::f32}, .free_sizes = {3}}},
+    {"mask.boolean",
+     Entries::all,
+     [](Call& c) -> TensorView& { return *c.options.mask.boolean; },
+     {.types = {DType::u8}, .broadcasts = true}},
+    {"mask.bias",
+     Entries::all,
+     [](Call& c) -> TensorView& { return *c.options.mask.bias; },
+     {.types = {DType::f32, DType::f16, DType::bf16}, .broadcasts = true}},
+    {"out", Entries::into, [](Call& c) -> TensorView& { return c.outputs.out; }, {Use::written, {DType::f32}}},
+    {"lse", Entries::into, [](Call& c) -> TensorView& { return *c.outputs.lse; }, {Use::written, {DType::f32}}},
+};
+
+TEST(AttentionContract, AValidCallPasses) {
+  expect_refused(chosen(Entries::all, true), [](Call&) {}, "ok");
+}
+
+class AttentionTensor : public ::testing::TestWithParam<Argument> {};
+
+TEST_P(AttentionTensor, FaultsAreRefused) {
+  const Argument& argument = GetParam();
+  Call valid;
+  for (const Fault& fault : faults_of(argument.of(valid), argument.takes)) {
+    SCOPED_TRACE(argument.name + std::string(": ") + fault.name);
+    expect_refused(
+        chosen(argument.entries, !fault.of_data), [&](Call& c) { fault.apply(argument.of(c)); },
+        "invalid_argument: attention: .*\\b" + std::string(argument.name) + "\\b");
+  }
+}
+
+TEST_P(AttentionTensor, ResultsInItsMemoryAreRefused) {
+  const Argument& other = GetParam();
+  for (const Argument& written : arguments) {
+    if (written.takes.use != Use::written || written.name == std::string(other.name)) continue;
+    for (const std::ptrdiff_t bytes : {0, 4, 64}) {
+      SCOPED_TRACE(written.name + std::string(" is ") + std::to_string(bytes) + " bytes inside " + other.name);
+      expect_refused(
+          chosen(Entries::into, true),
+          [&](Call& c) { written.of(c).data = static_cast<std::byte*>(other.of(c).data) + bytes; },
+          "invalid_argument: attention: (" + std::string(written.name) + " overlaps " + other.name + "|" +
+              other.name + " overlaps " + written.name + "); ");
+    }
+  }
+  SCOPED_TRACE(std::string("workspace inside ") + other.name);
+  expect_refused(
+      chosen(Entries::into, false),
+      [&](Call& c) { c.outputs.workspace = {static_cast<std::byte*>(other.of(c).data), 64}; },
+      "invalid_argument: attention: workspace overlaps " + std::string(other.name) + "; ");
+}
+
+INSTANTIATE_TEST_SUITE_P(Arguments, AttentionTensor, ::testing::ValuesIn(arguments), [](const auto& each) {
+  std::string text = each.param.name;
+  std::replace(text.begin(), text.end(), '.', '_');
+  return text;
+});
+
+/// Everything else that can be wrong.
+struct Misuse {
+  const char* name;
+  Entries entries;
+  void (*change)(Call&);
+  const char* pattern;
+};
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity(),
+                kNaN = std::numeric_limits<float>::quiet_NaN();
+
+std::span<std::byte> bytes_of(Call& c, std::size_t first, std::size_t count) {
+  return {c.workspace.as<std::byte>() + first, count};
+}
+
+/// A queue of a device that is not here.
+struct OtherQueue : Queue::State {
+  Device device() const noexcept override { return Device::cuda(3); }
+  void synchronize() const override {}
+};
+/// A queue that says that it is the CPU's, and is none of the library's.
+struct ForeignQueue : Queue::State {
+  Device device() const noexcept override { return Device::cpu(); }
+  void synchronize() const override {}
+};
+
+const std::vector<Misuse> misuses = {
+    {"scale NaN", Entries::all, [](Call& c) { c.options.scale = kNaN; },
+     "attention: scale is nan; expected a finite number"},
+    {"scale inf", Entries::all, [](Call& c) { c.options.scale = kInfinity; }, "attention: scale is inf"},
+    {"scale -inf", Entries::all, [](Call& c) { c.options.scale = -kInfinity; }, "attention: scale is -inf"},
+    {"causal 2", Entries::all, [](Call& c) { c.options.mask.causal = CausalCorner(2); },
+     "attention: mask.causal is CausalCorner"},
+    {"causal 255", Entries::all, [](Call& c) { c.options.mask.causal = CausalCorner(255); },
+     "attention: mask.causal is "},
+    {"way unknown", Entries::all, [](Call& c) { c.options.way = "fastest"; },
+     "attention: way is \"fastest\"; expected one of "},
+    {"way with a NUL", Entries::all, [](Call& c) { c.options.way = std::string("unfused\0", 8); },
+     "attention: way is "},
+    {"way of a megabyte", Entries::all, [](Call& c) { c.options.way.assign(1 << 20, 'w'); },
+     "attention: way is "},
+    {"queue elsewhere", Entries::all, [](Call& c) { c.options.queue = Queue(std::make_shared<OtherQueue>()); },
+     "attention: options.queue is one of cuda:3, q is on cpu; they must match"},
+    {"0 KV heads", Entries::all, [](Call& c) { c.k.shape[1] = c.v.shape[1] = 0; },
+     "attention: q has 6 heads, k has 0"},
+    {"head_dim 0", Entries::all, [](Call& c) { c.q.shape[3] = c.k.shape[3] = 0; },
+     "attention: q has head_dim 0"},
+    {"head_dim 2^40", Entries::all, [](Call& c) { c.q.shape[3] = c.k.shape[3] = std::int64_t{1} << 40; },
+     "attention: q has (shape|head_dim) "},
+    {"a result larger than memory", Entries::all,
+     [](Call& c) {
+       for (TensorView* view : {&c.q, &c.k, &c.v})
+         view->shape[0] = view->shape[1] = 1 << 30, view->strides = {0, 0, 0, 1};
+       c.q.shape[2] = 1 << 30;
+     },
+     "attention: out "},
+};
+const std::vector<Misuse> workspaces = {
+    {"null", Entries::into, [](Call& c) { c.outputs.workspace = {static_cast<std::byte*>(nullptr), 1 << 20}; },
+     "attention: workspace has no memory, but 1048576 bytes"},
+    {"misaligned", Entries::into, [](Call& c) { c.outputs.workspace = bytes_of(c, 8, 1 << 19); },
+     "attention: workspace is not aligned to 64 bytes"},
+    {"small", Entries::into,
+     [](Call& c) { c.options.way = "unfused", c.outputs.workspace = bytes_of(c, 0, 64); },
+     "attention: workspace has 64 bytes; this call needs "},
+    {"endless", Entries::into,
+     [](Call& c) { c.outputs.workspace = {c.workspace.as<std::byte>(), ~std::size_t{0}}; },
+     "attention: workspace has "},
+};
+
+TEST(AttentionContract, MisusesAreRefused) {
+  for (const Misuse& misuse : misuses) {
+    SCOPED_TRACE(misuse.name);
+    expect_refused(chosen(misuse.entries, true), misuse.change,
+                   std::string("invalid_argument: ") + misuse.pattern);
+  }
+  for (const Misuse& misuse : workspaces) {
+    SCOPED_TRACE(std::string("workspace ") + misuse.name);
+    expect_refused(chosen(misuse.entries, false), misuse.change,
+                   std::string("invalid_argument: ") + misuse.pattern);
+  }
+}
+
+TEST(AttentionContract, AForeignQueueOfTheCpuIsRefusedByEveryWay) {
+  for (const WayInfo& way : attention_ways()) {
+    if (!way.built || way.name.starts_with("vendor.")) continue;
+    SCOPED_TRACE(way.name);
+    expect_refused(
+        chosen(Entries::all, false),
+        [&](Call& c) {
+          c.options.way = way.name;
+          c.options.queue = Queue(std::make_shared<ForeignQueue>());
+        },
+        "invalid_argument: launch: ");
+  }
+}
+
+TEST(AttentionContract, WaysThatAreNotHereSayWhy) {
+  for (const WayInfo& way : attention_ways()) {
+    if (way.built) continue;
+    SCOPED_TRACE(way.name);
+    expect_refused(
+        chosen(Entries::all, true), [&](Call& c) { c.options.way = way.name; },
+        "unsupported: attention: way " + way.name + " cannot run this call: ");
+  }
+}
+
+}  // namespace
+}  // namespace flashtile::test

@@ -1,0 +1,266 @@
+// Misuses of queues: numbers of threads, executors that lose work, forks; and that nothing is ever printed. Each
+// in a process of its own.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "flashtile/attention.h"
+#include "flashtile/gemm.h"
+#include "tests/contract/outcome.h"
+
+namespace flashtile::test {
+namespace {
+
+/// A call that is worth several threads.
+struct Work {
+  Tensor q{DType::f32, {2, 4, 70, 64}}, kv{DType::f32, {2, 2, 90, 64}}, out{DType::f32, {2, 4, 70, 64}};
+  Work() {
+    for (const Tensor* t : {&q, &kv}) {
+      for (std::int64_t i = 0; i < t->size(); ++i) t->as<float>()[i] = static_cast<float>(i % 13 - 6) / 8.0f;
+    }
+    std::memset(out.data(), 0xff, out.size_bytes());
+  }
+  void run(const Queue& queue, const std::string& way = {}) const {
+    attention_into({.out = out.view()}, q, kv, kv, {.way = way, .queue = queue});
+  }
+  /// "ok" when the result is that of one thread.
+  std::string outcome(const Queue& queue, const std::string& way = {}) const {
+    const std::string found = outcome_of([&] { run(queue, way); });
+    if (found != "ok") return found;
+    const Tensor alone = attention(q, kv, kv, {.way = way, .queue = Queue::cpu({.threads = 1})});
+    return std::memcmp(alone.data(), out.data(), out.size_bytes()) == 0 ? "ok" : "wrong";
+  }
+};
+
+std::vector<std::string> our_ways() {
+  std::vector<std::string> names;
+  for (const WayInfo& way : attention_ways()) {
+    if (way.built && !way.name.starts_with("vendor.") && !way.name.starts_with("flash.sm"))
+      names.push_back(way.name);
+  }
+  return names;
+}
+
+TEST(QueueContract, NumbersOfThreads) {
+  for (const int threads : {-2147483647 - 1, -1, 65537, 1000000000, 2147483647}) {
+    EXPECT_EQ(in_child([&] { return outcome_of(Queue::try_cpu({.threads = threads})); }),
+              "invalid_argument: Queue::cpu: threads is " + std::to_string(threads) +
+                  "; expected 1 ... 65536, or 0 for the default");
+  }
+  for (const char* threads : {"0", "-1", "65537", "2147483647", "99999999999999999999", "two", "2 "}) {
+    EXPECT_EQ(in_child([&] {
+                setenv("FLASHTILE_THREADS", threads, 1);
+                return outcome_of(Queue::try_cpu()) + "; " +
+                       outcome_of([] { Work().run(Queue::default_for(Device::cpu())); });
+              }),
+              std::string("invalid_argument: FLASHTILE_THREADS is \"") + threads +
+                  "\"; expected a whole number, 1 ... 65536; invalid_argument: FLASHTILE_THREADS is \"" +
+                  threads + "\"; expected a whole number, 1 ... 65536");
+  }
+}
+
+TEST(QueueContract, ManyThreadsWorkAndNothingIsPrinted) {
+  for (const int threads : {2, 3, 64, 65536}) {
+    for (const std::string& way : our_ways()) {
+      EXPECT_EQ(in_child([&] {
+                  const Queue queue = Queue::cpu({.threads = threads});
+                  return std::to_string(queue.threads()) + " " + Work().outcome(queue, way);
+                }),
+                std::to_string(threads) + " ok")
+          << way;
+    }
+  }
+}
+
+TEST(QueueContract, NoQueueIsNull) {
+  EXPECT_EQ(in_child([] { return outcome_of([] { Queue(std::shared_ptr<const Queue::State>()); }); }),
+            "invalid_argument: Queue: state is null; expected one of a queue that Queue::cpu, cuda or "
+            "default_for made");
+  EXPECT_EQ(in_child([] {
+              Queue queue = Queue::cpu({.threads = 2});
+              const Queue moved = std::move(queue);
+              Queue again = moved;
+              again = std::move(queue);  // NOLINT(bugprone-use-after-move): it is still that queue
+              return Work().outcome(queue) + " " + Work().outcome(again) + " " +
+                     std::to_string(queue.threads());
+            }),
+            "ok ok 2");
+}
+
+TEST(QueueContract, DevicesThatAreNotThere) {
+  const auto outcome = [](Device device) {
+    return in_child([=] { return outcome_of(Queue::try_default_for(device)); });
+  };
+  EXPECT_EQ(outcome({DeviceType::cpu, 1}), "unsupported: device: there is one CPU device, with index 0, not 1");
+  EXPECT_EQ(outcome({DeviceType::cpu, -1}),
+            "unsupported: device: there is one CPU device, with index 0, not -1");
+  EXPECT_EQ(outcome({DeviceType(200), 0}),
+            "invalid_argument: device: there is none of DeviceType(200); expected cpu, cuda or metal");
+  EXPECT_TRUE(outcome({DeviceType::metal, 0}).starts_with("unsupported: device: "))
+      << outcome({DeviceType::metal, 0});
+  EXPECT_TRUE(outcome({DeviceType::cuda, 1 << 30}).starts_with("unsupported: device: "));
+  EXPECT_TRUE(in_child([] { return outcome_of(Queue::try_cuda(-1)); }).starts_with("unsupported: device: "));
+}
+
+// ---- executors ----
+
+using Body = std::function<void(std::int64_t)>;
+
+struct Executing {
+  const char* name;
+  void (*execute)(std::int64_t count, const Body& body);
+  const char* expected;  ///< the start of it
+};
+
+constexpr char kLost[] = "invalid_argument: Queue::cpu: executor called its body ";
+
+const std::vector<Executing> executors = {
+    {"in turn",
+     [](std::int64_t count, const Body& body) {
+       for (std::int64_t i = 0; i < count; ++i) body(i);
+     },
+     "ok"},
+    {"backwards, twice, with any index",
+     [](std::int64_t count, const Body& body) {
+       for (std::int64_t i = 2 * count; i > 0; --i) body(i * 1000 - 5000);
+     },
+     "ok"},
+    {"not at all", [](std::int64_t, const Body&) {}, kLost},
+    {"the first only", [](std::int64_t, const Body& body) { body(0); }, kLost},
+    {"all but the first",
+     [](std::int64_t count, const Body& body) {
+       for (std::int64_t i = 1; i < count; ++i) body(i);
+     },
+     kLost},
+    {"later",
+     [](std::int64_t count, const Body& body) {
+       for (std::int64_t i = 0; i < count; ++i) {
+         std::thread([&body, i] {
+           std::this_thread::sleep_for(std::chrono::milliseconds(20));
+           body(i);
+         }).detach();
+       }
+     },
+     kLost},
+    {"without waiting",
+     [](std::int64_t count, const Body& body) {
+       std::atomic<std::int64_t> begun{0};
+       for (std::int64_t i = 0; i < count; ++i) {
+         std::thread([&body, &begun, i] {
+           ++begun;
+           body(i);
+         }).detach();
+       }
+       while (begun < count) std::this_thread::yield();
+     },
+     ""},  // right or an error, as the threads come
+    {"throws", [](std::int64_t, const Body&) { throw std::runtime_error("no threads today"); },
+     "device_failure: no threads today"},
+    {"throws a number", [](std::int64_t, const Body&) { throw 5; },
+     "device_failure: an executor threw something that is no std::exception"},
+};
+
+TEST(QueueContract, ExecutorsThatLoseWork) {
+  for (const Executing& executing : executors) {
+    for (const std::string& way : our_ways()) {
+      const std::string found = in_child([&] {
+        const Work work;
+        const Queue queue = Queue::cpu({.threads = 4, .executor = executing.execute});
+        std::string outcome = outcome_of(try_attention_into({.out = work.out.view()}, work.q, work.kv, work.kv,
+                                                            {.way = way, .queue = queue}));
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));  // for bodies that come late
+        const Tensor alone =
+            attention(work.q, work.kv, work.kv, {.way = way, .queue = Queue::cpu({.threads = 1})});
+        if (outcome == "ok" && std::memcmp(alone.data(), work.out.data(), work.out.size_bytes()) != 0)
+          outcome = "wrong";
+        return outcome;
+      });
+      EXPECT_TRUE(found.starts_with(executing.expected)) << executing.name << ", " << way << ": " << found;
+      EXPECT_EQ(found.find("wrong"), std::string::npos) << executing.name << ", " << way;
+      EXPECT_EQ(found.find("killed"), std::string::npos) << executing.name << ", " << way << ": " << found;
+    }
+  }
+}
+
+// ---- forks ----
+
+/// What f() returns in a child of this process that was forked while four threads were in calls on `queue`.
+template <class F>
+std::string in_child_of_busy(const Queue& queue, const std::string& way, F&& f) {
+  std::atomic<bool> stop{false};
+  std::atomic<int> calls{0};
+  std::vector<std::thread> callers;
+  for (int t = 0; t < 4; ++t) {
+    callers.emplace_back([&] {
+      const Work work;
+      while (!stop) {
+        work.run(queue, way);
+        ++calls;
+      }
+    });
+  }
+  std::string found;
+  // A fork may fall between two calls; where the queue was free, it works.
+  for (int attempt = 0; attempt < 20; ++attempt) {
+    for (const int before = calls; calls < before + 4;) std::this_thread::yield();
+    found = in_child(f);
+    if (found != "ok") break;
+  }
+  stop = true;
+  for (std::thread& caller : callers) caller.join();
+  return found;
+}
+
+TEST(QueueContract, AForkedChildOfABusyQueueIsToldSo) {
+  const std::string expected =
+      "invalid_argument: options.queue was busy when this process was forked from its parent, and its threads "
+      "are not "
+      "here; make a new one with Queue::cpu() in this process";
+  for (const std::string& way : our_ways()) {
+    EXPECT_EQ(in_child([&] {
+                const Queue queue = Queue::cpu({.threads = 2});
+                return in_child_of_busy(queue, way, [&] { return Work().outcome(queue, way); });
+              }),
+              expected)
+        << way;
+  }
+}
+
+TEST(QueueContract, AForkedChildMayMakeQueues) {
+  for (const std::string& way : our_ways()) {
+    EXPECT_EQ(in_child([&] {
+                const Queue queue = Queue::cpu({.threads = 2});
+                return in_child_of_busy(queue, way, [&] {
+                  return Work().outcome(Queue::cpu({.threads = 2}), way) + " with a new one";
+                });
+              }),
+              "ok with a new one")
+        << way;
+  }
+}
+
+TEST(QueueContract, AForkedChildMayUseAQueueThatNobodyWasIn) {
+  EXPECT_EQ(in_child([&] {
+              const Queue queue = Queue::cpu({.threads = 2});
+              const std::string before = Work().outcome(queue);
+              return before + " " +
+                     in_child([&] { return Work().outcome(queue) + " " + Work().outcome(queue); }) + " " +
+                     Work().outcome(queue);
+            }),
+            "ok ok ok ok");
+}
+
+}  // namespace
+}  // namespace flashtile::test
