@@ -98,7 +98,7 @@ void describe(CLI::App& app, MetalOptions& options) {
   run->add_option("-D,--define", options.compile.defines, "NAME or NAME=VALUE; may be repeated");
   run->add_option("--metal-version", options.compile.metal_version, "__METAL_VERSION__")->capture_default_str();
   run->add_flag("--no-checks", options.unchecked, "faster, and nothing is found but crashes");
-  run->add_flag("--debug", options.debug, "no optimisation, for gdb; the generated files are kept");
+  run->add_flag("--debug", options.debug, "for gdb: no optimisation, no child process; the generated files are kept");
   run->add_option("--workers", options.launch.workers, "threadgroups that run at a time")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
@@ -199,6 +199,7 @@ int metal(const std::vector<std::string>& arguments) {
     return app.exit(error) == 0 ? kDone : kUsage;
   }
   apply(options);
+  if (options.debug) return run_and_report(options);  // where a debugger is, which would have to follow a child
   const emulator::ChildResult result =
       emulator::run_in_child(options.limits, [&] { return run_and_report(options); });
   using End = emulator::ChildResult::End;
