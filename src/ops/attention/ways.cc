@@ -3,8 +3,9 @@
 namespace flashtile::ops {
 
 std::span<const AttentionWay> attention_way_table() {
-  static const AttentionWay table[] = {kAttentionFlashCpu, kAttentionCudnn,     kAttentionTensorOps,
-                                       kAttentionOneDnn,   kAttentionSimdgroup, kAttentionUnfused};
+  static const AttentionWay table[] = {kAttentionFlashCpu,  kAttentionFlashSm90, kAttentionCudnn,
+                                       kAttentionTensorOps, kAttentionOneDnn,    kAttentionSimdgroup,
+                                       kAttentionUnfused};
   return table;
 }
 

@@ -15,6 +15,7 @@ using AttentionWay = Way<AttentionProblem, AttentionBuffers>;
 std::span<const AttentionWay> attention_way_table();
 
 extern const AttentionWay kAttentionFlashCpu;
+extern const AttentionWay kAttentionFlashSm90;
 extern const AttentionWay kAttentionCudnn;
 extern const AttentionWay kAttentionTensorOps;
 extern const AttentionWay kAttentionSimdgroup;

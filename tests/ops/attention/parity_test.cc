@@ -320,6 +320,15 @@ struct Reason {
   bool holds;  ///< for this call
 };
 
+bool is_hopper(Device device) {
+  for (const BackendInfo& kind : backends()) {
+    for (const DeviceInfo& info : kind.devices) {
+      if (info.device == device) return info.architecture == "sm_90";
+    }
+  }
+  return false;
+}
+
 /// The reasons that a way may give for one call. Ways that are not here run everything.
 std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device device) {
   const Case& c = call.c;
@@ -336,6 +345,16 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
             {"oneDNN takes no empty tensors", empty},
             {"oneDNN takes no repeated and no reversed dimensions", strides},
             {"oneDNN has no attention for this element type on this processor", call.dtype != DType::f32}};
+  }
+  if (way == "flash.sm90") {  // its inputs are dense copies
+    const auto in_vectors = [](std::int64_t elements) { return elements % 8 == 0; };
+    return {{"it is for NVIDIA GPUs of compute capability 9.0", !is_hopper(device)},
+            {"no kernel is compiled for this element type", call.dtype == DType::f32},
+            {"it takes no mask tensors", c.masked()},
+            {"it takes scores that need no more than a positive factor", c.scale && !(*c.scale > 0)},
+            {"the copy engine takes rows that are multiples of 16 bytes apart",
+             !in_vectors(c.head_dim) || !in_vectors(c.values())},
+            {"the copy engine writes rows of whole multiples of 16 bytes", !in_vectors(c.values())}};
   }
   if (way == "vendor.cudnn") {  // its inputs are dense copies
     const auto in_vectors = [](std::int64_t elements, DType dtype) {

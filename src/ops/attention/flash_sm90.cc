@@ -1,0 +1,130 @@
+// The way `flash.sm90`: our kernel scheduled for Hopper, on the copy engine and the warpgroup instructions.
+#include <string>
+
+#include "src/ops/attention/ways.h"
+
+#if FLASHTILE_HAS_SM90
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "flashtile/detail/cuda_calls.h"
+#include "src/ops/attention/kernel/flash_sm90_table.h"
+#endif
+
+namespace flashtile::ops {
+namespace {
+
+#if FLASHTILE_HAS_SM90
+
+using detail::check_cuda;
+using kernels::FlashSm90Kernel;
+
+int attribute(cudaDeviceAttr which, Device device) {
+  int value = 0;
+  check_cuda(cudaDeviceGetAttribute(&value, which, device.index), "cudaDeviceGetAttribute");
+  return value;
+}
+
+/// The smallest kernel that fits; nullptr where none was compiled.
+const FlashSm90Kernel* kernel_for(const AttentionProblem& p) {
+  std::span<const FlashSm90Kernel> kernels;
+  if (p.dtype == DType::bf16) kernels = kernels::flash_sm90_bf16_kernels();
+  if (p.dtype == DType::f16) kernels = kernels::flash_sm90_f16_kernels();
+  for (const FlashSm90Kernel& kernel : kernels) {
+    if (kernel.head_dim >= p.head_dim && kernel.value_dim >= p.value_dim) return &kernel;
+  }
+  return nullptr;
+}
+
+/// The copy engine counts in 16 bytes, and up to 2^40.
+bool copy_engine_takes(const TensorView& view) {
+  constexpr std::int64_t kElements = 8, kMost = (std::int64_t{1} << 39) - 1;
+  if (reinterpret_cast<std::uintptr_t>(view.data) % 16 != 0) return false;
+  for (int i = 0; i < 3; ++i) {
+    const std::int64_t stride = view.strides[i];
+    if (view.shape[i] > 1 && (stride <= 0 || stride > kMost || stride % kElements != 0)) return false;
+  }
+  return true;
+}
+
+std::string_view declines(const AttentionProblem& p) {
+  constexpr std::string_view kNotHopper = "it is for NVIDIA GPUs of compute capability 9.0";
+  if (p.device.type != DeviceType::cuda) return kNotHopper;
+  if (attribute(cudaDevAttrComputeCapabilityMajor, p.device) != 9 ||
+      attribute(cudaDevAttrComputeCapabilityMinor, p.device) != 0)
+    return kNotHopper;
+  if (kernel_for(p) == nullptr) return "no kernel is compiled for this element type and head size";
+  if (p.boolean || p.bias) return "it takes no mask tensors";
+  if (!params_of(p, {}).rule.is_factor) return "it takes scores that need no more than a positive factor";
+  for (const TensorView* view : {&p.q, &p.k, &p.v, &p.out}) {
+    if (!copy_engine_takes(*view))
+      return "the copy engine takes rows that are multiples of 16 bytes apart, aligned to them";
+  }
+  if (p.value_dim % 8 != 0) return "the copy engine writes rows of whole multiples of 16 bytes";
+  return {};
+}
+
+std::uint32_t threadgroups(const AttentionProblem& p) {
+  return static_cast<std::uint32_t>(attribute(cudaDevAttrMultiProcessorCount, p.device));
+}
+
+std::int64_t tiles_of(const AttentionProblem& p) {
+  const int rows = kernel_for(p)->tile_queries;
+  return p.batch * p.query_heads * ((p.query_length + rows - 1) / rows);
+}
+
+/// Where tiles differ in their keys, threadgroups take the next one when they are done, and count them here.
+std::size_t workspace_bytes(const AttentionProblem& p) {
+  constexpr std::size_t kCounter = 64;
+  return p.hides_some() && tiles_of(p) > threadgroups(p) ? kCounter : 0;
+}
+
+/// TODO(hopper): few queries against long KV want the keys split over threadgroups; until then cuDNN is faster
+/// there.
+bool preferred(const AttentionProblem& p) { return 2 * tiles_of(p) >= threadgroups(p); }
+
+std::string describe(const AttentionProblem& p) {
+  const FlashSm90Kernel& kernel = *kernel_for(p);
+  return std::string("flash.sm90 ") + name(p.dtype) + " " + std::to_string(kernel.tile_queries) + "x" +
+         std::to_string(kernel.tile_keys) + "x" + std::to_string(kernel.head_dim) +
+         (kernel.value_dim != kernel.head_dim ? "x" + std::to_string(kernel.value_dim) : "");
+}
+
+void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::span<std::byte> workspace,
+         const Queue& queue) {
+  std::uint32_t* counter = nullptr;
+  if (!workspace.empty()) {
+    counter = reinterpret_cast<std::uint32_t*>(workspace.data());
+    const detail::CudaDeviceGuard guard(queue.device().index);
+    check_cuda(cudaMemsetAsync(counter, 0, sizeof *counter, static_cast<cudaStream_t>(queue.native_stream())),
+               "cudaMemsetAsync");
+  }
+  kernel_for(problem)->launch(queue, params_of(problem, buffers), threadgroups(problem), counter);
+}
+
+#else
+
+std::string_view declines(const AttentionProblem&) { return "this build of flashtile has no code for sm_90a"; }
+bool preferred(const AttentionProblem&) { return false; }
+std::size_t workspace_bytes(const AttentionProblem&) { return 0; }
+std::string describe(const AttentionProblem&) { return {}; }
+void run(const AttentionProblem&, const AttentionBuffers&, std::span<std::byte>, const Queue&) {}
+
+#endif
+
+}  // namespace
+
+const AttentionWay kAttentionFlashSm90 = {
+    .name = "flash.sm90",
+    .about = "fused: scheduled for Hopper, teams that load and multiply side by side; f16, bf16",
+    .built = FLASHTILE_HAS_SM90 != 0,
+    .declines = declines,
+    .preferred = preferred,
+    .workspace_bytes = workspace_bytes,
+    .kernel = describe,
+    .run = run,
+};
+
+}  // namespace flashtile::ops
