@@ -1,8 +1,10 @@
-// Times attention on a GPU as a burst and at the power limit: `bursts WAY DTYPE CAUSAL SHAPE...` prints a JSON line for
-// each shape B,Hq,Hkv,Lq,Lkv,D,Dv. Called by bench/hopper.py; bench/peers/flash_attn_4.py times the same way.
+// Times attention on a GPU as a burst and at the power limit: `bursts WAY DTYPE CAUSAL SHAPE...` prints a JSON
+// line for each shape B,Hq,Hkv,Lq,Lkv,D,Dv. Called by bench/hopper.py; bench/peers/flash_attn_4.py times the
+// same way.
 //
-// burst      the GPU idles 100 ms, runs one call to warm up, then calls of about 8 ms together between two events
-// sustained  120 ms of the same calls first, then calls of about 12 ms: the clock is what the power limit leaves
+// burst      the GPU idles 100 ms, runs one call to warm up, then calls of about 8 ms together between two
+// events sustained  120 ms of the same calls first, then calls of about 12 ms: the clock is what the power
+// limit leaves
 #include <algorithm>
 #include <chrono>
 #include <cmath>

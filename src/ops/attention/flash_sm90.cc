@@ -10,7 +10,7 @@
 #include <cstdint>
 
 #include "flashtile/detail/cuda_calls.h"
-#include "src/ops/attention/kernel/flash_sm90_table.h"
+#include "src/ops/attention/kernel/instances_sm90_table.h"
 #endif
 
 namespace flashtile::ops {

@@ -5,8 +5,8 @@
 
 #include "src/core/checked.h"
 #include "src/ops/attention/kernel/flash_sm90.h"
-#include "src/ops/attention/kernel/flash_sm90_table.h"
 #include "src/ops/attention/kernel/flash_sm90_tiles.h"
+#include "src/ops/attention/kernel/instances_sm90_table.h"
 
 namespace flashtile::kernels {
 inline namespace FLASHTILE_BACKEND {
