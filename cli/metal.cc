@@ -98,7 +98,8 @@ void describe(CLI::App& app, MetalOptions& options) {
   run->add_option("-D,--define", options.compile.defines, "NAME or NAME=VALUE; may be repeated");
   run->add_option("--metal-version", options.compile.metal_version, "__METAL_VERSION__")->capture_default_str();
   run->add_flag("--no-checks", options.unchecked, "faster, and nothing is found but crashes");
-  run->add_flag("--debug", options.debug, "for gdb: no optimisation, no child process; the generated files are kept");
+  run->add_flag("--debug", options.debug,
+                "for gdb: no optimisation, no child process; the generated files are kept");
   run->add_option("--workers", options.launch.workers, "threadgroups that run at a time")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();

@@ -24,6 +24,8 @@ struct Way {
 
   /// Can it? Empty, or the reason why not. An allow-list: what it does not know it declines.
   std::string_view (*declines)(const Problem&);
+  /// Should it, as measured? false leaves the problem to a later way that can; nullptr: always.
+  bool (*preferred)(const Problem&) = nullptr;
   std::size_t (*workspace_bytes)(const Problem&);
   /// The kernel that runs, for people: "tensor_ops f32 avx512 64x64x64".
   std::string (*kernel)(const Problem&);
@@ -60,13 +62,14 @@ std::vector<RefusedWay> refusals(std::span<const Way<Problem, Buffers>> ways, co
     if (&way == chosen && forced.empty()) break;
     if (&way == chosen) continue;
     std::string_view reason = way.declines(problem);
-    if (reason.empty()) reason = "can, but another way was asked for";
+    if (reason.empty())
+      reason = forced.empty() ? "can, but another way is faster here" : "can, but another way was asked for";
     result.push_back({std::string(way.name), std::string(reason)});
   }
   return result;
 }
 
-/// The forced way, or else the first one that can. Allocates nothing.
+/// The forced way, or else the first one that can and should, or else the first one that can. Allocates nothing.
 /// Errors: unsupported with every reason; invalid_argument for a name that no way has.
 template <class Problem, class Buffers>
 const Way<Problem, Buffers>& choose(std::string_view op, std::span<const Way<Problem, Buffers>> ways,
@@ -85,9 +88,13 @@ const Way<Problem, Buffers>& choose(std::string_view op, std::span<const Way<Pro
     }
     return *way;
   }
+  const Way<Problem, Buffers>* able = nullptr;
   for (const auto& way : ways) {
-    if (way.declines(problem).empty()) return way;
+    if (!way.declines(problem).empty()) continue;
+    if (way.preferred == nullptr || way.preferred(problem)) return way;
+    if (able == nullptr) able = &way;
   }
+  if (able != nullptr) return *able;
   std::string reasons;
   for (const RefusedWay& refused : refusals<Problem, Buffers>(ways, problem, nullptr, forced)) {
     reasons += "\n  " + refused.way + ": " + refused.reason;
