@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks that #include lines follow the layers of docs/architecture.md; tools/check runs it.
 
-cli, examples, c_api, python -> include/flashtile -> ops -> { kernel text -> primitives } and { backends -> core }
+cli, examples -> include/flashtile -> ops -> { kernel text -> primitives } and { backends -> core }
 
 A layer is the first pattern of LAYERS that a file's path matches. Project headers must match one of the layer's patterns,
 other libraries' headers one of its libraries; the C++ standard library is open to all but kernel text.

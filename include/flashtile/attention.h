@@ -28,11 +28,12 @@ struct AttentionOptions {
   std::optional<Queue> queue{};
 };
 
-/// Scaled dot-product attention: O = softmax(scale * Q K^T + mask) V.
+/// Scaled dot-product attention: O = softmax(scale * Q K^T + mask) V. Forward only: there are no gradients.
 ///
 /// Shapes    q (B, Hq, Lq, D), k (B, Hkv, Lkv, D), v (B, Hkv, Lkv, Dv) -> O (B, Hq, Lq, Dv).
 ///           Other layouts, such as BSHD, are strided views of these. Hq is a multiple of Hkv: query head h
 ///           reads KV head h / (Hq / Hkv). Any length may be 0. D and Dv are 1 ... 256.
+/// Strides   Any, also 0, in all dimensions but the last, whose stride is 1.
 /// Types     f32, f16 or bf16, the same for q, k, v and O.
 /// Numerics  Scores, softmax and sums are float32. A query with no key to attend to gives exactly 0, and lse
 ///           -inf. A masked position never reaches the result, even if it holds NaN; NaN in an attended
@@ -51,7 +52,8 @@ struct AttentionOutputs {
   TensorView out;                    ///< (B, Hq, Lq, Dv), dtype of q, innermost stride 1
   std::optional<TensorView> lse{};   ///< (B, Hq, Lq) f32: natural log of the sum of exp(scores)
   std::span<std::byte> workspace{};  ///< at least plan_attention_into().workspace_bytes, 64-byte aligned, on
-                                     ///< the device; empty = the library takes memory when it needs some
+                                     ///< the device; empty = the library takes memory when it needs some. For
+                                     ///< several lengths: the most of their plans, as fewer keys may need more
 };
 
 /// attention() into the caller's memory. Allocates nothing if given a workspace. Asynchronous on a GPU queue.

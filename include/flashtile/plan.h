@@ -1,4 +1,4 @@
-// What a call will do, and why: the way chosen, its tiles and workspace, and each refused way with its reason.
+// What a call will do, and why: the way chosen, its kernel and workspace, and each refused way with its reason.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,7 @@ struct Plan {
   std::string op;   ///< "attention" or "gemm"
   std::string way;  ///< "tensor_ops", "vendor.cblas", ...
   Device device;
-  std::string kernel;  ///< kernel name with ISA and tile sizes, e.g. "tensor_ops f32 avx512 64x64x64"
+  std::string kernel;  ///< its name and what it is compiled for, such as "tensor_ops f32 avx512 64x64x64"
   std::size_t workspace_bytes = 0;  ///< memory that the call needs besides inputs and outputs
   bool stores_scores = false;       ///< true when the whole score matrix goes to memory (O(S^2))
   std::vector<RefusedWay> refused;  ///< ways that come before the chosen one, or all when a way was forced

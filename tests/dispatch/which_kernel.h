@@ -1,6 +1,10 @@
 // The kernel of which.cc and which_else.cc.
 #pragma once
 
+#if !defined(FLASHTILE_KERNEL_FILE)  // where this header is checked alone
+#define FLASHTILE_KERNEL_FILE
+#endif
+
 #include "flashtile/launch.h"
 
 #include "tests/dispatch/which.h"
