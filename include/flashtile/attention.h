@@ -14,7 +14,7 @@
 #include "flashtile/result.h"
 #include "flashtile/tensor.h"
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 FLASHTILE_EXPORTS_BEGIN
 
 struct AttentionOptions {
@@ -83,4 +83,4 @@ Result<Plan> try_plan_attention_into(const AttentionOutputs& outputs, const Tens
 std::vector<WayInfo> attention_ways();
 
 FLASHTILE_EXPORTS_END
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

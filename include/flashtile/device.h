@@ -11,7 +11,7 @@
 #include "flashtile/detail/config.h"
 #include "flashtile/result.h"
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 FLASHTILE_EXPORTS_BEGIN
 
 enum class DeviceType : std::uint8_t { cpu, cuda, metal };
@@ -100,4 +100,4 @@ class Queue {
 };
 
 FLASHTILE_EXPORTS_END
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

@@ -18,7 +18,7 @@
 #include "flashtile/detail/cpu_backends.h"
 #include "flashtile/device.h"
 
-namespace flashtile::detail {
+namespace flashtile::inline v0_2::detail {
 FLASHTILE_EXPORTS_BEGIN
 
 /// The copy for a queue: its place among FLASHTILE_CPU_BACKENDS, or -1 for CUDA's. Errors: unsupported for a queue on a
@@ -47,7 +47,7 @@ struct KernelCopies<R(const Queue&, A...)> {
   }
 };
 
-}  // namespace flashtile::detail
+}  // namespace flashtile::inline v0_2::detail
 
 #define FLASHTILE_DECLARE_COPY(backend, isa, name, ...) \
   namespace backend {                                   \

@@ -14,7 +14,7 @@
 #define FLASHTILE_HOST_DEVICE [[gnu::always_inline]]
 #endif
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 FLASHTILE_EXPORTS_BEGIN
 
 /// Type of a tensor's elements. f64 is only for oracles and files. int4 and uint4 are packed in
@@ -137,4 +137,4 @@ template <>
 inline constexpr DType dtype_of<uint4b_format> = DType::uint4;
 
 FLASHTILE_EXPORTS_END
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

@@ -6,7 +6,7 @@
 
 #include "flashtile/detail/config.h"
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 FLASHTILE_EXPORTS_BEGIN
 
 enum class ErrorCode : int {
@@ -31,4 +31,4 @@ class Error : public std::runtime_error {
 };
 
 FLASHTILE_EXPORTS_END
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

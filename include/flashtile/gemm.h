@@ -13,7 +13,7 @@
 #include "flashtile/result.h"
 #include "flashtile/tensor.h"
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 FLASHTILE_EXPORTS_BEGIN
 
 struct GemmOptions {
@@ -48,4 +48,4 @@ Result<Plan> try_plan_gemm(const TensorView& c, const TensorView& a, const Tenso
 std::vector<WayInfo> gemm_ways();
 
 FLASHTILE_EXPORTS_END
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

@@ -32,7 +32,7 @@
 #include "flashtile/device.h"
 #include "flashtile/primitives.h"
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 
 /// How many threadgroups run along each axis.
 struct Grid {
@@ -70,7 +70,7 @@ struct kernel_namespace {};
 }  // namespace FLASHTILE_BACKEND
 }  // namespace primitives
 
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2
 
 /// Inside the inline namespace of one's kernels: the vocabulary without a prefix. The arithmetic is named word by word,
 /// so that exp2, max and the others are the vocabulary's even where <cmath> and CUDA have declared their own.

@@ -6,7 +6,7 @@
 
 #include "flashtile/tensor.h"
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 
 /// Where the diagonal of a causal mask starts when query and key lengths differ.
 /// Query i sits at absolute position i + offset and sees keys 0 ... i + offset.
@@ -27,4 +27,4 @@ struct Mask {
   std::optional<TensorView> bias{};
 };
 
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

@@ -8,7 +8,7 @@
 #include "flashtile/detail/config.h"
 #include "flashtile/device.h"
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 FLASHTILE_EXPORTS_BEGIN
 
 struct RefusedWay {
@@ -38,4 +38,4 @@ struct WayInfo {
 };
 
 FLASHTILE_EXPORTS_END
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

@@ -8,7 +8,7 @@
 #include "flashtile/detail/config.h"
 #include "flashtile/error.h"
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 FLASHTILE_EXPORTS_BEGIN
 
 /// Why a call failed: what its throwing twin throws as an Error.
@@ -55,4 +55,4 @@ class [[nodiscard]] Result<void> {
 };
 
 FLASHTILE_EXPORTS_END
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

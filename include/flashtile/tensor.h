@@ -16,7 +16,7 @@
 #include "flashtile/dtype.h"
 #include "flashtile/result.h"
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 FLASHTILE_EXPORTS_BEGIN
 
 inline constexpr int kMaxRank = 8;
@@ -127,4 +127,4 @@ Result<Tensor> try_copy_to(const TensorView& source, Device device) noexcept;
 Result<Tensor> try_convert(const TensorView& source, DType dtype) noexcept;
 
 FLASHTILE_EXPORTS_END
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

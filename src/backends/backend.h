@@ -8,7 +8,7 @@
 
 #include "flashtile/device.h"
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 
 namespace backend {
 class CpuQueue;
@@ -68,4 +68,4 @@ const Backend& cuda();
 #endif
 
 }  // namespace backend
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

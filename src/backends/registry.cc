@@ -7,7 +7,7 @@
 #include "src/backends/backend.h"
 #include "src/core/attempt.h"
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 namespace backend {
 namespace {
 
@@ -119,4 +119,4 @@ int Queue::threads() const noexcept { return state_->threads(); }
 void* Queue::native_stream() const noexcept { return state_->native_stream(); }
 void Queue::synchronize() const { state_->synchronize(); }
 
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

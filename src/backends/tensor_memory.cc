@@ -15,7 +15,7 @@
 #include "src/core/float_environment.h"
 #include "src/core/memory.h"
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 namespace {
 
 std::size_t packed_bytes(DType dtype, const Dims& shape) {
@@ -219,4 +219,4 @@ Result<Tensor> try_convert(const TensorView& source, DType dtype) noexcept {
   return core::attempt([&] { return convert(source, dtype); });
 }
 
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

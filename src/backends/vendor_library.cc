@@ -2,7 +2,7 @@
 
 #include <dlfcn.h>
 
-namespace flashtile::backend {
+namespace flashtile::inline v0_2::backend {
 
 VendorLibrary::VendorLibrary(const std::vector<std::string>& names) {
   for (const std::string& name : names) {
@@ -24,4 +24,4 @@ void* VendorLibrary::address_of(const char* symbol) const {
   return handle_ == nullptr ? nullptr : dlsym(handle_, symbol);
 }
 
-}  // namespace flashtile::backend
+}  // namespace flashtile::inline v0_2::backend

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace flashtile::backend {
+namespace flashtile::inline v0_2::backend {
 
 class VendorLibrary {
  public:
@@ -40,4 +40,4 @@ class VendorLibrary {
   void* handle_ = nullptr;
 };
 
-}  // namespace flashtile::backend
+}  // namespace flashtile::inline v0_2::backend

@@ -6,7 +6,7 @@
 
 #include "flashtile/error.h"
 
-namespace flashtile::core {
+namespace flashtile::inline v0_2::core {
 namespace {
 
 void check_device(const Argument& argument) {
@@ -103,4 +103,4 @@ TensorView checked_workspace(const char* op, std::span<std::byte> workspace, Dev
   return view;
 }
 
-}  // namespace flashtile::core
+}  // namespace flashtile::inline v0_2::core

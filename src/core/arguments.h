@@ -10,7 +10,7 @@
 #include "src/core/data.h"
 #include "src/core/memory.h"
 
-namespace flashtile::core {
+namespace flashtile::inline v0_2::core {
 
 /// One tensor of a call, the names that a message calls it by ("attention", "q"), and what it touches.
 struct Argument {
@@ -46,4 +46,4 @@ TensorView with_harmless_strides(TensorView view);
 /// A workspace as a tensor of bytes on the call's device; it must have memory, and be aligned to 64 bytes.
 TensorView checked_workspace(const char* op, std::span<std::byte> workspace, Device device);
 
-}  // namespace flashtile::core
+}  // namespace flashtile::inline v0_2::core

@@ -8,7 +8,7 @@
 
 #include "flashtile/result.h"
 
-namespace flashtile::core {
+namespace flashtile::inline v0_2::core {
 
 /// Without its text where there is no memory for that.
 inline Failure failure(ErrorCode code, const char* text) noexcept {
@@ -41,4 +41,4 @@ Result<std::invoke_result_t<F>> attempt(F&& f) noexcept {
   }
 }
 
-}  // namespace flashtile::core
+}  // namespace flashtile::inline v0_2::core

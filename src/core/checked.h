@@ -7,7 +7,7 @@
 
 #include "flashtile/error.h"
 
-namespace flashtile::core {
+namespace flashtile::inline v0_2::core {
 
 inline std::int64_t checked_multiply(std::int64_t a, std::int64_t b, const char* what) {
   std::int64_t product;
@@ -36,4 +36,4 @@ inline std::int32_t narrow(std::int64_t value, const char* what) {
   return static_cast<std::int32_t>(value);
 }
 
-}  // namespace flashtile::core
+}  // namespace flashtile::inline v0_2::core

@@ -1,6 +1,6 @@
 #include "flashtile/dtype.h"
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 
 const char* name(DType dtype) noexcept {
   switch (dtype) {
@@ -32,4 +32,4 @@ int bits(DType dtype) noexcept {
   return 0;
 }
 
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

@@ -1,6 +1,6 @@
 #include "flashtile/error.h"
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 
 const char* name(ErrorCode code) noexcept {
   switch (code) {
@@ -14,4 +14,4 @@ const char* name(ErrorCode code) noexcept {
   return "unknown";
 }
 
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

@@ -5,7 +5,7 @@
 #include <cfenv>
 #include <cstdint>
 
-namespace flashtile::core {
+namespace flashtile::inline v0_2::core {
 
 /// While one lives, its thread rounds to nearest, keeps denormals and traps nothing; then it has its own
 /// settings and flags again. On x86-64 those of SSE and AVX; nothing here computes on the x87.
@@ -41,4 +41,4 @@ class DefaultFloatEnvironment {
 #endif
 };
 
-}  // namespace flashtile::core
+}  // namespace flashtile::inline v0_2::core

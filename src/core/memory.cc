@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdlib>
 
-namespace flashtile::core {
+namespace flashtile::inline v0_2::core {
 namespace {
 
 /// A dimension that more than one element lies along; only its stride is read.
@@ -117,4 +117,4 @@ bool may_overlap(const TensorView& a, Reach a_reach, const TensorView& b, Reach 
                                     static_cast<std::int64_t>(b_data - a_data));
 }
 
-}  // namespace flashtile::core
+}  // namespace flashtile::inline v0_2::core

@@ -6,7 +6,7 @@
 
 #include "flashtile/tensor.h"
 
-namespace flashtile::core {
+namespace flashtile::inline v0_2::core {
 
 /// Does the view have no elements? Errors: none; a negative size counts as one.
 bool has_no_elements(const TensorView& view) noexcept;
@@ -29,4 +29,4 @@ bool may_overlap_itself(const TensorView& view) noexcept;
 /// one packed projection.
 bool may_overlap(const TensorView& a, Reach a_reach, const TensorView& b, Reach b_reach) noexcept;
 
-}  // namespace flashtile::core
+}  // namespace flashtile::inline v0_2::core

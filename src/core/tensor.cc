@@ -4,7 +4,7 @@
 
 #include "src/core/checked.h"
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 
 Dims::Dims(std::span<const std::int64_t> values) : rank_(static_cast<int>(values.size())) {
   if (values.size() > kMaxRank) {
@@ -85,4 +85,4 @@ TensorView packed_view(const void* data, DType dtype, const Dims& shape, Device 
   return {const_cast<void*>(data), dtype, shape, packed_strides(shape), device};
 }
 
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace flashtile::backend {
+namespace flashtile::inline v0_2::backend {
 namespace {
 
 using ::testing::HasSubstr;
@@ -44,4 +44,4 @@ TEST(VendorLibrary, OneWithoutAFunctionThatIsNeededIsMissing) {
 }
 
 }  // namespace
-}  // namespace flashtile::backend
+}  // namespace flashtile::inline v0_2::backend

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flashtile::core {
+namespace flashtile::inline v0_2::core {
 namespace {
 
 constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max(),
@@ -42,4 +42,4 @@ TEST(Checked, NarrowKeepsWhatFits32Bits) {
 }
 
 }  // namespace
-}  // namespace flashtile::core
+}  // namespace flashtile::inline v0_2::core

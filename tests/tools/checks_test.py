@@ -62,5 +62,25 @@ class Links(unittest.TestCase):
         self.assertIn("c.md#no has no such heading", output)
 
 
+class Namespaces(unittest.TestCase):
+    CMAKE = "cmake_minimum_required(VERSION 3.25)\nproject(flashtile VERSION 0.3.1 LANGUAGES CXX)\n"
+
+    def of(self, name, text):
+        return check("check_namespaces.py", {"CMakeLists.txt": self.CMAKE, name: text})
+
+    def test_what_the_library_defines_carries_the_version(self):
+        for name in ("include/flashtile/tensor.h", "src/core/tensor.cc", "src/ops/gemm/gemm.cc", "tests/ops/gemm/kernel_test.cc"):
+            self.assertEqual(self.of(name, "namespace flashtile::inline v0_3::ops {\n}  // namespace flashtile::inline v0_3::ops\n")[0], 0, name)
+            for wrong in ("namespace flashtile::ops {\n", "namespace flashtile::inline v0_2::ops {\n"):
+                status, output = self.of(name, wrong)
+                self.assertEqual(status, 1, name)
+                self.assertIn(f"{name}: opens flashtile without ::inline v0_3", output)
+
+    def test_what_is_not_the_librarys_does_not(self):
+        for name, text in [("cli/info.cc", "namespace flashtile::cli {\n"), ("tests/core/tensor_test.cc", "namespace flashtile {\n"),
+                           ("src/io/npy.cc", "namespace flashtile::io {\n"), ("src/core/a.cc", "using namespace flashtile;\n")]:
+            self.assertEqual(self.of(name, text)[0], 0, name)
+
+
 if __name__ == "__main__":
     unittest.main()

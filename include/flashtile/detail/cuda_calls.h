@@ -8,7 +8,7 @@
 
 #include "flashtile/error.h"
 
-namespace flashtile::detail {
+namespace flashtile::inline v0_2::detail {
 
 /// Throws for a CUDA call that failed: out_of_memory or device_failure, with the call's
 /// name and CUDA's own text.
@@ -39,4 +39,4 @@ class CudaDeviceGuard {
   int before_ = -1;
 };
 
-}  // namespace flashtile::detail
+}  // namespace flashtile::inline v0_2::detail

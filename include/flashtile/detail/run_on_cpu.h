@@ -8,7 +8,7 @@
 #include "flashtile/detail/threadgroup_on_cpu.h"
 #include "flashtile/device.h"
 
-namespace flashtile::detail {
+namespace flashtile::inline v0_2::detail {
 FLASHTILE_EXPORTS_BEGIN
 
 /// Threadgroups of a grid of x * y * z. Errors: unsupported for a queue that is not the CPU's,
@@ -29,4 +29,4 @@ void run_on_cpu(const Queue& queue, std::int64_t count, std::size_t bytes, int s
                 KernelStack stack = KernelStack::small);
 
 FLASHTILE_EXPORTS_END
-}  // namespace flashtile::detail
+}  // namespace flashtile::inline v0_2::detail

@@ -3,7 +3,7 @@
 
 #include "flashtile/detail/config.h"
 
-namespace flashtile::detail {
+namespace flashtile::inline v0_2::detail {
 FLASHTILE_EXPORTS_BEGIN
 
 /// Inside run_on_cpu: the index of the calling thread's simdgroup in its threadgroup, and the threadgroup's
@@ -18,4 +18,4 @@ void check_scope_on_cpu(int simdgroups);
 [[noreturn]] void refuse_on_cpu(const char* why);
 
 FLASHTILE_EXPORTS_END
-}  // namespace flashtile::detail
+}  // namespace flashtile::inline v0_2::detail

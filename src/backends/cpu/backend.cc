@@ -11,7 +11,7 @@
 #include "src/backends/cpu/isa.h"
 #include "src/backends/cpu/queue.h"
 
-namespace flashtile::backend {
+namespace flashtile::inline v0_2::backend {
 namespace {
 
 constexpr std::align_val_t kAlignment{64};
@@ -92,4 +92,4 @@ const Backend& cpu() {
   return backend;
 }
 
-}  // namespace flashtile::backend
+}  // namespace flashtile::inline v0_2::backend

@@ -4,7 +4,7 @@
 
 #include "flashtile/error.h"
 
-namespace flashtile::backend {
+namespace flashtile::inline v0_2::backend {
 namespace {
 
 constexpr std::uint64_t kOneFork = std::uint64_t{1} << 32;
@@ -39,4 +39,4 @@ void Callers::enter() {
 
 void Callers::leave() noexcept { state_.fetch_sub(1, std::memory_order_release); }
 
-}  // namespace flashtile::backend
+}  // namespace flashtile::inline v0_2::backend

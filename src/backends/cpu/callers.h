@@ -4,7 +4,7 @@
 #include <atomic>
 #include <cstdint>
 
-namespace flashtile::backend {
+namespace flashtile::inline v0_2::backend {
 
 /// Counts the calls that are inside. fork() copies the count, but not the threads: a child in which it was not 0
 /// waits for ever for work that they had taken.
@@ -20,4 +20,4 @@ class Callers {
   std::atomic<std::uint64_t> state_;  ///< how many forks this process has behind it, and 32 bits of callers
 };
 
-}  // namespace flashtile::backend
+}  // namespace flashtile::inline v0_2::backend

@@ -4,7 +4,7 @@
 #include "flashtile/error.h"
 #include "src/backends/cpu/isa.h"
 
-namespace flashtile::detail {
+namespace flashtile::inline v0_2::detail {
 
 int kernel_copy(const Queue& queue, bool has_cuda) {
   switch (queue.device().type) {
@@ -28,4 +28,4 @@ int kernel_copy(const Queue& queue, bool has_cuda) {
                                           "; give flashtile_add_kernels a .cu file and a flashtile with CUDA");
 }
 
-}  // namespace flashtile::detail
+}  // namespace flashtile::inline v0_2::detail

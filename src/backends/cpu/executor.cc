@@ -7,7 +7,7 @@
 
 #include "flashtile/error.h"
 
-namespace flashtile::backend {
+namespace flashtile::inline v0_2::backend {
 
 /// What one call shares with its bodies. An executor that returns too early may still hold the body, so this
 /// lives as long as the queue, and is not used again unless all bodies have come.
@@ -69,4 +69,4 @@ void ExecutorCalls::run(std::int64_t count, const std::function<void(std::int64_
   }
 }
 
-}  // namespace flashtile::backend
+}  // namespace flashtile::inline v0_2::backend

@@ -10,7 +10,7 @@
 
 #include "flashtile/device.h"
 
-namespace flashtile::backend {
+namespace flashtile::inline v0_2::backend {
 
 /// Runs work on an executor. A body that the executor calls too late finds its call closed and does nothing.
 class ExecutorCalls {
@@ -32,4 +32,4 @@ class ExecutorCalls {
   mutable std::vector<std::unique_ptr<Call>> calls_;
 };
 
-}  // namespace flashtile::backend
+}  // namespace flashtile::inline v0_2::backend

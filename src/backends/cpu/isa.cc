@@ -15,7 +15,7 @@
 #endif
 #endif
 
-namespace flashtile::backend {
+namespace flashtile::inline v0_2::backend {
 namespace {
 
 constexpr Isa kAll[] = {Isa::scalar, Isa::neon, Isa::avx2, Isa::avx512, Isa::avx512_bf16, Isa::amx};
@@ -134,4 +134,4 @@ std::string kernel_target(Device device) {
   return device.type == DeviceType::cpu ? std::string(name(kernel_isa())) : flashtile::name(device);
 }
 
-}  // namespace flashtile::backend
+}  // namespace flashtile::inline v0_2::backend

@@ -8,7 +8,7 @@
 #include "flashtile/detail/cpu_backends.h"
 #include "flashtile/device.h"
 
-namespace flashtile::backend {
+namespace flashtile::inline v0_2::backend {
 
 /// In ascending order on one architecture: each one has everything that those before it have.
 enum class Isa : int {
@@ -37,4 +37,4 @@ Isa kernel_isa();
 /// What a device's shared kernels are compiled for, for people: "avx512" (kernel_isa()); elsewhere the device.
 std::string kernel_target(Device device);
 
-}  // namespace flashtile::backend
+}  // namespace flashtile::inline v0_2::backend

@@ -6,7 +6,7 @@
 #include <atomic>
 #include <cstdint>
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 namespace backend {
 
 /// begin() before the loop, enter() and leave() around each piece of work, end() after the loop.
@@ -22,4 +22,4 @@ class Order {
 };
 
 }  // namespace backend
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

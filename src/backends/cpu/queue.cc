@@ -14,7 +14,7 @@
 #include "flashtile/error.h"
 #include "src/backends/cpu/order.h"
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 namespace backend {
 namespace {
 
@@ -97,4 +97,4 @@ Queue Queue::cpu(CpuQueueOptions options) {
   return Queue(std::make_shared<const backend::CpuQueue>(std::move(options)));
 }
 
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

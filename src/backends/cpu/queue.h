@@ -11,7 +11,7 @@
 #include "src/backends/cpu/callers.h"
 #include "src/backends/cpu/executor.h"
 
-namespace flashtile::backend {
+namespace flashtile::inline v0_2::backend {
 
 class CpuQueue final : public Queue::State {
  public:
@@ -36,4 +36,4 @@ class CpuQueue final : public Queue::State {
 /// The CpuQueue behind a queue of the CPU. Errors: invalid_argument for another device's queue.
 const CpuQueue& cpu_queue(const Queue& queue);
 
-}  // namespace flashtile::backend
+}  // namespace flashtile::inline v0_2::backend

@@ -17,7 +17,7 @@
 #include "src/backends/cpu/stack.h"
 #include "src/core/float_environment.h"
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 namespace backend {
 namespace {
 
@@ -293,4 +293,4 @@ void check_scope_on_cpu(int simdgroups) {
 void refuse_on_cpu(const char* why) { throw Error(ErrorCode::invalid_argument, why); }
 
 }  // namespace detail
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

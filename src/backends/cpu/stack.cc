@@ -7,7 +7,7 @@
 
 #include "flashtile/error.h"
 
-namespace flashtile::backend {
+namespace flashtile::inline v0_2::backend {
 namespace {
 
 constexpr std::size_t kLargeStack = std::size_t{8} << 20;
@@ -58,4 +58,4 @@ LargeThread::LargeThread(std::function<void()> body) : body_(std::move(body)) {
   }
 }
 
-}  // namespace flashtile::backend
+}  // namespace flashtile::inline v0_2::backend

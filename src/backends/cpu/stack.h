@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <functional>
 
-namespace flashtile::backend {
+namespace flashtile::inline v0_2::backend {
 
 /// Does the calling thread have so many bytes of stack left? Also true where the system does not tell. False on a
 /// stack that is not the thread's own, like a coroutine's.
@@ -27,4 +27,4 @@ class LargeThread {
   pthread_t thread_;
 };
 
-}  // namespace flashtile::backend
+}  // namespace flashtile::inline v0_2::backend

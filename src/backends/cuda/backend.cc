@@ -9,7 +9,7 @@
 #include "flashtile/error.h"
 #include "src/backends/cuda/queue.h"
 
-namespace flashtile::backend {
+namespace flashtile::inline v0_2::backend {
 namespace {
 
 using detail::check_cuda;
@@ -177,4 +177,4 @@ const Backend& cuda() {
   return backend;
 }
 
-}  // namespace flashtile::backend
+}  // namespace flashtile::inline v0_2::backend

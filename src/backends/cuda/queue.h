@@ -5,7 +5,7 @@
 
 #include "src/backends/backend.h"
 
-namespace flashtile::backend {
+namespace flashtile::inline v0_2::backend {
 
 class CudaQueue final : public Queue::State {
  public:
@@ -20,4 +20,4 @@ class CudaQueue final : public Queue::State {
   cudaStream_t stream_;
 };
 
-}  // namespace flashtile::backend
+}  // namespace flashtile::inline v0_2::backend

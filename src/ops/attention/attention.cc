@@ -14,7 +14,7 @@
 #include "src/ops/attention/ways.h"
 #include "src/ops/common/queue.h"
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 namespace ops {
 namespace {
 
@@ -114,4 +114,4 @@ Result<Plan> try_plan_attention_into(const AttentionOutputs& outputs, const Tens
 
 std::vector<WayInfo> attention_ways() { return ops::infos(ops::attention_way_table()); }
 
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

@@ -8,7 +8,7 @@
 #include "src/ops/attention/kernel/flash_cpu/table.h"
 #include "src/ops/attention/ways.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 
 /// The instruction sets that these kernels are compiled for: X(enumerator of backend::Isa, namespace).
 #if defined(__x86_64__)
@@ -29,9 +29,9 @@ namespace flashtile::kernels {
 FLASHTILE_FLASH_CPU_BACKENDS(FLASHTILE_DECLARE)
 #undef FLASHTILE_DECLARE
 
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 namespace {
 
 using kernels::AttentionParams;
@@ -162,4 +162,4 @@ const AttentionWay kAttentionFlashCpu = {
     .run = run,
 };
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

@@ -6,11 +6,11 @@
 #include "src/backends/cpu/isa.h"
 #include "src/ops/common/kernel_table.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 FLASHTILE_KERNEL_TABLES(kTables, AttentionKernel, attention_kernels)
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 
 const kernels::AttentionKernel* find_kernel(std::string_view text, const AttentionProblem& problem) {
   const kernels::AttentionKernel* found = nullptr;
@@ -35,4 +35,4 @@ std::string describe(const kernels::AttentionKernel& kernel, const AttentionProb
   return text;
 }
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

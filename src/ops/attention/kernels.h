@@ -8,7 +8,7 @@
 
 #include "src/ops/attention/problem.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 
 /// One kernel text compiled for one element type and for rows of at most `head_dim` elements.
 struct AttentionKernel {
@@ -20,9 +20,9 @@ struct AttentionKernel {
   void (*launch)(const Queue& queue, const AttentionParams& params);
 };
 
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 
 /// The smallest instance of a text that fits the problem, on its device; nullptr when none was compiled.
 const kernels::AttentionKernel* find_kernel(std::string_view text, const AttentionProblem& problem);
@@ -30,4 +30,4 @@ const kernels::AttentionKernel* find_kernel(std::string_view text, const Attenti
 /// "tensor_ops bf16 avx512 64x64x128".
 std::string describe(const kernels::AttentionKernel& kernel, const AttentionProblem& problem);
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

@@ -14,7 +14,7 @@
 #include "src/core/checked.h"
 #include "src/core/memory.h"
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 namespace {
 
 using core::Argument, core::check_apart, core::check_written, core::spelled, core::with_harmless_strides;
@@ -306,4 +306,4 @@ kernels::AttentionParams params_of(const AttentionProblem& problem, const Attent
   return p;
 }
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

@@ -7,7 +7,7 @@
 #include "src/core/data.h"
 #include "src/ops/attention/kernel/params.h"
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 
 using core::Data;
 
@@ -50,4 +50,4 @@ AttentionBuffers validated(AttentionProblem& problem, const AttentionOutputs& ou
 /// The parameters that kernels take.
 kernels::AttentionParams params_of(const AttentionProblem& problem, const AttentionBuffers& buffers);
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

@@ -6,7 +6,7 @@
 
 #include "src/ops/attention/kernels.h"
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 
 template <const char* Text>
 std::string_view declines_without_kernel(const AttentionProblem& problem) {
@@ -25,4 +25,4 @@ void launch_kernel(const AttentionProblem& problem, const AttentionBuffers& buff
   find_kernel(Text, problem)->launch(queue, params_of(problem, buffers));
 }
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

@@ -2,7 +2,7 @@
 #include "src/ops/attention/shared_kernel.h"
 #include "src/ops/attention/ways.h"
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 
 constexpr char kText[] = "tensor_ops";
 
@@ -15,4 +15,4 @@ const AttentionWay kAttentionTensorOps = {
     .run = launch_kernel<kText>,
 };
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

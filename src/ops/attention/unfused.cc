@@ -8,7 +8,7 @@
 #include "src/ops/attention/kernels.h"
 #include "src/ops/attention/ways.h"
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 namespace {
 
 constexpr char kSoftmax[] = "softmax_rows";
@@ -107,4 +107,4 @@ const AttentionWay kAttentionUnfused = {
     .run = run,
 };
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

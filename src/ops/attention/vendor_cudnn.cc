@@ -19,7 +19,7 @@
 #include "flashtile/error.h"
 #endif
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 namespace {
 
 #if FLASHTILE_HAS_CUDNN
@@ -253,4 +253,4 @@ const AttentionWay kAttentionCudnn = {
     .run = run,
 };
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

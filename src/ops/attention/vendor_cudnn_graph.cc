@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-namespace flashtile::ops::cudnn {
+namespace flashtile::inline v0_2::ops::cudnn {
 namespace {
 
 cudnnDataType_t type_of(DType dtype) {
@@ -179,5 +179,5 @@ Descriptor Graph::operations(cudnnHandle_t handle) const {
   return graph;
 }
 
-}  // namespace flashtile::ops::cudnn
+}  // namespace flashtile::inline v0_2::ops::cudnn
 #endif

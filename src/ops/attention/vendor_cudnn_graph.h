@@ -8,7 +8,7 @@
 
 #include "src/ops/attention/problem.h"
 
-namespace flashtile::ops::cudnn {
+namespace flashtile::inline v0_2::ops::cudnn {
 
 /// Which memory a tensor of the graph is bound to at each call.
 enum Uid : std::int64_t {
@@ -38,5 +38,5 @@ class Graph {
   std::vector<Descriptor> operations_;
 };
 
-}  // namespace flashtile::ops::cudnn
+}  // namespace flashtile::inline v0_2::ops::cudnn
 #endif

@@ -15,7 +15,7 @@
 #include "flashtile/error.h"
 #include "src/backends/vendor_library.h"
 
-namespace flashtile::ops::cudnn {
+namespace flashtile::inline v0_2::ops::cudnn {
 
 /// cuDNN, opened on first use.
 struct Cudnn {
@@ -92,7 +92,7 @@ class Descriptor {
   std::shared_ptr<std::remove_pointer_t<cudnnBackendDescriptor_t>> raw_;
 };
 
-}  // namespace flashtile::ops::cudnn
+}  // namespace flashtile::inline v0_2::ops::cudnn
 
 #else
 #define FLASHTILE_HAS_CUDNN 0

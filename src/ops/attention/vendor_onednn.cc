@@ -18,7 +18,7 @@
 #include "flashtile/error.h"
 #endif
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 namespace {
 
 #if FLASHTILE_HAS_ONEDNN
@@ -215,4 +215,4 @@ const AttentionWay kAttentionOneDnn = {
     .run = run,
 };
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

@@ -1,6 +1,6 @@
 #include "src/ops/attention/ways.h"
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 
 std::span<const AttentionWay> attention_way_table() {
   static const AttentionWay table[] = {kAttentionFlashCpu,  kAttentionFlashSm90, kAttentionCudnn,
@@ -9,4 +9,4 @@ std::span<const AttentionWay> attention_way_table() {
   return table;
 }
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

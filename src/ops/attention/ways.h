@@ -7,7 +7,7 @@
 #include "src/ops/attention/problem.h"
 #include "src/ops/common/ways.h"
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 
 using AttentionWay = Way<AttentionProblem, AttentionBuffers>;
 
@@ -22,4 +22,4 @@ extern const AttentionWay kAttentionSimdgroup;
 extern const AttentionWay kAttentionUnfused;
 extern const AttentionWay kAttentionOneDnn;
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

@@ -7,7 +7,7 @@
 #include "flashtile/device.h"
 #include "src/backends/cpu/isa.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 
 /// The kernels of one op on one backend.
 template <class Kernel>
@@ -50,4 +50,4 @@ std::span<const Kernel> compiled_for(Device device, const KernelTable<Kernel> (&
                                                 FLASHTILE_GPU_TABLES(function)};
 // NOLINTEND(bugprone-macro-parentheses)
 
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

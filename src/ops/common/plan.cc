@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <string>
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 namespace {
 
 std::string quoted(const std::string& text) {
@@ -49,4 +49,4 @@ std::string Plan::to_json() const {
   return text + "]}";
 }
 
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

@@ -7,7 +7,7 @@
 #include "flashtile/device.h"
 #include "flashtile/error.h"
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 
 /// The queue of a call's options, or else the default one of `device`, where its tensor `where` is.
 /// Errors: invalid_argument for a queue of another device; unsupported when the device is not there.
@@ -21,4 +21,4 @@ inline Queue queue_of(const char* op, const std::optional<Queue>& given, Device 
   return *given;
 }
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

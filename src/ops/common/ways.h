@@ -12,7 +12,7 @@
 #include "flashtile/error.h"
 #include "flashtile/plan.h"
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 
 /// One way to compute an op. A way that cannot declines with a reason; it does not throw.
 template <class Problem, class Buffers>
@@ -119,4 +119,4 @@ Plan plan_of(std::string_view op, std::span<const Way<Problem, Buffers>> ways, c
   return plan;
 }
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

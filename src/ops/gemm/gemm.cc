@@ -7,7 +7,7 @@
 #include "src/ops/gemm/problem.h"
 #include "src/ops/gemm/ways.h"
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 
 void gemm(const TensorView& c, const TensorView& a, const TensorView& b, const GemmOptions& options) {
   const core::DefaultFloatEnvironment environment;
@@ -37,4 +37,4 @@ Result<Plan> try_plan_gemm(const TensorView& c, const TensorView& a, const Tenso
 
 std::vector<WayInfo> gemm_ways() { return ops::infos(ops::gemm_way_table()); }
 
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

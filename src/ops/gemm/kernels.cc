@@ -4,11 +4,11 @@
 #include "src/backends/cpu/isa.h"
 #include "src/ops/common/kernel_table.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 FLASHTILE_KERNEL_TABLES(kTables, GemmKernel, gemm_kernels)
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 
 const kernels::GemmKernel* find_kernel(std::string_view text, const GemmProblem& problem) {
   const std::size_t room = backend::of(problem.device.type).most_threadgroup_bytes(problem.device.index);
@@ -28,4 +28,4 @@ std::string describe(const kernels::GemmKernel& kernel, const GemmProblem& probl
          std::to_string(kernel.tile_n) + "x" + std::to_string(kernel.tile_k);
 }
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

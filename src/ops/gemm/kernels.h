@@ -8,7 +8,7 @@
 
 #include "src/ops/gemm/problem.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 
 /// One kernel text compiled for one pair of element types and one pair of transposes.
 struct GemmKernel {
@@ -20,9 +20,9 @@ struct GemmKernel {
   void (*launch)(const Queue& queue, const GemmParams& params);
 };
 
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 
 /// The instance of a text for the problem, on its device; nullptr when none was compiled.
 const kernels::GemmKernel* find_kernel(std::string_view text, const GemmProblem& problem);
@@ -30,4 +30,4 @@ const kernels::GemmKernel* find_kernel(std::string_view text, const GemmProblem&
 /// "tensor_ops f16 x f16 avx512 64x128x128".
 std::string describe(const kernels::GemmKernel& kernel, const GemmProblem& problem);
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

@@ -7,7 +7,7 @@
 #include "src/ops/gemm/kernel/panels_table.h"
 #include "src/ops/gemm/ways.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 
 /// The instruction sets that these kernels are compiled for: X(enumerator of backend::Isa, namespace).
 #if defined(__x86_64__)
@@ -28,9 +28,9 @@ namespace flashtile::kernels {
 FLASHTILE_PANELS_BACKENDS(FLASHTILE_DECLARE)
 #undef FLASHTILE_DECLARE
 
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 namespace {
 
 using kernels::GemmPanelsCall;
@@ -127,4 +127,4 @@ const GemmWay kGemmPanels = {
     .run = run,
 };
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

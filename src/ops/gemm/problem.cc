@@ -10,7 +10,7 @@
 #include "src/core/arguments.h"
 #include "src/core/checked.h"
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 namespace {
 
 constexpr std::int64_t kLongest = std::int64_t{1}
@@ -156,4 +156,4 @@ GemmProblem validated(const TensorView& c, const TensorView& a, const TensorView
   return problem;
 }
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

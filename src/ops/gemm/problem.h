@@ -5,7 +5,7 @@
 #include "src/core/data.h"
 #include "src/ops/gemm/kernel/params.h"
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 
 using core::Data;
 
@@ -32,4 +32,4 @@ struct GemmBuffers {};  ///< everything is in the problem's params
 GemmProblem validated(const TensorView& c, const TensorView& a, const TensorView& b, const GemmOptions& options,
                       Data data);
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

@@ -6,7 +6,7 @@
 
 #include "src/ops/gemm/kernels.h"
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 
 template <const char* Text>
 std::string_view declines_without_kernel(const GemmProblem& problem) {
@@ -24,4 +24,4 @@ void launch_kernel(const GemmProblem& problem, const GemmBuffers&, std::span<std
   find_kernel(Text, problem)->launch(queue, problem.params);
 }
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

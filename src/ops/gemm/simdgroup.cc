@@ -2,7 +2,7 @@
 #include "src/ops/gemm/shared_kernel.h"
 #include "src/ops/gemm/ways.h"
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 
 constexpr char kText[] = "simdgroup";
 
@@ -15,4 +15,4 @@ const GemmWay kGemmSimdgroup = {
     .run = launch_kernel<kText>,
 };
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

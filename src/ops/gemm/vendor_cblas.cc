@@ -16,7 +16,7 @@
 #include "src/backends/vendor_library.h"
 #endif
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 namespace {
 
 #if FLASHTILE_HAS_CBLAS
@@ -156,4 +156,4 @@ const GemmWay kGemmCblas = {
     .run = run,
 };
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

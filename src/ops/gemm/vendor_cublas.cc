@@ -20,7 +20,7 @@
 #define FLASHTILE_HAS_CUBLAS 0
 #endif
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 namespace {
 
 #if FLASHTILE_HAS_CUBLAS
@@ -189,4 +189,4 @@ const GemmWay kGemmCublas = {
     .run = run,
 };
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

@@ -1,10 +1,10 @@
 #include "src/ops/gemm/ways.h"
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 
 std::span<const GemmWay> gemm_way_table() {
   static const GemmWay table[] = {kGemmPanels, kGemmCblas, kGemmCublas, kGemmTensorOps, kGemmSimdgroup};
   return table;
 }
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

@@ -7,7 +7,7 @@
 #include "src/ops/common/ways.h"
 #include "src/ops/gemm/problem.h"
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 
 using GemmWay = Way<GemmProblem, GemmBuffers>;
 
@@ -20,4 +20,4 @@ extern const GemmWay kGemmCublas;
 extern const GemmWay kGemmTensorOps;
 extern const GemmWay kGemmSimdgroup;
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

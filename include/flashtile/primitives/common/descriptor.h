@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 /// Take k from the operands' extents at run time. Negative values and INT_MAX mean the same.
@@ -72,4 +72,4 @@ struct reduction_operation_identity<std::int32_t> {
 enum class mem_flags : int { mem_none = 0, mem_device = 1, mem_threadgroup = 2 };
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

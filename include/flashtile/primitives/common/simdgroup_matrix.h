@@ -6,7 +6,7 @@
 
 #include "flashtile/dtype.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 template <class T, int Columns, int Rows = Columns>
@@ -41,4 +41,4 @@ FT_FUNCTION simdgroup_matrix<C, 8, 8> muladd(const simdgroup_matrix<A, 8, 8>& a,
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

@@ -9,7 +9,7 @@
 
 #include "flashtile/dtype.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 inline constexpr std::size_t dynamic_extent = static_cast<std::size_t>(-1);
@@ -261,4 +261,4 @@ inline constexpr bool is_tensor<tensor<T, Extents, D>> = true;
 }  // namespace detail
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

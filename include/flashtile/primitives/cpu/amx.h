@@ -15,7 +15,7 @@
 #if defined(FLASHTILE_EMULATE_AMX) || (defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AMX_INT8__))
 #define FT_AMX 1
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace amx {
 
@@ -158,6 +158,6 @@ inline void multiply_add_u8() {
 
 }  // namespace amx
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives
 
 #endif

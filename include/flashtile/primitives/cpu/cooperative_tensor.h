@@ -10,7 +10,7 @@
 #include "flashtile/primitives/cpu/math.h"
 #include "flashtile/primitives/cpu/product.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 enum class tile_role : int { destination, left_input, right_input, row_reduction, column_reduction };
@@ -375,4 +375,4 @@ constexpr bool is_iterator_compatible(const Source&, const Destination&) {
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

@@ -11,7 +11,7 @@
 #include "flashtile/detail/threadgroup_on_cpu.h"
 #include "flashtile/primitives/cpu/simd.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 /// Index of the calling simdgroup in its threadgroup: 0 ... kSimdgroups - 1.
@@ -67,4 +67,4 @@ inline std::uint32_t simd_rows_not_finite(const T* values, std::int64_t row_stri
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

@@ -6,7 +6,7 @@
 
 #include "flashtile/primitives/cpu/simd.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 /// 2^x for any x: relative error below 1.5e-7 from -125 up, by polynomials of degree 6 that are exactly 1 at 0
@@ -81,4 +81,4 @@ inline floats exp2_to_cut(floats z) {
 #endif
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

@@ -4,7 +4,7 @@
 
 #include "flashtile/primitives/cpu/simd.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 /// |x|, exact.
@@ -130,4 +130,4 @@ inline floats sin(floats x) { return detail::sine<0>(x); }
 inline floats cos(floats x) { return detail::sine<1>(x); }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 inline namespace FLASHTILE_BACKEND {
 
 template <class Kernel>
@@ -35,4 +35,4 @@ void launch(const Queue& queue, Grid grid, const typename Kernel::Params& params
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

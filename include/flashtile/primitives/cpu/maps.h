@@ -7,7 +7,7 @@
 
 #include "flashtile/primitives/cpu/simd.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 namespace detail {
@@ -188,4 +188,4 @@ inline void reduce_rows(Tile& src, Rows& dst, reduction_operation op = reduction
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

@@ -17,7 +17,7 @@
 #include "flashtile/primitives/cpu/functions.h"
 #include "flashtile/primitives/cpu/simd.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 inline float exp2(float x) { return __builtin_exp2f(x); }
@@ -51,4 +51,4 @@ inline float select(float when_false, float when_true, bool condition) {
 inline int select(int when_false, int when_true, bool condition) { return condition ? when_true : when_false; }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

@@ -24,7 +24,7 @@
 #include "flashtile/primitives/cpu/tile_factory.h"
 #include "flashtile/primitives/cpu/tile_stages.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 namespace detail {
@@ -503,4 +503,4 @@ template <int Pending, class... Tiles>
 inline void wait_products(Tiles&...) {}
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

@@ -4,7 +4,7 @@
 
 #include "flashtile/primitives/cpu/cooperative_tensor.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace detail {
 
@@ -142,4 +142,4 @@ inline matrix<const T> elements_of(const matrix<const S>& m, T* room, std::int64
 
 }  // namespace detail
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

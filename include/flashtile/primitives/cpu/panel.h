@@ -14,7 +14,7 @@
 
 #include "flashtile/primitives/cpu/simd.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace panel {
 
@@ -246,6 +246,6 @@ FT_FUNCTION void pack_rows(float* l, RowAddress row, int count, int steps, int v
 
 }  // namespace panel
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives
 
 #include "flashtile/primitives/cpu/panel_amx.h"

@@ -6,7 +6,7 @@
 
 #include "flashtile/primitives/cpu/amx.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace panel {
 
@@ -22,11 +22,11 @@ struct Session {
 
 }  // namespace panel
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives
 
 #if defined(FT_AMX)
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace panel {
 
@@ -224,6 +224,6 @@ void multiply(float* d, RightRows r, const float* l, int rows, int steps, int ve
 
 }  // namespace panel
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives
 
 #endif

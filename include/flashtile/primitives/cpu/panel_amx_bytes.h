@@ -4,7 +4,7 @@
 
 #include "flashtile/primitives/cpu/panel.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace panel {
 
@@ -15,11 +15,11 @@ void multiply_tiles(float* d, RightRows r, const float* l, int rows, int steps);
 
 }  // namespace panel
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives
 
 #if defined(FT_AMX)
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace panel {
 
@@ -93,6 +93,6 @@ void multiply_tiles(float* d, RightRows r, const float* l, int rows, int steps) 
 
 }  // namespace panel
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives
 
 #endif

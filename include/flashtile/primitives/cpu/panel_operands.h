@@ -9,7 +9,7 @@
 #include "flashtile/primitives/cpu/panel.h"
 #include "flashtile/primitives/cpu/panel_amx_bytes.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace panel {
 
@@ -233,4 +233,4 @@ FT_FUNCTION void pack_lines(float* packed, LineAddress line, int count, int vect
 
 }  // namespace panel
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

@@ -13,7 +13,7 @@
 
 #include "flashtile/primitives/cpu/panel_operands.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace detail {
 
@@ -224,4 +224,4 @@ inline void round_all(S* data, std::int64_t count) {
 
 }  // namespace detail
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

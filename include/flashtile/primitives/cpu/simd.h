@@ -25,7 +25,7 @@
 #define FT_AVX2 1
 #endif
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 #if defined(FT_AVX512)
@@ -491,4 +491,4 @@ inline void transpose(L (&rows)[kLanes]) {
 }  // namespace detail
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

@@ -8,7 +8,7 @@
 #include "flashtile/primitives/common/simdgroup_matrix.h"
 #include "flashtile/primitives/cpu/cooperative_tensor.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 /// Row and column of element i (0 or 1) of an 8x8 matrix that lane `lane` (0 ... 31) of an Apple GPU holds as
@@ -273,4 +273,4 @@ inline simdgroup_matrix_block<T, R, Columns> convert_columns(const simdgroup_mat
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

@@ -3,7 +3,7 @@
 
 #include "flashtile/primitives/cpu/cooperative_tensor.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace detail {
 
@@ -60,4 +60,4 @@ inline auto make_column_entries() {
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

@@ -10,7 +10,7 @@
 
 #include "flashtile/primitives/cpu/operands.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 namespace detail {
@@ -162,4 +162,4 @@ inline void wait_tiles() {
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

@@ -10,7 +10,7 @@
 #include "flashtile/primitives/cuda/fragment.h"
 #include "flashtile/primitives/cuda/tile_layout.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace detail {
 
@@ -339,4 +339,4 @@ FT_FUNCTION constexpr bool is_iterator_compatible(const cooperative_tensor<T, La
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

@@ -6,7 +6,7 @@
 
 #include "flashtile/primitives/common/descriptor.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 inline constexpr int kSimdWidth = 32;
@@ -236,4 +236,4 @@ FT_FUNCTION T simd_prefix_exclusive_product(T v) {
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

@@ -11,7 +11,7 @@
 #include "flashtile/dtype.h"
 #include "flashtile/primitives/cuda/execution.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace detail {
 
@@ -264,4 +264,4 @@ FT_FUNCTION element_pair<T> transpose_matrix(element_pair<T> p) {
 }
 }  // namespace detail
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

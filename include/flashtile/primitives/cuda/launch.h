@@ -12,7 +12,7 @@
 #include "flashtile/device.h"
 #include "flashtile/error.h"
 
-namespace flashtile {
+namespace flashtile::inline v0_2 {
 namespace detail {
 inline namespace FLASHTILE_BACKEND {
 
@@ -109,4 +109,4 @@ void launch(const Queue& queue, Grid grid, const typename Kernel::Params& params
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile
+}  // namespace flashtile::inline v0_2

@@ -8,7 +8,7 @@
 #include "flashtile/primitives/common/descriptor.h"
 #include "flashtile/primitives/cuda/cooperative_tensor.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 /// Each element x <- f(x).
@@ -196,4 +196,4 @@ FT_FUNCTION void reduce_columns(const cooperative_tensor<T, Layout>& tile,
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

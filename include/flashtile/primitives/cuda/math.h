@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <type_traits>
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 /// 2^x to 2 ulp; results below 2^-126 become 0.
@@ -46,4 +46,4 @@ FT_FUNCTION T select(T other, T chosen, bool condition) {
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

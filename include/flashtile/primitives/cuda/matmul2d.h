@@ -22,7 +22,7 @@
 #include "flashtile/primitives/cuda/tile_stages.h"
 #include "flashtile/primitives/cuda/warpgroup_product.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace detail {
 
@@ -455,4 +455,4 @@ FT_FUNCTION void wait_products(Tensors&... finished) {
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

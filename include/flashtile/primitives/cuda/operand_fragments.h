@@ -9,7 +9,7 @@
 #include "flashtile/primitives/cuda/fragment.h"
 #include "flashtile/primitives/cuda/tile_stages.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace detail {
 
@@ -123,4 +123,4 @@ FT_FUNCTION void right_fragments_of(right_fragment<value_type_of<Right>> (&b)[Co
 
 }  // namespace detail
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

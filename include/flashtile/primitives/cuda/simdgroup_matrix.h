@@ -14,7 +14,7 @@
 #include "flashtile/primitives/cuda/operand_fragments.h"
 #include "flashtile/primitives/cuda/tile_stages.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 namespace detail {
@@ -270,4 +270,4 @@ FT_FUNCTION simdgroup_matrix_block<T, R, C> convert_columns(
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

@@ -8,7 +8,7 @@
 #include "flashtile/primitives/cuda/teams.h"
 #include "flashtile/primitives/cuda/tile_stages.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 /// Passes through phases 0, 1, 2, ...: each ends when the arrivals that init() said and the bytes that were
@@ -97,4 +97,4 @@ class stage_ring {
 };
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

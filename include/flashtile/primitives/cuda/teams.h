@@ -5,7 +5,7 @@
 
 #include "flashtile/primitives/cuda/execution.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 /// Which team of N simdgroups this one is in: 0 for the first N of the threadgroup. The exchange tells the
@@ -74,4 +74,4 @@ FT_FUNCTION void take_registers() {
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

@@ -14,7 +14,7 @@
 #include "flashtile/primitives/cuda/stage_ring.h"
 #include "flashtile/primitives/cuda/tile_stages.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 
 /// How the copy engine finds a tensor of rank 4 in device memory, and the box that it moves at a time. Made on
@@ -189,4 +189,4 @@ class tile_store {
 };
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

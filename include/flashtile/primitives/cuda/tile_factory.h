@@ -5,7 +5,7 @@
 
 #include "flashtile/primitives/cuda/cooperative_tensor.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace detail {
 
@@ -48,4 +48,4 @@ FT_FUNCTION auto make_column_entries() {
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

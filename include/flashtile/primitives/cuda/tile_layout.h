@@ -6,7 +6,7 @@
 
 #include "flashtile/primitives/cuda/execution.h"
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace detail {
 
@@ -184,4 +184,4 @@ inline constexpr bool holds_columns_of<thread_entries<Columns>, thread_layout<Ro
 
 }  // namespace detail
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

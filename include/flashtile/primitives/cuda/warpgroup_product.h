@@ -14,7 +14,7 @@
 #define FLASHTILE_HAS_WARPGROUP_PRODUCTS 0
 #endif
 
-namespace flashtile::primitives {
+namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace detail {
 
@@ -178,4 +178,4 @@ FLASHTILE_HOST_DEVICE constexpr bool warpgroup_fits(int columns) {
 
 }  // namespace detail
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::primitives
+}  // namespace flashtile::inline v0_2::primitives

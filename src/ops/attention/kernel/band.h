@@ -6,7 +6,7 @@
 
 #include "flashtile/dtype.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 
 /// Keys begin ... end - 1 matter to a tile of queries; each key in [whole_begin, whole_end) is seen by all of
 /// them, unless that range is empty. begin <= end always.
@@ -74,4 +74,4 @@ class Band {
   int64_t low_ = -kOpen, high_ = kOpen;
 };
 
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

@@ -10,7 +10,7 @@
 #include "src/ops/attention/kernel/score_rule.h"
 #include "src/ops/attention/kernel/softmax.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 template <class T>
@@ -108,4 +108,4 @@ struct AttentionExactRows {
 };
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

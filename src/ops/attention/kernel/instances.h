@@ -12,7 +12,7 @@
 #include "src/ops/attention/kernel/softmax_rows_cpu.h"
 #endif
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 template <class T, int HeadDim>
@@ -46,4 +46,4 @@ constexpr AttentionKernel rows(const char* text, DType dtype) {
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

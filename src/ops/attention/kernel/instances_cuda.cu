@@ -2,7 +2,7 @@
 // instances_cuda_<type>.cu.
 #include "src/ops/attention/kernel/instances_cuda.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 #define FT_TILED(T, HeadDim) FT_TILED_LAUNCHES(extern template, T, HeadDim)
@@ -12,6 +12,6 @@ inline namespace FLASHTILE_BACKEND {
 #undef FT_ROWS
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels
 
 #include "src/ops/attention/kernel/instances_table.h"

@@ -1,7 +1,7 @@
 // Attention's kernel texts for float on CUDA.
 #include "src/ops/attention/kernel/instances_cuda.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 // The rows of instances.def for other types are nothing here.
@@ -16,4 +16,4 @@ inline namespace FLASHTILE_BACKEND {
 #include "src/ops/attention/kernel/instances.def"
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

@@ -4,7 +4,7 @@
 
 #include "src/ops/attention/kernel/instances.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace {
 
@@ -25,4 +25,4 @@ constexpr AttentionKernel kKernels[] = {
 std::span<const AttentionKernel> attention_kernels() { return kKernels; }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

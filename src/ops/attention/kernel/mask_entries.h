@@ -3,7 +3,7 @@
 
 #include "src/ops/attention/kernel/views.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 /// Entries of batch and head from (row, column) on; an extent of 1 repeats along its dimension.
@@ -52,4 +52,4 @@ FT_FUNCTION float entry_at(FT_CONSTANT const MaskTensors& mask, int64_t batch, i
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

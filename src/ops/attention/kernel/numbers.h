@@ -1,7 +1,7 @@
 // The numbers that every attention kernel uses, each in one place.
 #pragma once
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 
 inline constexpr float kLog2E = 1.4426950408889634f;
 inline constexpr float kLn2 = 0.6931471805599453f;
@@ -10,4 +10,4 @@ inline constexpr float kMinusInfinity = -__builtin_huge_valf();
 /// gives exp2(-inf - maximum) = 0 and never the NaN of -inf - -inf.
 inline constexpr float kLowest = -0x1.fffffep127f;
 
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

@@ -9,7 +9,7 @@
 #include "src/ops/attention/kernel/band.h"
 #include "src/ops/attention/kernel/numbers.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 
 /// Distance in elements from one batch, head or row to the next; the elements of a row are adjacent.
 struct RowStrides {
@@ -83,4 +83,4 @@ struct AttentionParams {
   int32_t head_dim, value_dim;
 };
 
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

@@ -16,7 +16,7 @@
 #include "flashtile/primitives.h"
 #include "src/ops/attention/kernel/params.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 using namespace flashtile::primitives;  // kernel text names the primitives without a prefix
 
@@ -48,4 +48,4 @@ FT_FUNCTION V where_visible(V score, B visible) {
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

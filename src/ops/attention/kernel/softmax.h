@@ -5,7 +5,7 @@
 #include "flashtile/primitives.h"
 #include "src/ops/attention/kernel/params.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 using namespace flashtile::primitives;  // kernel text names the primitives without a prefix
 
@@ -69,4 +69,4 @@ struct OnlineSoftmax {
 };
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

@@ -8,7 +8,7 @@
 #include "src/ops/attention/kernel/softmax.h"
 #include "src/ops/attention/kernel/walk_cpu.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 template <class T>
@@ -80,4 +80,4 @@ struct AttentionSoftmaxRows {
 };
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

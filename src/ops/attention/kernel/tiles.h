@@ -4,7 +4,7 @@
 
 #include "flashtile/primitives.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 /// How the two products of a tile of keys follow each other: one by one, or with the next scores computed while
@@ -60,4 +60,4 @@ struct SimdgroupTile : AttentionTile<64, 64, HeadDim, 1, 1> {};
 #endif
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

@@ -6,7 +6,7 @@
 #include "flashtile/primitives.h"
 #include "src/ops/attention/kernel/params.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 using namespace flashtile::primitives;
 
@@ -58,4 +58,4 @@ struct Head {
 };
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

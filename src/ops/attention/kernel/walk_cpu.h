@@ -4,7 +4,7 @@
 #include "src/ops/attention/kernel/mask_entries.h"
 #include "src/ops/attention/kernel/score_rule.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 /// The mask tensors' entries of one query from key `column` on: the bias, of type E, or -inf where the boolean
@@ -53,4 +53,4 @@ FT_FUNCTION floats apply_rule(const ScoreRule& rule, floats dot, floats entry, b
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

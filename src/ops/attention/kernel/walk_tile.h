@@ -5,7 +5,7 @@
 #include "src/ops/attention/kernel/mask_entries.h"
 #include "src/ops/attention/kernel/score_rule.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 /// Applies the rule to q·k of queries row ... and keys column ... column + key_count - 1, where `keys` is the range
@@ -36,4 +36,4 @@ FT_FUNCTION void apply_rule(FT_THREAD Scores& scores, FT_THREAD Scores& scratch,
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

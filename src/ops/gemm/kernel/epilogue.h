@@ -6,7 +6,7 @@
 #include "src/ops/gemm/kernel/params.h"
 #include "src/ops/gemm/kernel/tiles.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 using namespace flashtile::primitives;  // kernel text names the primitives without a prefix
 
@@ -58,4 +58,4 @@ FT_FUNCTION void store_sums(FT_CONSTANT const GemmParams& p, FT_THREAD Tile& sum
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

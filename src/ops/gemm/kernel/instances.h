@@ -6,7 +6,7 @@
 #include "src/ops/gemm/kernel/tensor_ops.h"
 #include "src/ops/gemm/kernels.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 template <class A, class B, class Sum, bool TransposeA, bool TransposeB>
@@ -21,4 +21,4 @@ void launch_tiles(const Queue& queue, const GemmParams& p) {
 }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

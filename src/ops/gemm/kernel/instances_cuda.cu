@@ -2,7 +2,7 @@
 // instances_cuda_<transposes>.cu.
 #include "src/ops/gemm/kernel/instances_cuda.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 #define FT_ALL_TRANSPOSES(Launch, ...)                                                                 \
@@ -15,6 +15,6 @@ inline namespace FLASHTILE_BACKEND {
 #undef FT_SIMDGROUP
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels
 
 #include "src/ops/gemm/kernel/instances_table.h"

@@ -1,7 +1,7 @@
 // The matrix product's kernel texts on CUDA for transposes of A and B: true, false.
 #include "src/ops/gemm/kernel/instances_cuda.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 #define FT_TENSOR_OPS(A, B, Sum) FT_TENSOR_OPS_LAUNCH(template, A, B, Sum, true, false)
@@ -9,4 +9,4 @@ inline namespace FLASHTILE_BACKEND {
 #include "src/ops/gemm/kernel/instances.def"
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

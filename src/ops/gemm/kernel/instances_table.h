@@ -4,7 +4,7 @@
 
 #include "src/ops/gemm/kernel/instances.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace {
 
@@ -50,4 +50,4 @@ constexpr GemmKernel kKernels[] = {
 std::span<const GemmKernel> gemm_kernels() { return kKernels; }
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

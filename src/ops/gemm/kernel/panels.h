@@ -14,7 +14,7 @@
 #include "flashtile/primitives/cpu/panel_operands.h"
 #include "src/ops/gemm/kernel/panels_table.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace gemm_panels {
 
@@ -336,4 +336,4 @@ class Product {
 
 }  // namespace gemm_panels
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

@@ -1,7 +1,7 @@
 // The panel products, compiled once for each instruction set.
 #include "src/ops/gemm/kernel/panels.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 template <class T>
@@ -24,4 +24,4 @@ const GemmPanelsKernels kGemmPanelsI8 = {}, kGemmPanelsU8 = {};
 #endif
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

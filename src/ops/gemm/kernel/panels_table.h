@@ -7,7 +7,7 @@
 
 #include "src/ops/gemm/kernel/params.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 
 struct GemmPanelsCall {
   GemmParams params;
@@ -24,4 +24,4 @@ struct GemmPanelsKernels {
   void (*run)(const GemmPanelsCall&, std::int64_t task, void* scratch);
 };
 
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 
 enum class GemmOutput : int32_t { f32, f16, bf16, i32 };
 
@@ -19,4 +19,4 @@ struct GemmParams {
   float alpha, beta;
 };
 
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

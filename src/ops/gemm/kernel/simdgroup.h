@@ -7,7 +7,7 @@
 
 #include "src/ops/gemm/kernel/epilogue.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 /// TransposeA, TransposeB: the operand's columns are contiguous, not its rows.
@@ -62,4 +62,4 @@ struct GemmSimdgroup {
 };
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

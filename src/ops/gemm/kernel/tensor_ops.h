@@ -11,7 +11,7 @@
 
 #include "src/ops/gemm/kernel/epilogue.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 /// TransposeA, TransposeB: the operand's columns are contiguous, not its rows. Sum is float or int32_t.
@@ -89,4 +89,4 @@ struct GemmTensorOps {
 };
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

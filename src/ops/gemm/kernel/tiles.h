@@ -4,7 +4,7 @@
 
 #include "flashtile/primitives.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 /// One threadgroup computes Rows x Columns of C, Depth of K at a time, with Stages tiles of A and B in
@@ -35,4 +35,4 @@ struct GemmSimdgroupTile : GemmTile<64, 64, 32, 1> {};
 #endif
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

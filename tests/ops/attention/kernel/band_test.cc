@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 namespace {
 
 /// Bands with every pair of limits, open ones too.
@@ -82,4 +82,4 @@ TEST(Band, OpenHidesNothingAtAnyLength) {
 }
 
 }  // namespace
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

@@ -14,7 +14,7 @@
 #include "src/ops/attention/kernel/flash_cpu/split.h"
 #include "src/ops/attention/kernel/flash_cpu/walk.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
@@ -553,4 +553,4 @@ class Decode {
 
 }  // namespace flash_cpu
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

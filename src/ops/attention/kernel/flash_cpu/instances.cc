@@ -4,7 +4,7 @@
 #include "src/ops/attention/kernel/flash_cpu/table.h"
 #include "src/ops/attention/kernel/flash_cpu/tiles.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 extern const FlashCpuKernels kFlashCpuF32, kFlashCpuF16, kFlashCpuBf16;
 namespace flash_cpu {
@@ -94,4 +94,4 @@ const FlashCpuKernels kFlashCpuF16 = flash_cpu::Kernels<half>::table();
 const FlashCpuKernels kFlashCpuBf16 = flash_cpu::Kernels<bfloat>::table();
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

@@ -4,7 +4,7 @@
 #include "flashtile/primitives.h"
 #include "flashtile/primitives/cpu/panel_operands.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
@@ -93,4 +93,4 @@ FT_FUNCTION RightRows values_operand(const T* values, std::int64_t row_stride, i
 
 }  // namespace flash_cpu
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

@@ -13,7 +13,7 @@
 
 #include "src/ops/attention/kernel/flash_cpu/panel.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
@@ -170,4 +170,4 @@ class Prefill : PanelTask<T, kWidth> {
 
 }  // namespace flash_cpu
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

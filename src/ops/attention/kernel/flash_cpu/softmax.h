@@ -5,7 +5,7 @@
 #include "src/ops/attention/kernel/flash_cpu/operands.h"
 #include "src/ops/attention/kernel/params.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
@@ -183,4 +183,4 @@ template <class T, int Vectors>
 
 }  // namespace flash_cpu
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

@@ -7,7 +7,7 @@
 #include "src/ops/attention/kernel/flash_cpu/operands.h"
 #include "src/ops/attention/kernel/softmax.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
@@ -121,4 +121,4 @@ FT_FUNCTION void merge_row(const AttentionParams& p, const Partials& partials, i
 
 }  // namespace flash_cpu
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

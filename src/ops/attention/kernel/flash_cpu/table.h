@@ -7,7 +7,7 @@
 
 #include "src/ops/attention/kernel/params.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 
 /// How a call runs. Its KV heads, counted over all batch entries, are worked on `heads_at_once` at a time:
 /// first their share of the `prepare_tasks` calls of prepare, then their share of the `tasks` calls of
@@ -29,4 +29,4 @@ struct FlashCpuKernels {
   void (*merge)(const AttentionParams&, void* workspace, std::int64_t query);
 };
 
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

@@ -22,7 +22,7 @@
 
 #if defined(FT_AMX)
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
@@ -441,6 +441,6 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
 
 }  // namespace flash_cpu
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels
 
 #endif

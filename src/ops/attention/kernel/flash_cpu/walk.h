@@ -6,7 +6,7 @@
 #include "src/ops/attention/kernel/flash_cpu/softmax.h"
 #include "src/ops/attention/kernel/walk_cpu.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
@@ -103,4 +103,4 @@ void apply_rule(const ScoreRule& p_rule, const Panel& panel, std::int64_t batch,
 
 }  // namespace flash_cpu
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels
