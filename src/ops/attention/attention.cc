@@ -46,7 +46,8 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
     }
   }
   if (problem.kv_length > 0) way.run(problem, buffers, workspace, queue);
-  if (problem.hides_some()) find_kernel("exact_rows", problem)->launch(queue, params_of(problem, buffers));
+  if (problem.hides_some() && (problem.kv_length == 0 || !way.finishes_rows))
+    find_kernel("exact_rows", problem)->launch(queue, params_of(problem, buffers));
 }
 
 Plan plan(AttentionProblem problem, const AttentionOptions& options) {

@@ -11,6 +11,7 @@
 
 #include "flashtile/detail/cuda_calls.h"
 #include "src/ops/attention/kernel/instances_sm90_table.h"
+#include "src/ops/attention/kernels.h"
 #endif
 
 namespace flashtile::ops {
@@ -75,10 +76,8 @@ std::int64_t tiles_of(const AttentionProblem& p) {
   return p.batch * p.query_heads * ((p.query_length + rows - 1) / rows);
 }
 
-/// Where tiles differ in their keys, threadgroups take the next one when they are done, and count them here.
 std::size_t workspace_bytes(const AttentionProblem& p) {
-  constexpr std::size_t kCounter = 64;
-  return p.hides_some() && tiles_of(p) > threadgroups(p) ? kCounter : 0;
+  return p.hides_some() ? sizeof(kernels::FlashSm90Notes) : 0;
 }
 
 /// TODO(hopper): few queries against long KV want the keys split over threadgroups; until then cuDNN is faster
@@ -94,14 +93,19 @@ std::string describe(const AttentionProblem& p) {
 
 void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::span<std::byte> workspace,
          const Queue& queue) {
-  std::uint32_t* counter = nullptr;
+  kernels::AttentionParams params = params_of(problem, buffers);
+  kernels::FlashSm90Notes* notes = nullptr;
   if (!workspace.empty()) {
-    counter = reinterpret_cast<std::uint32_t*>(workspace.data());
+    notes = reinterpret_cast<kernels::FlashSm90Notes*>(workspace.data());
     const detail::CudaDeviceGuard guard(queue.device().index);
-    check_cuda(cudaMemsetAsync(counter, 0, sizeof *counter, static_cast<cudaStream_t>(queue.native_stream())),
+    check_cuda(cudaMemsetAsync(notes, 0, sizeof *notes, static_cast<cudaStream_t>(queue.native_stream())),
                "cudaMemsetAsync");
   }
-  kernel_for(problem)->launch(queue, params_of(problem, buffers), threadgroups(problem), counter);
+  kernel_for(problem)->launch(queue, params, threadgroups(problem), notes);
+  if (notes != nullptr) {
+    params.broken = &notes->broken;  // else the pass ends at once
+    find_kernel("exact_rows", problem)->launch(queue, params);
+  }
 }
 
 #else
@@ -120,6 +124,7 @@ const AttentionWay kAttentionFlashSm90 = {
     .name = "flash.sm90",
     .about = "fused: scheduled for Hopper, teams that load and multiply side by side; f16, bf16",
     .built = FLASHTILE_HAS_SM90 != 0,
+    .finishes_rows = true,
     .declines = declines,
     .preferred = preferred,
     .workspace_bytes = workspace_bytes,

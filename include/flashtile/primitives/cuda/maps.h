@@ -69,6 +69,16 @@ FT_FUNCTION void for_each_element(const cooperative_tensor<T, Entries>& tile, F 
   }
 }
 
+/// Does this thread hold an element that is infinite or NaN? Ours.
+template <class T, class Layout>
+FT_FUNCTION bool any_not_finite(const cooperative_tensor<T, Layout>& tile) {
+  float zero = 0.0f;
+  FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
+    zero = __fmaf_rn(detail::operand(tile.get(i)), 0.0f, zero);
+  }
+  return zero != 0.0f;
+}
+
 namespace detail {
 template <class T>
 FT_FUNCTION T combine(reduction_operation operation, T a, T b) {

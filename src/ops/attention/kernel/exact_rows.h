@@ -29,6 +29,7 @@ struct AttentionExactRows {
 
   static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                               GridPosition at) {
+    if (p.broken != nullptr && *p.broken == 0) return;
     const Head<T> head(p, at.z, at.y);
     const int64_t first = at.x * kQ;
     const auto out = head.out(first);

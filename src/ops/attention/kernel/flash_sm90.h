@@ -31,6 +31,7 @@ struct AttentionFlashSm90 {
     tensor_map q, k, v, out;
     AttentionParams attention;
     QueryTileOrder order;
+    uint32_t* broken;  ///< set to 1 where a row may want exact_rows; nullptr where no pair is hidden
   };
 
   using Scope = execution_team<kTeam>;
@@ -235,6 +236,9 @@ struct AttentionFlashSm90 {
       simdgroup_barrier(mem_flags::mem_threadgroup);
       output.template start<kDv, kTeam>(p.out, q, {row, at.head, at.batch});
       if (p.attention.lse != nullptr) write_lse(p.attention, softmax, at, row);
+      // The matrix unit multiplies hidden weights of 0 with values that may hold NaN or infinity: 0 * NaN is
+      // NaN.
+      if (p.broken != nullptr && simd_any(any_not_finite(o)) && simd_is_first()) *p.broken = 1;
       if (kSlots == 1) leave_queries();
     }
     output.when_read([]() {});

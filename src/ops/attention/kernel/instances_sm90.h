@@ -25,14 +25,16 @@ tensor_map map_of(const void* data, const RowStrides& strides, std::int64_t colu
 
 template <class T, int HeadDim, int ValueDim>
 void launch_flash_sm90(const Queue& queue, const AttentionParams& p, std::uint32_t threadgroups,
-                       std::uint32_t* counter) {
+                       FlashSm90Notes* notes) {
   using Kernel = AttentionFlashSm90<T, FlashSm90Tile<HeadDim, ValueDim>>;
   const std::int64_t heads = std::int64_t{p.batch} * p.query_heads;
   const std::int64_t pair_bytes = std::int64_t{p.kv_length} * (p.head_dim + p.value_dim) * sizeof(T);
   const std::int64_t heads_in_cache = kSectionBytes / pair_bytes * (p.query_heads / p.kv_heads);
-  const std::int64_t heads_at_once =
-      counter == nullptr ? 1 : std::clamp<std::int64_t>(heads_in_cache, 1, heads);
   const int query_tiles = (p.query_length + Kernel::kQ - 1) / Kernel::kQ;
+  // Where tiles differ in their keys, threadgroups take the next one when they are done; else they are dealt
+  // out.
+  const bool counted = notes != nullptr && heads * query_tiles > threadgroups;
+  const std::int64_t heads_at_once = counted ? std::clamp<std::int64_t>(heads_in_cache, 1, heads) : 1;
   core::narrow(heads * query_tiles, "attention: tiles of queries");
   typename Kernel::Params params{
       map_of<T>(p.q, p.q_strides, p.head_dim, p.query_length, p.query_heads, p.batch, Kernel::kRows),
@@ -40,9 +42,10 @@ void launch_flash_sm90(const Queue& queue, const AttentionParams& p, std::uint32
       map_of<T>(p.v, p.v_strides, p.value_dim, p.kv_length, p.kv_heads, p.batch, Kernel::kK),
       map_of<T>(p.out, p.out_strides, p.value_dim, p.query_length, p.query_heads, p.batch, 16),
       p,
-      QueryTileOrder(p.batch, p.query_heads, p.kv_heads, query_tiles, heads_at_once)};
+      QueryTileOrder(p.batch, p.query_heads, p.kv_heads, query_tiles, heads_at_once),
+      notes == nullptr ? nullptr : &notes->broken};
   params.order.threadgroups = std::min(threadgroups, params.order.tiles);
-  params.order.next = counter;
+  params.order.next = counted ? &notes->taken : nullptr;
   launch<Kernel>(queue, Grid{params.order.threadgroups, 1, 1}, params);
 }
 

@@ -10,14 +10,20 @@
 
 namespace flashtile::kernels {
 
+/// What a call notes in device memory; zeros before it.
+struct FlashSm90Notes {
+  std::uint32_t taken;   ///< tiles of queries beyond the first of each threadgroup
+  std::uint32_t broken;  ///< 1: exact_rows has rows to compute again
+};
+
 struct FlashSm90Kernel {
   DType dtype;
   int head_dim, value_dim;  ///< the largest that it takes
   int tile_queries, tile_keys;
-  /// Queues the kernel on `threadgroups` threadgroups that stay. `counter` is in device memory, or nullptr for
-  /// tiles that are dealt out beforehand.
+  /// Queues the kernel on `threadgroups` threadgroups that stay. `notes` are in device memory, or nullptr for a
+  /// call that hides no pair.
   void (*launch)(const Queue& queue, const AttentionParams& params, std::uint32_t threadgroups,
-                 std::uint32_t* counter);
+                 FlashSm90Notes* notes);
 };
 
 /// Smaller shapes first.
