@@ -14,7 +14,7 @@
 #include "src/ops/attention/kernels.h"
 #endif
 
-namespace flashtile::ops {
+namespace flashtile::inline v0_2::ops {
 namespace {
 
 #if FLASHTILE_HAS_SM90
@@ -132,4 +132,4 @@ const AttentionWay kAttentionFlashSm90 = {
     .run = run,
 };
 
-}  // namespace flashtile::ops
+}  // namespace flashtile::inline v0_2::ops

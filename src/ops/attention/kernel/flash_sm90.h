@@ -17,7 +17,7 @@
 #include "src/ops/attention/kernel/params.h"
 #include "src/ops/attention/kernel/score_rule.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 template <class T, class Tile>
@@ -276,4 +276,4 @@ struct AttentionFlashSm90 {
 };
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

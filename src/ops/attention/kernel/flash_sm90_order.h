@@ -9,7 +9,7 @@
 
 #include "flashtile/dtype.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 
 /// Division of numbers below 2^31 by a multiplication (Granlund & Montgomery 1994).
 struct Divisor {
@@ -66,4 +66,4 @@ struct QueryTileOrder {
   }
 };
 
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

@@ -4,7 +4,7 @@
 #include "flashtile/primitives.h"
 #include "src/ops/attention/kernel/softmax.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 /// The running maximum and sum of each row of scores, where the maximum may lag behind.
@@ -93,4 +93,4 @@ struct LaggingSoftmax {
 };
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

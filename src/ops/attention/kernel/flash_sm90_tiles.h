@@ -2,7 +2,7 @@
 // runs that chose them are in docs/performance/hopper.md.
 #pragma once
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 
 /// Teams of four simdgroups with 64 queries each share blocks of Keys keys; rows of Q and K have at most
 /// HeadDim elements, rows of V at most ValueDim. QuerySlots: places for the tile of queries, so that the next
@@ -32,4 +32,4 @@ struct FlashSm90Tile<192, 192> : FlashSm90Shape<192, 192, 2, 112, 1, true> {};
 template <>
 struct FlashSm90Tile<256, 256> : FlashSm90Shape<256, 256, 2, 80, 1, true> {};
 
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

@@ -8,7 +8,7 @@
 #include "src/ops/attention/kernel/flash_sm90_tiles.h"
 #include "src/ops/attention/kernel/instances_sm90_table.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
 /// Keys and values of so many heads are worked on together that this part of a 50 MB L2 cache holds them. 16 MB
@@ -61,4 +61,4 @@ inline constexpr FlashSm90Kernel kFlashSm90Rows[] = {
     flash_sm90_row<T, 192, 128>(), flash_sm90_row<T, 192, 192>(), flash_sm90_row<T, 256, 256>()};
 
 }  // namespace FLASHTILE_BACKEND
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

@@ -1,8 +1,8 @@
 // flash.sm90's kernels for half.
 #include "src/ops/attention/kernel/instances_sm90.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 
 std::span<const FlashSm90Kernel> flash_sm90_f16_kernels() { return kFlashSm90Rows<half>; }
 
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels

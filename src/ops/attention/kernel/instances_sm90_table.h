@@ -8,7 +8,7 @@
 #include "flashtile/dtype.h"
 #include "src/ops/attention/kernel/params.h"
 
-namespace flashtile::kernels {
+namespace flashtile::inline v0_2::kernels {
 
 /// What a call notes in device memory; zeros before it.
 struct FlashSm90Notes {
@@ -30,4 +30,4 @@ struct FlashSm90Kernel {
 std::span<const FlashSm90Kernel> flash_sm90_bf16_kernels();
 std::span<const FlashSm90Kernel> flash_sm90_f16_kernels();
 
-}  // namespace flashtile::kernels
+}  // namespace flashtile::inline v0_2::kernels
