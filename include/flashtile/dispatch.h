@@ -27,6 +27,10 @@ int kernel_copy(const Queue& queue, bool has_cuda);
 
 FLASHTILE_EXPORTS_END
 
+#define FLASHTILE_NUMBER(backend, isa) backend##_copy,
+enum CpuCopy : int { FLASHTILE_CPU_BACKENDS(FLASHTILE_NUMBER) kCpuCopies };
+#undef FLASHTILE_NUMBER
+
 template <class T>
 struct KernelCopies {
   static_assert(sizeof(T*) == 0, "FLASHTILE_KERNEL: the first parameter is const flashtile::Queue&");
@@ -36,9 +40,7 @@ struct KernelCopies {
 template <class R, class... A>
 struct KernelCopies<R(const Queue&, A...)> {
   using Function = R(const Queue&, A...);
-#define FLASHTILE_COUNT(backend, isa) +1
-  Function* cpu[FLASHTILE_CPU_BACKENDS(FLASHTILE_COUNT)];
-#undef FLASHTILE_COUNT
+  Function* cpu[kCpuCopies];
   Function* cuda;  ///< null where nothing was compiled by nvcc
 
   R operator()(const Queue& queue, A... arguments) const {
