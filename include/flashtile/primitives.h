@@ -19,14 +19,14 @@
 //                simdgroup_index_in_threadgroup(), threadgroup_barrier(), simdgroup_barrier(),
 //                for_each_index(scope, count, f), simd_for_each_index(count, f),
 //                simd_rows_not_finite<Rows>: which rows hold an infinity or a NaN              execution.h
-//   matrices     simdgroup_matrix<T, 8, 8>, simdgroup_matrix_block<T, R, C>,
-//                simdgroup_right_block<T, R, C>, simdgroup_rows<R>, simdgroup_load,
+//   matrices     simdgroup_matrix<T, 8, 8> (simdgroup_half8x8, simdgroup_bfloat8x8, simdgroup_float8x8),
+//                simdgroup_matrix_block<T, R, C>, simdgroup_right_block<T, R, C>, simdgroup_rows<R>, simdgroup_load,
 //                simdgroup_store, simdgroup_multiply(_accumulate), a * b, muladd,
 //                make_filled_simdgroup_matrix, convert_columns                                 simdgroup_matrix.h
 //   products     matmul2d_descriptor, matmul2d<descriptor, scope>::run; ours: add, start and
-//                wait_products                                                                 matmul2d.h
+//                wait_products; dynamic_length                                                 matmul2d.h
 //   tiles        cooperative_tensor: factories on matmul2d, slots, load, store, reduce_rows,
-//                reduce_columns, map_iterator, is_iterator_compatible                          cooperative_tensor.h
+//                reduce_columns, reduction_operation, map_iterator, is_iterator_compatible     cooperative_tensor.h
 //   ours         make_tile, make_row_entries, make_column_entries: tiles without a product     tile_factory.h
 //                map_elements, map_indexed, map_rows, map_columns on cooperative tensors and
 //                matrix blocks; for_each_element of row entries                                maps.h
