@@ -41,10 +41,11 @@ def timed(call, seconds):
 def serve(way, prepare):
     """Says "ready" on a line of its own, then answers; prepare(problem) returns a function to time, or raises with the
     reason why this peer cannot."""
+    version = str(getattr(sys.modules.get(way.removeprefix("peer.")), "__version__", ""))
     print("ready", flush=True)
     for text in sys.stdin:
         p = json.loads(text)
-        answer = {"way": way, "device": "cpu", **p}
+        answer = {"way": way, "version": version, "device": "cpu", **p}
         answer.pop("seconds")
         try:
             samples = timed(prepare(p), p["seconds"])
