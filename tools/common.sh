@@ -16,8 +16,24 @@ timed() {
   time "${@:2}"
 }
 
-# build <preset> [cmake --build argument...]: configures and builds build/<preset>. Prints only what goes wrong, and how
-# long it took.
+# counted <log>: what it reads goes to the log; a terminal also sees how far ninja is, in one line: [n/m].
+counted() {
+  local line
+  if [ ! -t 2 ] || [ "${TERM:-dumb}" = dumb ]; then
+    cat >> "$1"
+    return
+  fi
+  while IFS= read -r line; do
+    printf '%s\n' "$line" >> "$1"
+    if [[ $line =~ ^\[[0-9]+/[0-9]+\] ]]; then
+      printf '\r\033[K%s: %s' "${0##*/}" "${BASH_REMATCH[0]}" >&2
+    fi
+  done
+  printf '\r\033[K' >&2
+}
+
+# build <preset> [cmake --build argument...]: configures and builds build/<preset>. Prints only what goes wrong, how long
+# it took, and on a terminal how far it is.
 build() { timed "building build/$1" build_quietly "$@"; }
 
 build_quietly() {
@@ -27,7 +43,8 @@ build_quietly() {
     launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache)
   fi
   note "building build/$preset (log: $log)"
-  if ! { cmake --preset "$preset" "${launcher[@]}" && cmake --build "build/$preset" "${@:2}"; } > "$log" 2>&1; then
+  : > "$log"
+  if ! { cmake --preset "$preset" "${launcher[@]}" && cmake --build "build/$preset" "${@:2}"; } 2>&1 | counted "$log"; then
     grep -E -A12 'FAILED|error|Error' "$log" | head -80 >&2 || tail -40 "$log" >&2
     note "build/$preset failed; all of it is in $log"
     return 1
