@@ -3,118 +3,20 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
-#include <map>
+#include <cmath>
 #include <sstream>
 
+#include "cli/app.h"
+#include "cli/manual.h"
+#include "cli/words.h"
 #include "flashtile/error.h"
 
 namespace flashtile::cli {
 namespace {
 
-const std::map<std::string, Op> kOps{{"attention", Op::attention}, {"gemm", Op::gemm}};
-const std::map<std::string, DType> kDTypes{
-    {"f32", DType::f32}, {"f16", DType::f16}, {"bf16", DType::bf16}, {"i8", DType::i8}, {"u8", DType::u8}};
-const std::map<std::string, DType> kBDTypes = [] {
-  std::map<std::string, DType> words = kDTypes;
-  words.insert({{"int4", DType::int4}, {"uint4", DType::uint4}});  // only b of a product may be packed in pairs
-  return words;
-}();
-const std::map<std::string, Layout> kLayouts{{"bhsd", Layout::bhsd}, {"bshd", Layout::bshd}};
-const std::map<std::string, CausalCorner> kCorners{{"top_left", CausalCorner::top_left},
-                                                   {"bottom_right", CausalCorner::bottom_right}};
-const std::map<std::string, bench::Cache> kCaches{{"warm", bench::Cache::warm}, {"cold", bench::Cache::cold}};
-const std::map<std::string, Color> kColors{
-    {"auto", Color::automatic}, {"always", Color::always}, {"never", Color::never}};
-
-constexpr const char* kAbout = R"(Exact attention and matrix products, by every way that this machine has.
-
-Data goes to standard output, notes and progress to standard error. With --json each result is one JSON object on a line
-of standard output, and so is an error. Exit codes: 0 done, 1 a check failed, 2 usage, 3 not supported by this build or on
-this machine, 4 a file is missing or malformed, 5 internal error.
-
-Environment: FLASHTILE_THREADS (as --threads), FLASHTILE_MAX_ISA (scalar, avx2, avx512, ...: the best instruction set that
-kernels may use), NO_COLOR.)";
-
-template <class T>
-const std::string& spelling(const std::map<std::string, T>& words, T value) {
-  return std::find_if(words.begin(), words.end(), [&](const auto& entry) { return entry.second == value; })
-      ->first;
-}
-
-template <class T>
-std::string choices(const std::map<std::string, T>& words) {
-  std::string text;
-  for (const auto& [word, value] : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
-}
-
-/// The value that a word stands for. Errors: invalid_argument naming the option.
-template <class T>
-T parse_word(const std::string& option, const std::string& word, const std::map<std::string, T>& words) {
-  const auto found = words.find(word);
-  if (found == words.end()) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("{}: '{}' is none of {}", option, word, choices(words)));
-  }
-  return found->second;
-}
-
-/// The options whose text needs a second look once all are known.
-struct Texts {
-  std::string op = "attention", dtype, b_dtype, layout = "bhsd", causal, device = "cpu", way, rows,
-              color = "auto", cache = "warm";
-  std::vector<std::string> shapes;
-  std::optional<float> scale;
-};
-
-void add_output_options(CLI::App& command, Options& options, Texts& texts) {
-  command.add_flag("--json", options.json, "one JSON object a line");
-  command.add_option("--color", texts.color, "auto, always or never")->type_name("WHEN");
-  command.add_flag("--quiet", options.quiet, "no notes, no progress");
-}
-
-void add_problem_options(CLI::App& command, Options& options, Texts& texts) {
-  command.add_option("FILE", options.file, ".npz or .safetensors holding q, k, v (gemm: a, b)");
-  command.add_option("--op", texts.op, "attention (default) or gemm");
-  command.add_option("--q", options.q, "queries, a .npy")->type_name("F");
-  command.add_option("--k", options.k, "keys, a .npy")->type_name("F");
-  command.add_option("--v", options.v, "values, a .npy")->type_name("F");
-  command.add_option("--a", options.a, "gemm: the left matrix, a .npy")->type_name("F");
-  command.add_option("--b", options.b, "gemm: the right matrix, a .npy")->type_name("F");
-  command
-      .add_option("--shape", texts.shapes,
-                  "random inputs: B,Hq,Hkv,Lq,Lkv,D[,Dv], gemm: M,N,K; may be repeated")
-      ->type_name("N,N,...")
-      ->allow_extra_args(false);
-  command.add_option("--seed", options.seed, "of random inputs (0)")->check(CLI::NonNegativeNumber);
-  command
-      .add_option("--dtype", texts.dtype,
-                  "f32, f16, bf16 (gemm also i8, u8): convert inputs; two-byte .npy data is bf16")
-      ->type_name("TYPE");
-  command
-      .add_option(
-          "--b-dtype", texts.b_dtype,
-          "gemm: of b, where it differs from a's; also int4 (a: i8, f16, bf16) and uint4 (a: u8, f16, bf16)")
-      ->type_name("TYPE");
-  command.add_option("--layout", texts.layout, "of q, k, v and out: bhsd (default) or bshd");
-  command.add_option("--causal", texts.causal, "top_left or bottom_right")->type_name("CORNER");
-  command
-      .add_option("--mask", options.mask,
-                  "file: bool or u8 (nonzero attends) or float (added); or random: boolean, additive")
-      ->type_name("F");
-  command.add_option("--bias", options.bias, "file: float, added to scores beside a boolean --mask; or random")
-      ->type_name("F");
-  command.add_option("--scale", texts.scale, "of the scores (1/sqrt(D))")->type_name("X");
-  command.add_option("--way", texts.way, "a way's name, several with commas, auto, or all")->type_name("NAME");
-  command.add_option("--device", texts.device, "cpu (default), cuda, cuda:1");
-  command.add_option("--threads", options.threads, "of the CPU (all)")
-      ->check(CLI::Range(1, 4096))
-      ->type_name("N");
-  add_output_options(command, options, texts);
-}
+[[noreturn]] void refuse(const std::string& message) { throw Error(ErrorCode::invalid_argument, message); }
 
 void set_ways(Options& options, const std::string& text) {
   const bool many = options.command == Command::check || options.command == Command::bench;
@@ -124,44 +26,98 @@ void set_ways(Options& options, const std::string& text) {
                                    [](const auto& way) { return way == "auto" || way == "all"; });
   if (options.ways.empty() || std::count(options.ways.begin(), options.ways.end(), "") != 0 ||
       (special && options.ways.size() > 1)) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("--way: '{}' is neither auto, all, nor names with commas between", text));
+    refuse(fmt::format("--way: '{}' is neither auto, all, nor names with commas between", text));
   }
 }
 
-/// Everything about the inputs must come from one place.
+void set_rows(Options& options, const std::string& text) {
+  if (text.empty()) return;
+  if (text == "all") {
+    options.rows = -1;
+    return;
+  }
+  const char* const end = text.data() + text.size();
+  const auto [parsed, problem] = std::from_chars(text.data(), end, options.rows);
+  if (problem != std::errc() || parsed != end || options.rows < 1)
+    refuse(fmt::format("--rows: '{}' is neither a number from 1 on nor all", text));
+}
+
+void set_names(Options& options, const std::vector<std::string>& pairs) {
+  const std::vector<std::string> known = options.op == Op::attention
+                                             ? std::vector<std::string>{"q", "k", "v", "mask", "bias"}
+                                             : std::vector<std::string>{"a", "b", "c"};
+  for (const std::string& pair : pairs) {
+    const std::size_t sign = pair.find('=');
+    if (sign == std::string::npos || sign + 1 == pair.size())
+      refuse(fmt::format("--names: '{}' is not of the form {}=NAME", pair, known[0]));
+    const std::string name = pair.substr(0, sign);
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      refuse(fmt::format("--names: '{}' is none of {}", name, fmt::join(known, ", ")));
+    if (!options.names.emplace(name, pair.substr(sign + 1)).second)
+      refuse(fmt::format("--names: '{}' is given twice", name));
+  }
+}
+
+/// Options of the other op are refused.
+void check_op(const CLI::App& command, Op op) {
+  const char* other = op == Op::attention ? kGemmGroup : kAttentionGroup;
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->count() > 0 && option->get_group() == other)
+      refuse(fmt::format("{} is an option of --op {}", option->get_name(),
+                         name(op == Op::attention ? Op::gemm : Op::attention)));
+  }
+}
+
+/// Everything about the inputs must come from one place, and standard input can be read once.
 void check_inputs(const Options& options) {
   const bool attention = options.op == Op::attention;
   const std::vector<std::string> parts =
       attention ? std::vector{options.q, options.k, options.v} : std::vector{options.a, options.b};
-  const std::vector<std::string> others =
-      attention ? std::vector{options.a, options.b} : std::vector{options.q, options.k, options.v};
   const auto given =
       std::count_if(parts.begin(), parts.end(), [](const std::string& part) { return !part.empty(); });
-  const auto fail = [](const std::string& message) { throw Error(ErrorCode::invalid_argument, message); };
-
-  if (std::any_of(others.begin(), others.end(), [](const std::string& part) { return !part.empty(); })) {
-    fail(attention ? "--a and --b are inputs of --op gemm" : "--q, --k and --v are inputs of --op attention");
-  }
   const int sources = (options.file.empty() ? 0 : 1) + (given > 0 ? 1 : 0) + (options.shapes.empty() ? 0 : 1);
   const char* all = attention ? "--q, --k and --v" : "--a and --b";
-  if (sources != 1) fail(fmt::format("inputs: give one of FILE, {}, and --shape; {} are given", all, sources));
+  if (sources != 1)
+    refuse(fmt::format("inputs: give one of FILE, {}, and --shape; {} are given", all, sources));
   if (given > 0 && given != static_cast<std::ptrdiff_t>(parts.size()))
-    fail(fmt::format("inputs: {} go together", all));
-  if (!attention && (options.causal || !options.mask.empty() || !options.bias.empty() || options.scale ||
-                     !options.lse.empty() || options.layout != Layout::bhsd)) {
-    fail("--causal, --mask, --bias, --scale, --layout and --lse are options of --op attention");
+    refuse(fmt::format("inputs: {} go together", all));
+
+  int standard = 0;
+  for (const std::string* file : {&options.file, &options.q, &options.k, &options.v, &options.a, &options.b,
+                                  &options.c, &options.mask, &options.bias}) {
+    standard += *file == "-" ? 1 : 0;
   }
+  if (standard > 1)
+    refuse(fmt::format("inputs: {} of them are -, but standard input can be read once", standard));
   if (attention && options.dtype && bits(*options.dtype) < 16)
-    fail("--dtype: attention takes f32, f16 and bf16");
-  if (attention && options.b_dtype) fail("--b-dtype is an option of --op gemm");
-  const bool writes = !options.out.empty() || !options.lse.empty();
-  if (writes && (options.shapes.size() > 1 || options.ways.size() > 1 || options.ways[0] == "all")) {
-    fail("--out and --lse take the result of one shape by one way");
-  }
+    refuse("--dtype: attention takes f32, f16 and bf16");
+  if (options.mask_dtype && options.mask.empty() && options.bias.empty())
+    refuse("--mask-dtype: there is no --mask and no --bias");
 }
 
-void finish(Options& options, const Texts& texts) {
+void check_numbers(const Options& options) {
+  if (options.scale && !std::isfinite(*options.scale)) refuse("--scale: a finite number is expected");
+  if (!std::isfinite(options.alpha) || !std::isfinite(options.beta))
+    refuse("--alpha and --beta: finite numbers are expected");
+  if (options.op == Op::attention) return;
+  if (!options.c.empty() && options.beta == 0) refuse("--c is read only where --beta is given and not 0");
+  if (options.beta != 0 && options.c.empty() && options.shapes.empty())
+    refuse(fmt::format("--beta {}: give --c, the matrix that it multiplies", options.beta));
+  if (!options.c.empty() && !options.shapes.empty()) refuse("--c: with --shape all matrices are random");
+}
+
+void check_outputs(const Options& options) {
+  if (options.out.empty() && options.lse.empty()) return;
+  if (options.shapes.size() > 1 || options.ways.size() > 1 || options.ways[0] == "all")
+    refuse("--out and --lse take the result of one shape by one way; name it with --way");
+  if (!options.lse.empty() && options.op == Op::gemm) refuse("--lse is an option of --op attention");
+  if (options.out == options.lse)
+    refuse(options.out == "-"
+               ? "--out and --lse: standard output takes one of them; give the other one a file"
+               : fmt::format("--out and --lse: '{}' takes one of them; give two files", options.out));
+}
+
+void finish(Options& options, const Texts& texts, const CLI::App& command) {
   options.color = parse_word("--color", texts.color, kColors);
   if (options.command == Command::info) return;
   options.op = parse_word("--op", texts.op, kOps);
@@ -169,22 +125,93 @@ void finish(Options& options, const Texts& texts) {
   options.layout = parse_word("--layout", texts.layout, kLayouts);
   if (!texts.dtype.empty()) options.dtype = parse_word("--dtype", texts.dtype, kDTypes);
   if (!texts.b_dtype.empty()) options.b_dtype = parse_word("--b-dtype", texts.b_dtype, kBDTypes);
+  if (!texts.mask_dtype.empty()) options.mask_dtype = parse_word("--mask-dtype", texts.mask_dtype, kFloatTypes);
   if (!texts.causal.empty()) options.causal = parse_word("--causal", texts.causal, kCorners);
   options.scale = texts.scale;
+  options.alpha = texts.alpha.value_or(1.0f);
+  options.beta = texts.beta.value_or(0.0f);
   options.device = parse_device(texts.device);
   for (const std::string& shape : texts.shapes) options.shapes.push_back(parse_shape(shape, options.op));
+  set_names(options, texts.names);
   set_ways(options, texts.way);
-  if (!texts.rows.empty() && texts.rows != "all") {
-    const auto [end, problem] =
-        std::from_chars(texts.rows.data(), texts.rows.data() + texts.rows.size(), options.rows);
-    if (problem != std::errc() || end != texts.rows.data() + texts.rows.size() || options.rows < 1) {
-      throw Error(ErrorCode::invalid_argument,
-                  fmt::format("--rows: '{}' is neither a number from 1 on nor all", texts.rows));
-    }
-  } else if (texts.rows == "all") {
-    options.rows = -1;
-  }
+  set_rows(options, texts.rows);
+  check_op(command, options.op);
   check_inputs(options);
+  check_numbers(options);
+  check_outputs(options);
+}
+
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  return names;
+}
+
+/// The command called `name`. Errors: invalid_argument that names those that there are.
+CLI::App& command_of(CLI::App& app, const std::string& name) {
+  const auto found = app.get_subcommands([&](CLI::App* command) { return command->get_name() == name; });
+  if (!found.empty()) return *found[0];
+  const std::vector<std::string> names = command_names(app);
+  refuse(fmt::format(
+      "there is no command '{}'{}{}", name, suggestion(name, names),
+      suggestion(name, names).empty() ? fmt::format("; there are {}", fmt::join(names, ", ")) : ""));
+}
+
+/// What help, version, manual and completion print.
+std::string answer(const std::string& command, const std::string& topic) {
+  Options options;
+  Texts texts;
+  const std::unique_ptr<CLI::App> app = make_app(options, texts);  // one that has parsed nothing
+  if (command == "version") return app->version() + "\n";
+  if (command == "manual") return manual_page(*app);
+  if (command == "completion") return completion(*app, topic);
+  return topic.empty() ? app->help() : command_of(*app, topic).help("flashtile");
+}
+
+/// An option or a word that no option takes. CLI11 only says which.
+std::string unexpected(const CLI::App& command, const std::string& word) {
+  if (!word.starts_with("-"))
+    return fmt::format("'{}' is one word too many; flashtile help {} lists the options", word,
+                       command.get_name());
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  const std::string option = word.substr(0, word.find('='));
+  return fmt::format("{}: {} has no such option{}", option, command.get_name(),
+                     suggestion(option, names).empty()
+                         ? fmt::format("; flashtile help {} lists them", command.get_name())
+                         : suggestion(option, names));
+}
+
+std::variant<Options, Exit> parsed(CLI::App& app, Options& options, const Texts& texts,
+                                   const std::vector<std::string>& arguments) {
+  const std::map<std::string, Command> commands{{"info", Command::info},
+                                                {"run", Command::run},
+                                                {"check", Command::check},
+                                                {"bench", Command::bench},
+                                                {"explain", Command::explain}};
+  if (arguments.empty()) refuse(fmt::format("a command is expected: {}", fmt::join(command_names(app), ", ")));
+  CLI::App* command = arguments[0].starts_with("-") ? nullptr : &command_of(app, arguments[0]);
+  try {
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+    app.parse(reversed);
+    if (command == nullptr) refuse(fmt::format("a command is expected before {}", arguments[0]));
+    const auto found = commands.find(command->get_name());
+    if (found == commands.end()) return Exit{kDone, answer(command->get_name(), texts.topic), ""};
+    options.command = found->second;
+    finish(options, texts, *command);
+    return options;
+  } catch (const CLI::ExtrasError&) {
+    const CLI::App& where = command == nullptr ? app : *command;
+    const std::vector<std::string> words = where.remaining();
+    refuse(unexpected(where, words.empty() ? arguments[0] : words[0]));
+  } catch (const CLI::ParseError& stop) {
+    if (stop.get_exit_code() != 0) refuse(stop.what());
+    std::ostringstream out;
+    app.exit(stop, out, out);
+    return Exit{kDone, out.str(), ""};
+  }
 }
 
 }  // namespace
@@ -196,9 +223,7 @@ std::vector<std::int64_t> parse_shape(const std::string& text, Op op) {
   const char* at = text.data();
   const char* const end = at + text.size();
   const char* const form = op == Op::attention ? "B,Hq,Hkv,Lq,Lkv,D or B,Hq,Hkv,Lq,Lkv,D,Dv" : "M,N,K";
-  const auto fail = [&] {
-    throw Error(ErrorCode::invalid_argument, fmt::format("--shape: '{}' is not {}", text, form));
-  };
+  const auto fail = [&] { refuse(fmt::format("--shape: '{}' is not {}", text, form)); };
   for (;;) {
     std::int64_t size = 0;
     const auto [next, problem] = std::from_chars(at, end, size);
@@ -213,88 +238,12 @@ std::vector<std::int64_t> parse_shape(const std::string& text, Op op) {
   return sizes;
 }
 
-std::string command_line(const Options& options, const std::vector<std::int64_t>& shape,
-                         const std::string& way) {
-  std::string text = "flashtile check";
-  const auto add = [&](const char* option, const std::string& value) {
-    if (!value.empty()) text += fmt::format(" {} {}", option, value);
-  };
-  if (options.op == Op::gemm) add("--op", "gemm");
-  if (!options.file.empty()) text += " " + options.file;
-  for (const auto& [option, file] : {std::pair{"--q", &options.q},
-                                     {"--k", &options.k},
-                                     {"--v", &options.v},
-                                     {"--a", &options.a},
-                                     {"--b", &options.b}}) {
-    add(option, *file);
-  }
-  if (!options.shapes.empty()) {
-    add("--shape", fmt::format("{}", fmt::join(shape, ",")));
-    add("--seed", std::to_string(options.seed));
-  }
-  if (options.dtype) add("--dtype", name(*options.dtype));
-  if (options.b_dtype) add("--b-dtype", name(*options.b_dtype));
-  if (options.layout != Layout::bhsd) add("--layout", spelling(kLayouts, options.layout));
-  if (options.causal) add("--causal", spelling(kCorners, *options.causal));
-  add("--mask", options.mask);
-  add("--bias", options.bias);
-  if (options.scale) add("--scale", fmt::format("{}", *options.scale));
-  if (options.device != Device::cpu()) add("--device", flashtile::name(options.device));
-  if (options.threads > 0) add("--threads", std::to_string(options.threads));
-  add("--way", way);
-  return text;
-}
-
 std::variant<Options, Exit> parse_arguments(const std::vector<std::string>& arguments) {
   Options options;
   Texts texts;
-  CLI::App app(kAbout, "flashtile");
-  app.set_version_flag("--version", "flashtile " FLASHTILE_VERSION);
-  app.require_subcommand(1);
-  CLI::App* info = app.add_subcommand(
-      "info", "version, instruction set, devices, libraries and ways of this build and machine");
-  CLI::App* run =
-      app.add_subcommand("run", "compute, compare with the oracle, print a table of the ways; write results");
-  CLI::App* check = app.add_subcommand(
-      "check", "compare every row of the result with the float64 oracle, element by element");
-  CLI::App* bench =
-      app.add_subcommand("bench", "measure ways, taken in turns, and compare with the machine's own peak");
-  CLI::App* explain =
-      app.add_subcommand("explain", "say which way would run and why the others would not; computes nothing");
-  add_output_options(*info, options, texts);
-  for (CLI::App* command : {run, check, bench, explain}) add_problem_options(*command, options, texts);
-  run->add_option("--out", options.out,
-                  "write the result: .npy, .npz, .safetensors, or - for .npy on standard output")
-      ->type_name("F");
-  run->add_option("--lse", options.lse, "write the log-sum-exp of each query's scores")->type_name("F");
-  for (CLI::App* command : {run, check, bench}) {
-    command->add_option("--rows", texts.rows, "rows to compare with the oracle: a number or all (check: all)")
-        ->type_name("N");
-  }
-  for (CLI::App* command : {run, bench}) {
-    command->add_option("--seconds", options.seconds, "to measure each way for")
-        ->check(CLI::Range(0.0, 3600.0))
-        ->type_name("S");
-    command
-        ->add_option("--cache", texts.cache,
-                     "warm (default: calls follow each other) or cold (the caches are flushed before each)")
-        ->type_name("STATE");
-  }
-
+  const std::unique_ptr<CLI::App> app = make_app(options, texts);
   try {
-    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-    app.parse(reversed);
-    options.command = info->parsed()    ? Command::info
-                      : run->parsed()   ? Command::run
-                      : check->parsed() ? Command::check
-                      : bench->parsed() ? Command::bench
-                                        : Command::explain;
-    finish(options, texts);
-    return options;
-  } catch (const CLI::ParseError& stop) {
-    std::ostringstream out, error;
-    const int code = app.exit(stop, out, error);
-    return Exit{code == 0 ? kDone : kUsage, out.str(), error.str()};
+    return parsed(*app, options, texts, arguments);
   } catch (const Error& mistake) {
     return Exit{kUsage, "", std::string(mistake.what()) + "\n"};
   }

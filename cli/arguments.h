@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -19,7 +20,7 @@ enum class Op { attention, gemm };
 enum class Layout { bhsd, bshd };
 enum class Color { automatic, always, never };
 
-/// Exit codes, as `flashtile --help` lists them.
+/// Exit statuses, as `flashtile --help` lists them.
 enum ExitCode : int { kDone = 0, kCheckFailed = 1, kUsage = 2, kUnsupported = 3, kBadFile = 4, kInternal = 5 };
 
 struct Options {
@@ -28,7 +29,9 @@ struct Options {
 
   // Where the inputs come from: one file, one file each, or random numbers of these shapes.
   std::string file;
-  std::string q, k, v, a, b;
+  std::string q, k, v, a, b, c;
+  /// What a tensor is called in its file, where that is not its own name.
+  std::map<std::string, std::string> names;
   std::vector<std::vector<std::int64_t>> shapes;
   std::uint64_t seed = 0;
 
@@ -38,15 +41,17 @@ struct Options {
   std::optional<CausalCorner> causal;
   std::string mask;  ///< a file of booleans or biases, or "boolean" or "additive" for a random one
   std::string bias;  ///< a file, or "random"
+  std::optional<DType> mask_dtype;  ///< of a bias
   std::optional<float> scale;
+  float alpha = 1, beta = 0;  ///< gemm
 
   std::vector<std::string> ways;  ///< names, or one of "auto" and "all"
   Device device;
   int threads = 0;
 
-  std::string out, lse;   ///< files to write
-  std::int64_t rows = 0;  ///< rows to compare with the oracle; 0 = the command's own choice, -1 = all
-  double seconds = 0;     ///< to measure each way for
+  std::string out, lse;           ///< files to write
+  std::int64_t rows = 0;          ///< rows to compare with the oracle; 0 = the command's own choice, -1 = all
+  std::optional<double> seconds;  ///< to measure each way for; unset: the command's own choice
   bench::Cache cache = bench::Cache::warm;
 
   bool json = false;
@@ -54,7 +59,7 @@ struct Options {
   Color color = Color::automatic;
 };
 
-/// What to print and how to exit instead of working: after --help, --version, or a mistake.
+/// What to print and how to exit instead of working: after help, version and their likes, or a mistake.
 struct Exit {
   int code = kDone;
   std::string out, error;
@@ -67,7 +72,7 @@ std::variant<Options, Exit> parse_arguments(const std::vector<std::string>& argu
 /// invalid_argument.
 std::vector<std::int64_t> parse_shape(const std::string& text, Op op);
 
-/// The command line that repeats one case by one way.
+/// The command line that repeats one case by one way, quoted for a shell, with the environment that it depends on.
 std::string command_line(const Options& options, const std::vector<std::int64_t>& shape,
                          const std::string& way);
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -11,6 +10,7 @@
 #include "cli/job.h"
 #include "cli/memory_for.h"
 #include "cli/oracle_arrays.h"
+#include "cli/reader.h"
 #include "flashtile/attention.h"
 #include "flashtile/error.h"
 #include "reference/attention.h"
@@ -49,7 +49,7 @@ class AttentionJob final : public Job {
     return plan_attention_into(outputs(lse_of(way)), q(), k(), v(), with_way(way));
   }
   std::function<void()> prepare(const std::string& way) override;
-  Verdict verify(std::int64_t rows) override;
+  Verdict verify(std::int64_t rows, const std::function<void(std::int64_t)>& row_done) override;
   void write_results() override;
   bench::Work work() const override { return bench::attention_work(sizes_, mask(Where::host), dtype()); }
   DType dtype() const override { return q_.view.dtype; }
@@ -63,11 +63,13 @@ class AttentionJob final : public Job {
   TensorView q() const { return view(q_.view, "q"); }
   TensorView k() const { return view(k_.view, "k"); }
   TensorView v() const { return view(v_.view, "v"); }
-  void read_or_make_inputs(const std::vector<std::int64_t>& shape, Values values);
   enum class Where { host, device };
-  void read_or_make_masks(Values values);
+  void read_or_make_inputs(const std::vector<std::int64_t>& shape, Values values, Reader& reader);
+  void read_or_make_masks(Values values, Reader& reader);
   Input random_mask_input(DType dtype, Values values, std::uint64_t stream) const;
   Mask mask(Where where) const;
+  void check_inputs() const;
+  bool fits_the_other_layout() const;
   AttentionOptions with_way(const std::string& way) const;
   bool lse_of(const std::string& way) const;
   AttentionOutputs outputs(bool with_lse) const;
@@ -85,7 +87,8 @@ class AttentionJob final : public Job {
 
 AttentionJob::AttentionJob(const Options& options, const std::vector<std::int64_t>& shape, Values values)
     : Job(queue_of(options)), options_(options) {
-  memory_for("q, k and v", [&] { read_or_make_inputs(shape, values); });
+  Reader reader(options_, notes_);
+  memory_for("q, k and v", [&] { read_or_make_inputs(shape, values, reader); });
   const TensorView query = q(), key = k(), value = v();
   sizes_ = {query.shape[0], query.shape[1], key.shape[1],  query.shape[2],
             key.shape[2],   query.shape[3], value.shape[3]};
@@ -94,23 +97,46 @@ AttentionJob::AttentionJob(const Options& options, const std::vector<std::int64_
   out_shape_ =
       in_layout(options.layout, sizes_.batch, sizes_.query_heads, sizes_.query_length, sizes_.value_dim);
   lse_shape_ = {sizes_.batch, sizes_.query_heads, sizes_.query_length};
-  memory_for("the masks", [&] { read_or_make_masks(values); });
-  // Mistakes in the inputs come out here, before anything is counted or computed from them.
+  memory_for("the masks", [&] { read_or_make_masks(values, reader); });
+  reader.note_unused();
+  check_inputs();
+}
+
+/// Mistakes in the inputs come out here, before anything is counted or computed from them.
+void AttentionJob::check_inputs() const {
   try {
     plan_attention(q(), k(), v(), with_way(""));
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::unsupported) throw;
+    if (error.code() == ErrorCode::unsupported) return;
+    const bool forgotten = options_.shapes.empty() && fits_the_other_layout();
+    throw Error(error.code(), fmt::format("{}{}", error.what(),
+                                          !forgotten ? ""
+                                          : options_.layout == Layout::bhsd
+                                              ? "; the shapes fit --layout bshd (batch, length, heads, size)"
+                                              : "; the shapes fit --layout bhsd (batch, heads, length, size)"));
   }
 }
 
-void AttentionJob::read_or_make_inputs(const std::vector<std::int64_t>& shape, Values values) {
-  Input* const inputs[] = {&q_, &k_, &v_};
+/// Would the inputs go together if heads and lengths changed places?
+bool AttentionJob::fits_the_other_layout() const {
+  const Layout other = options_.layout == Layout::bhsd ? Layout::bshd : Layout::bhsd;
+  try {
+    plan_attention(bhsd_view(q_.view, other, "q"), bhsd_view(k_.view, other, "k"),
+                   bhsd_view(v_.view, other, "v"), with_way(""));
+    return true;
+  } catch (const Error& error) {
+    return error.code() == ErrorCode::unsupported;
+  }
+}
+
+void AttentionJob::read_or_make_inputs(const std::vector<std::int64_t>& shape, Values values, Reader& reader) {
   if (shape.empty()) {
-    const std::vector<Tensor> tensors =
-        read_inputs(options_, {"q", "k", "v"}, {options_.q, options_.k, options_.v});
-    for (std::size_t i = 0; i < 3; ++i) *inputs[i] = on_device(tensors[i], options_.device);
+    q_ = on_device(reader.input("q", options_.q, options_.dtype), options_.device);
+    k_ = on_device(reader.input("k", options_.k, options_.dtype), options_.device);
+    v_ = on_device(reader.input("v", options_.v, options_.dtype), options_.device);
     return;
   }
+  Input* const inputs[] = {&q_, &k_, &v_};
   const DType dtype = options_.dtype.value_or(DType::f32);
   const Dims shapes[] = {in_layout(options_.layout, shape[0], shape[1], shape[3], shape[5]),
                          in_layout(options_.layout, shape[0], shape[2], shape[4], shape[5]),
@@ -130,28 +156,32 @@ Input AttentionJob::random_mask_input(DType mask_dtype, Values values, std::uint
 }
 
 /// --mask gives either tensor, by its type; --bias the other one.
-void AttentionJob::read_or_make_masks(Values values) {
+void AttentionJob::read_or_make_masks(Values values, Reader& reader) {
+  const DType bias_dtype = options_.mask_dtype.value_or(dtype());
   if (options_.mask == "boolean") {
     boolean_ = random_mask_input(DType::u8, values, 3);
   } else if (options_.mask == "additive") {
-    bias_ = random_mask_input(dtype(), values, 3);
+    bias_ = random_mask_input(bias_dtype, values, 3);
   } else if (!options_.mask.empty()) {
-    const Tensor read = read_tensor(options_.mask, "mask", false);
+    const Tensor read = reader.mask("mask", options_.mask);
     (read.dtype() == DType::u8 ? boolean_ : bias_) = on_device(read, options_.device);
   }
   if (options_.bias.empty()) return;
   if (bias_) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("attention: --mask {} is a bias, and --bias gives another one", options_.mask));
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format(
+            "--mask {} is a bias already, and --bias gives another one; give one of them, or a boolean --mask",
+            options_.mask));
   }
-  bias_ = options_.bias == "random" ? random_mask_input(dtype(), values, 4)
-                                    : on_device(read_tensor(options_.bias, "bias", false), options_.device);
+  bias_ = options_.bias == "random" ? random_mask_input(bias_dtype, values, 4)
+                                    : on_device(reader.mask("bias", options_.bias), options_.device);
 }
 
 Mask AttentionJob::mask(Where where) const {
   const auto view = [&](const std::optional<Input>& input) -> std::optional<TensorView> {
     if (!input) return {};
-    return where == Where::host ? TensorView(input->host) : input->view;
+    return where == Where::host ? input->host_view() : input->view;
   };
   return {.causal = options_.causal, .boolean = view(boolean_), .bias = view(bias_)};
 }
@@ -196,8 +226,8 @@ std::function<void()> AttentionJob::prepare(const std::string& way) {
 }
 
 reference::AttentionCase AttentionJob::oracle_case() const {
-  const auto masked = [](const std::optional<Input>& mask) {
-    return mask ? oracle_array<4>(mask->host) : reference::Array4{};
+  const auto array = [](const std::optional<Input>& mask) {
+    return mask ? oracle_array<4>(mask->host_view()) : reference::Array4{};
   };
   return {
       .batch = sizes_.batch,
@@ -215,11 +245,11 @@ reference::AttentionCase AttentionJob::oracle_case() const {
       .v = oracle_array<4>(view(v_.host, "v")),
       .causal = options_.causal.has_value(),
       .diagonal = options_.causal == CausalCorner::bottom_right ? sizes_.kv_length - sizes_.query_length : 0,
-      .attend = masked(boolean_),
-      .bias = masked(bias_)};
+      .attend = array(boolean_),
+      .bias = array(bias_)};
 }
 
-Verdict AttentionJob::verify(std::int64_t rows) {
+Verdict AttentionJob::verify(std::int64_t rows, const std::function<void(std::int64_t)>& row_done) {
   const reference::AttentionCase oracle = oracle_case();
   const Tensor host_out = on_host(out_), host_lse = on_host(lse_);
   const auto out =
@@ -232,7 +262,8 @@ Verdict AttentionJob::verify(std::int64_t rows) {
         1, kProducts / std::max<std::int64_t>(1, sizes_.kv_length * (sizes_.head_dim + sizes_.value_dim)));
   }
   const reference::Format format = format_of(dtype());
-  return judge_rows(choose_rows(total, rows, options_.seed), total, [&](std::int64_t n, Verdict& verdict) {
+  const std::vector<std::int64_t> chosen = choose_rows(total, rows, options_.seed);
+  return judge_rows(chosen, total, [&](std::int64_t n, Verdict& verdict) {
     const std::int64_t i = n % sizes_.query_length, bh = n / sizes_.query_length;
     const std::int64_t h = bh % sizes_.query_heads, b = bh / sizes_.query_heads;
     const reference::AttentionRow row = reference::attention_row(oracle, b, h, i);
@@ -245,6 +276,7 @@ Verdict AttentionJob::verify(std::int64_t rows) {
     if (lse_computed_) {
       verdict.compare(lse(b, h, i), row.lse, bounds.lse, [&] { return fmt::format("lse[{},{},{}]", b, h, i); });
     }
+    row_done(static_cast<std::int64_t>(chosen.size()));
   });
 }
 
@@ -271,6 +303,7 @@ Json AttentionJob::describe() const {
                        : Json(options_.causal == CausalCorner::top_left ? "top_left" : "bottom_right");
   json["mask"] = boolean_ ? Json("boolean") : Json(nullptr);
   json["bias"] = bias_ ? Json(name(bias_->view.dtype)) : Json(nullptr);
+  json["scale"] = options_.scale ? Json(*options_.scale) : Json(nullptr);
   return json;
 }
 

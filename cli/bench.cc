@@ -8,12 +8,11 @@ int bench_ways(const Options& options) {
   int code = kDone;
   for (const auto& make : jobs_of(options)) {
     const std::unique_ptr<Job> job = make();
-    report.progress("measuring the machine's peak");
-    const bench::Peaks peaks = bench::measure_peaks(job->queue(), job->dtype());
     std::vector<std::function<void()>> functions;
     std::vector<Row> rows = judged_rows(*job, options, report, functions);
-    time_rows(*job, rows, functions, options, options.seconds > 0 ? options.seconds : 1, report);
-    report.rows(*job, rows, &peaks);
+    const std::optional<bench::Peaks> peaks = peaks_for(*job, functions, report);
+    time_rows(*job, rows, functions, options, options.seconds.value_or(1), report);
+    report.rows(*job, rows, peaks ? &*peaks : nullptr);
     code = std::max(code, exit_code_of(*job, options, rows, report));
   }
   return code;

@@ -25,11 +25,15 @@ std::vector<Row> judged_rows(Job& job, const Options& options, Report& report,
 /// Why a way declined: the library's message without the words that say which way.
 std::string reason_of(const Error& error, const std::string& op, const std::string& way);
 
+/// The machine's peaks, when there is something to time beside them.
+std::optional<bench::Peaks> peaks_for(const Job& job, const std::vector<std::function<void()>>& functions,
+                                      Report& report);
+
 /// Times the right ways in turns and sets their rows' timings.
 void time_rows(Job& job, std::vector<Row>& rows, const std::vector<std::function<void()>>& functions,
                const Options& options, double seconds, Report& report);
 
-/// 0, or 1 when a way's result is wrong; then also notes how to repeat it.
+/// 0; 1 when a way's result is wrong, then also notes how to repeat it; 3 when no way could do it.
 int exit_code_of(const Job& job, const Options& options, const std::vector<Row>& rows, Report& report);
 
 /// The same, after the result has been written to the files that the options name, whatever the verdict: who

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "cli/commands.h"
+#include "cli/json_lines.h"
 #include "flashtile/attention.h"
 #include "flashtile/gemm.h"
 
@@ -21,8 +22,6 @@ const char* type_name(DeviceType type) {
 
 Json gathered() {
   Json json;
-  json["schema_version"] = 1;
-  json["version"] = FLASHTILE_VERSION;
   json["compiler"] = FLASHTILE_COMPILER;
   json["build_type"] = FLASHTILE_BUILD_TYPE;
   json["kernels"] = FLASHTILE_DEBUG_KERNELS ? "compiled as the build type says" : "optimised";
@@ -61,13 +60,13 @@ int info(const Options& options) {
   Report report(options);
   const Json json = gathered();
   if (options.json) {
-    report.line(json.dump(-1, ' ', false, Json::error_handler_t::replace));
+    report.line(stamped(json));
     return kDone;
   }
   const auto text = [](const Json& value) {
     return value.is_string() ? value.get<std::string>() : value.dump();
   };
-  report.line(fmt::format("flashtile {} ({}, {}; kernels {})", text(json["version"]), text(json["compiler"]),
+  report.line(fmt::format("flashtile {} ({}, {}; kernels {})", FLASHTILE_VERSION, text(json["compiler"]),
                           text(json["build_type"]), text(json["kernels"])));
   for (const Json& device : json["devices"]) {
     report.line(fmt::format("device   {}: {}, {}, {} compute units, {:.1f} GiB", text(device["device"]),

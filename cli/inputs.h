@@ -1,19 +1,23 @@
-// Inputs of a job: read from files, or filled with random numbers.
+// Memory of a job: inputs on their device, random numbers, and results that are not written yet.
 #pragma once
 
 #include <cstdint>
-#include <string>
-#include <vector>
 
-#include "cli/arguments.h"
 #include "flashtile/tensor.h"
 
 namespace flashtile::cli {
 
-/// A dense tensor in host memory and on the device that computes; on the CPU both are the same memory.
+/// A tensor in host memory and on the device that computes; on the CPU both are the same memory.
 struct Input {
   Tensor host, device;
-  TensorView view;  ///< of the device's
+  TensorView view;  ///< of the device's; it may leave out padding
+
+  TensorView host_view() const {
+    TensorView same = view;
+    same.data = host.data();
+    same.device = Device::cpu();
+    return same;
+  }
 };
 
 Input on_device(const Tensor& host, Device device);
@@ -27,14 +31,6 @@ Input without_memory(DType dtype, const Dims& shape, Device device);
 /// Memory for a result, every bit set: NaN in every floating-point type, so that an element that is never
 /// written cannot pass for a right one.
 Tensor not_written(DType dtype, const Dims& shape, Device device);
-
-/// The tensors called `names`, each from its own file in `files` when these are given, otherwise all from
-/// options.file; converted to --dtype. Errors: bad_file, invalid_argument.
-std::vector<Tensor> read_inputs(const Options& options, const std::vector<std::string>& names,
-                                const std::vector<std::string>& files);
-
-/// One tensor from a file that holds one, or one called `name` among others.
-Tensor read_tensor(const std::string& path, const std::string& name, bool two_bytes_are_bf16);
 
 /// Normal(0, 1) for floating-point types; every value is as likely as another for integers. The values depend
 /// on the shape, the seed and the stream only.

@@ -33,10 +33,14 @@ class Job {
 
   /// Compares the result of what was prepared last with the oracle: `rows` of its rows, chosen by the seed; 0 =
   /// as many as take about a second, -1 = all.
-  virtual Verdict verify(std::int64_t rows) = 0;
+  /// row_done(how many rows are compared) is called after each of them, from any thread.
+  virtual Verdict verify(std::int64_t rows, const std::function<void(std::int64_t)>& row_done) = 0;
 
   /// Writes the result of what was prepared last to the files that the options name, if they name any.
   virtual void write_results() = 0;
+
+  /// What a user should know about the inputs: what was converted, and what a file holds that is not used.
+  const std::vector<std::string>& notes() const { return notes_; }
 
   virtual bench::Work work() const = 0;
   virtual DType dtype() const = 0;
@@ -48,6 +52,8 @@ class Job {
 
  protected:
   explicit Job(Queue queue) : queue_(std::move(queue)) {}
+
+  std::vector<std::string> notes_;
 
  private:
   Queue queue_;

@@ -1,5 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+
 #include "cli/commands.h"
 #include "cli/memory_for.h"
 #include "flashtile/error.h"
@@ -9,6 +13,24 @@ std::string reason_of(const Error& error, const std::string& op, const std::stri
   const std::string text = error.what(), known = fmt::format("{}: way {} cannot run this call: ", op, way);
   return text.starts_with(known) ? text.substr(known.size()) : text;
 }
+
+namespace {
+
+/// Compares with the oracle, and shows how many rows are done.
+Verdict verdict_of(Job& job, const std::string& way, const Options& options, Report& report) {
+  std::atomic<std::int64_t> done{0};
+  std::mutex showing;
+  const auto row_done = [&](std::int64_t rows) {
+    const std::int64_t so_far = ++done;
+    const std::unique_lock only(showing, std::try_to_lock);
+    if (only && report.progress_is_due())
+      report.progress(fmt::format("{}: compared with the oracle: {} of {} rows", way, so_far, rows));
+  };
+  report.step(fmt::format("{}: comparing with the oracle", way));
+  return memory_for("the oracle's rows", [&] { return job.verify(options.rows, row_done); });
+}
+
+}  // namespace
 
 std::vector<Row> judged_rows(Job& job, const Options& options, Report& report,
                              std::vector<std::function<void()>>& functions) {
@@ -25,17 +47,24 @@ std::vector<Row> judged_rows(Job& job, const Options& options, Report& report,
       rows.push_back(row);
       continue;
     }
-    report.progress(fmt::format("{}: comparing with the oracle", way));
+    report.step(fmt::format("{}: computing", way));
     const std::function<void()> function = job.prepare(way);
     function();
     job.queue().synchronize();
-    row.verdict = memory_for("the oracle's rows", [&] { return job.verify(options.rows); });
+    row.verdict = verdict_of(job, way, options, report);
     row.judged = true;
     row.timed = row.verdict.right();
     if (row.timed) functions.push_back(function);
     rows.push_back(row);
   }
   return rows;
+}
+
+std::optional<bench::Peaks> peaks_for(const Job& job, const std::vector<std::function<void()>>& functions,
+                                      Report& report) {
+  if (functions.empty()) return {};
+  report.step("measuring the machine's peak");
+  return bench::measure_peaks(job.queue(), job.dtype());
 }
 
 void time_rows(Job& job, std::vector<Row>& rows, const std::vector<std::function<void()>>& functions,
@@ -51,7 +80,8 @@ void time_rows(Job& job, std::vector<Row>& rows, const std::vector<std::function
 }
 
 int exit_code_of(const Job& job, const Options& options, const std::vector<Row>& rows, Report& report) {
-  int code = kDone;
+  int code =
+      std::any_of(rows.begin(), rows.end(), [](const Row& row) { return row.judged; }) ? kDone : kUnsupported;
   for (const Row& row : rows) {
     if (!row.judged || row.verdict.right()) continue;
     report.note(fmt::format("{} is wrong at {}; repeat with: {}", row.way, row.verdict.worst,

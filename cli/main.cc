@@ -1,11 +1,12 @@
 // The command line program: parses, runs one subcommand, and turns errors into exit codes.
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <cstdio>
 #include <exception>
+#include <iostream>
 #include <new>
 
 #include "cli/commands.h"
+#include "cli/json_lines.h"
 #include "flashtile/error.h"
 
 namespace flashtile::cli {
@@ -35,11 +36,9 @@ int exit_code_of(ErrorCode code) {
 }
 
 int fail(bool json, const std::string& code, const std::string& message, int exit_code) {
-  if (json) {
-    fmt::print("{}\n", error_json(code, message, exit_code));
-  } else {
-    fmt::print(stderr, "flashtile: {}\n", message);
-  }
+  const std::string text =
+      (json ? stamped(error_json(code, message, exit_code)) : "flashtile: " + message) + "\n";
+  std::fputs(text.c_str(), json ? stdout : stderr);
   return exit_code;
 }
 
@@ -49,7 +48,7 @@ int main_of(const std::vector<std::string>& arguments) {
     if (!arguments.empty() && arguments[0] == "metal") return metal({arguments.begin() + 1, arguments.end()});
     const auto parsed = parse_arguments(arguments);
     if (const Exit* exit = std::get_if<Exit>(&parsed)) {
-      fmt::print("{}", exit->out);
+      std::fputs(exit->out.c_str(), stdout);
       if (exit->code == kDone) return kDone;
       return fail(json, name(ErrorCode::invalid_argument),
                   exit->error.substr(0, exit->error.find_last_not_of('\n') + 1), exit->code);
@@ -67,4 +66,10 @@ int main_of(const std::vector<std::string>& arguments) {
 }  // namespace
 }  // namespace flashtile::cli
 
-int main(int count, char** values) { return flashtile::cli::main_of({values + 1, values + count}); }
+int main(int count, char** values) {
+  const int code = flashtile::cli::main_of({values + 1, values + count});
+  std::cout.flush();
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout) return code;
+  std::fputs("flashtile: standard output could not be written; what it lacks is lost\n", stderr);
+  return flashtile::cli::kInternal;
+}

@@ -1,19 +1,29 @@
 // flashtile run: compute, compare, time shortly, and write results, right or wrong.
 #include "cli/commands.h"
+#include "src/io/tensor_file.h"
 
 namespace flashtile::cli {
 
 int run(const Options& options) {
+  for (const std::string* path : {&options.out, &options.lse}) {
+    if (!path->empty()) io::check_output(*path);
+  }
+  // Who wants a file waits for nothing else, unless --seconds asks for it.
+  const bool writes = !options.out.empty() || !options.lse.empty();
   Report report(options);
   int code = kDone;
   for (const auto& make : jobs_of(options)) {
     const std::unique_ptr<Job> job = make();
     std::vector<std::function<void()>> functions;
     std::vector<Row> rows = judged_rows(*job, options, report, functions);
-    time_rows(*job, rows, functions, options, options.seconds > 0 ? options.seconds : 0.2, report);
-    report.progress("measuring the machine's peak");
-    const bench::Peaks peaks = bench::measure_peaks(job->queue(), job->dtype());
-    report.rows(*job, rows, &peaks);
+    std::optional<bench::Peaks> peaks;
+    if (writes && !options.seconds) {
+      for (Row& row : rows) row.timed = false;
+    } else {
+      if (!writes) peaks = peaks_for(*job, functions, report);
+      time_rows(*job, rows, functions, options, options.seconds.value_or(0.2), report);
+    }
+    report.rows(*job, rows, peaks ? &*peaks : nullptr);
     code = std::max(code, write_and_judge(*job, options, rows, report));
   }
   return code;

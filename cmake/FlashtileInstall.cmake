@@ -13,6 +13,11 @@ if(TARGET flashtile_cli)
   set(beside $<IF:$<PLATFORM_ID:Darwin>,@loader_path,$ORIGIN>)
   set_target_properties(flashtile_cli PROPERTIES INSTALL_RPATH ${beside}/${to_libraries})  # the prefix may move
   install(TARGETS flashtile_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  # Optional: a program for another machine cannot be asked for them.
+  install(FILES ${FLASHTILE_MANUAL}/flashtile.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL)
+  install(FILES ${FLASHTILE_MANUAL}/flashtile.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME flashtile OPTIONAL)
+  install(FILES ${FLASHTILE_MANUAL}/_flashtile DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions OPTIONAL)
+  install(FILES ${FLASHTILE_MANUAL}/flashtile.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d OPTIONAL)
 endif()
 
 install(EXPORT flashtileTargets NAMESPACE flashtile:: DESTINATION ${package_dir})

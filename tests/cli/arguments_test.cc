@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <cstdlib>
 #include <sstream>
 
 #include "flashtile/error.h"
@@ -11,6 +12,8 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
+using testing::Pair;
 
 std::vector<std::string> words(const std::string& line) {
   std::istringstream stream(line);
@@ -57,7 +60,7 @@ TEST(Arguments, DefaultsOfEachCommand) {
 TEST(Arguments, EveryOptionOfAttention) {
   const Options options = parsed(
       "check --shape 1,2,1,3,4,5 --shape 1,2,1,3,4,5,6 --seed 7 --dtype bf16 --layout bshd --causal "
-      "bottom_right --mask boolean --bias random "
+      "bottom_right --mask boolean --bias random --mask-dtype f16 --names q=query,mask=m "
       "--scale -0.5 --way unfused,simdgroup --device cuda:1 --threads 3 --rows all --json --quiet --color "
       "never");
   EXPECT_THAT(options.shapes, ElementsAre(ElementsAre(1, 2, 1, 3, 4, 5, 5), ElementsAre(1, 2, 1, 3, 4, 5, 6)));
@@ -65,8 +68,9 @@ TEST(Arguments, EveryOptionOfAttention) {
   EXPECT_EQ(options.dtype, DType::bf16);
   EXPECT_EQ(options.layout, Layout::bshd);
   EXPECT_EQ(options.causal, CausalCorner::bottom_right);
-  EXPECT_EQ(options.mask, "boolean");
-  EXPECT_EQ(options.bias, "random");
+  EXPECT_EQ(options.mask + options.bias, "booleanrandom");
+  EXPECT_EQ(options.mask_dtype, DType::f16);
+  EXPECT_THAT(options.names, ElementsAre(Pair("mask", "m"), Pair("q", "query")));
   EXPECT_EQ(options.scale, -0.5f);
   EXPECT_THAT(options.ways, ElementsAre("unfused", "simdgroup"));
   EXPECT_EQ(options.device, Device::cuda(1));
@@ -80,7 +84,11 @@ TEST(Arguments, EveryOptionOfAttention) {
 TEST(Arguments, FilesOneByOne) {
   const Options options = parsed("run --q a.npy --k b.npy --v c.npy --out o.npy --lse l.npy");
   EXPECT_EQ(options.q + options.k + options.v + options.out + options.lse, "a.npyb.npyc.npyo.npyl.npy");
-  const Options gemm = parsed("run --op gemm --a a.npy --b b.npy --dtype i8 --b-dtype int4");
+  const Options gemm =
+      parsed("run --op gemm --a a.npy --b b.npy --c c.npy --alpha 2 --beta -0.5 --dtype i8 --b-dtype int4");
+  EXPECT_EQ(gemm.c, "c.npy");
+  EXPECT_EQ(gemm.alpha, 2.0f);
+  EXPECT_EQ(gemm.beta, -0.5f);
   EXPECT_EQ(gemm.op, Op::gemm);
   EXPECT_EQ(gemm.a + gemm.b, "a.npyb.npy");
   EXPECT_EQ(gemm.dtype, DType::i8);
@@ -96,28 +104,57 @@ TEST(Arguments, HelpAndVersionAreNoMistakes) {
     EXPECT_NE(exit.out, "") << line;
     EXPECT_EQ(exit.error, "") << line;
   }
-  EXPECT_THAT(refused("--help").out, HasSubstr("Exit codes: 0 done"));
+  EXPECT_THAT(refused("--help").out, HasSubstr("Exit status: 0 done"));
   EXPECT_THAT(refused("--version").out, HasSubstr(FLASHTILE_VERSION));
+  EXPECT_EQ(refused("version").out, refused("--version").out);
+  EXPECT_EQ(refused("help").out, refused("--help").out);
+  EXPECT_EQ(refused("help run").out, refused("run --help").out);
+}
+
+TEST(Arguments, EveryCommandSaysItsOptionsAndAnExample) {
+  for (const char* command : {"run", "check", "bench", "explain"}) {
+    const std::string help = refused(std::string("help ") + command).out;
+    EXPECT_THAT(help, HasSubstr(std::string("  flashtile ") + command + " ")) << "an example";
+    EXPECT_THAT(help, HasSubstr("--mask F"));
+    EXPECT_THAT(help, Not(testing::ContainsRegex("INT|UINT|TEXT|NONNEGATIVE"))) << "CLI11's words for types";
+  }
 }
 
 TEST(ArgumentErrors, Commands) {
-  EXPECT_THAT(mistake(""), HasSubstr("subcommand is required"));
-  EXPECT_THAT(mistake("frobnicate"), HasSubstr("subcommand is required"));
-  EXPECT_THAT(mistake("run x.npz --frobnicate"), HasSubstr("--frobnicate"));
-  EXPECT_THAT(mistake("run x.npz y.npz"), HasSubstr("y.npz"));
-  EXPECT_THAT(mistake("info x.npz"), HasSubstr("x.npz"));
+  EXPECT_THAT(mistake(""), HasSubstr("a command is expected: info, run, check, bench, explain, metal, help"));
+  EXPECT_EQ(mistake("chekc x.npz"), "there is no command 'chekc'; did you mean 'check'?\n");
+  EXPECT_EQ(mistake("help rnu"), "there is no command 'rnu'; did you mean 'run'?\n");
+  EXPECT_THAT(mistake("frobnicate"), HasSubstr("there is no command 'frobnicate'; there are info, run, check"));
+  EXPECT_EQ(mistake("run x.npz --frobnicate"),
+            "--frobnicate: run has no such option; flashtile help run lists them\n");
+  EXPECT_EQ(mistake("run x.npz --thread 2"), "--thread: run has no such option; did you mean '--threads'?\n");
+  EXPECT_EQ(mistake("check x.npz --out=o.npy"), "--out: check has no such option; did you mean '--op'?\n");
+  EXPECT_EQ(mistake("run x.npz y.npz"), "'y.npz' is one word too many; flashtile help run lists the options\n");
+  EXPECT_THAT(mistake("info x.npz"), HasSubstr("'x.npz' is one word too many"));
+  EXPECT_THAT(mistake("--quiet run x.npz"), HasSubstr("--quiet"));
+  EXPECT_EQ(mistake("completion tcsh"),
+            "completion: 'tcsh' is none of bash, fish, zsh; did you mean 'bash'?\n");
 }
 
 TEST(ArgumentErrors, Words) {
   EXPECT_EQ(mistake("run x.npz --op conv"), "--op: 'conv' is none of attention, gemm\n");
-  EXPECT_EQ(mistake("run x.npz --dtype f64"), "--dtype: 'f64' is none of bf16, f16, f32, i8, u8\n");
-  EXPECT_EQ(mistake("run x.npz --layout sbhd"), "--layout: 'sbhd' is none of bhsd, bshd\n");
+  EXPECT_EQ(mistake("run x.npz --dtype q8"),
+            "--dtype: 'q8' is none of bf16, f16, f32, i8, u8; did you mean 'i8'?\n");
+  EXPECT_EQ(mistake("run x.npz --dtype float32"),
+            "--dtype: 'float32' is none of bf16, f16, f32, i8, u8; did you mean 'f32'?\n");
+  EXPECT_THAT(mistake("run x.npz --dtype fp16"), HasSubstr("did you mean 'f16'?"));
+  EXPECT_EQ(mistake("run x.npz --layout sbhd"),
+            "--layout: 'sbhd' is none of bhsd, bshd; did you mean 'bshd'?\n");
   EXPECT_EQ(mistake("run x.npz --causal true"), "--causal: 'true' is none of bottom_right, top_left\n");
   EXPECT_EQ(mistake("run x.npz --color red"), "--color: 'red' is none of always, auto, never\n");
   EXPECT_THAT(mistake("run x.npz --device tpu"), HasSubstr("tpu"));
   EXPECT_EQ(mistake("check x.npz --rows some"), "--rows: 'some' is neither a number from 1 on nor all\n");
   EXPECT_EQ(mistake("check x.npz --rows 0"), "--rows: '0' is neither a number from 1 on nor all\n");
   EXPECT_EQ(mistake("check x.npz --rows 1x"), "--rows: '1x' is neither a number from 1 on nor all\n");
+  EXPECT_EQ(mistake("run x.npz --names q"), "--names: 'q' is not of the form q=NAME\n");
+  EXPECT_EQ(mistake("run x.npz --names q="), "--names: 'q=' is not of the form q=NAME\n");
+  EXPECT_EQ(mistake("run x.npz --names a=x"), "--names: 'a' is none of q, k, v, mask, bias\n");
+  EXPECT_EQ(mistake("run x.npz --op gemm --names b=x,b=y"), "--names: 'b' is given twice\n");
   EXPECT_EQ(mistake("run x.npz --way ,"), "--way: ',' is neither auto, all, nor names with commas between\n");
   EXPECT_EQ(mistake("run x.npz --way all,unfused"),
             "--way: 'all,unfused' is neither auto, all, nor names with commas between\n");
@@ -138,23 +175,41 @@ TEST(ArgumentErrors, InputsComeFromOnePlace) {
   EXPECT_EQ(mistake("run --q a.npy --k b.npy"), "inputs: --q, --k and --v go together\n");
   EXPECT_EQ(mistake("run --op gemm --a a.npy"), "inputs: --a and --b go together\n");
   EXPECT_EQ(mistake("run --op gemm"), "inputs: give one of FILE, --a and --b, and --shape; 0 are given\n");
-  EXPECT_EQ(mistake("run x.npz --a a.npy"), "--a and --b are inputs of --op gemm\n");
-  EXPECT_EQ(mistake("run x.npz --op gemm --q a.npy"), "--q, --k and --v are inputs of --op attention\n");
+  EXPECT_EQ(mistake("check --q - --k - --v v.npy"),
+            "inputs: 2 of them are -, but standard input can be read once\n");
+  EXPECT_EQ(mistake("check - --mask -"), "inputs: 2 of them are -, but standard input can be read once\n");
+}
+
+TEST(ArgumentErrors, OutputsGoToTwoPlaces) {
+  EXPECT_EQ(mistake("run x.npz --out - --lse -"),
+            "--out and --lse: standard output takes one of them; give the other one a file\n");
+  EXPECT_EQ(mistake("run x.npz --out o.npz --lse o.npz"),
+            "--out and --lse: 'o.npz' takes one of them; give two files\n");
 }
 
 TEST(ArgumentErrors, OptionsThatDoNotGoTogether) {
-  for (const char* option :
-       {"--causal top_left", "--mask m.npy", "--bias b.npy", "--scale 1", "--layout bshd", "--lse l.npy"}) {
+  for (const char* option : {"--causal top_left", "--mask m.npy", "--bias b.npy", "--mask-dtype f16",
+                             "--scale 1", "--layout bshd", "--q q.npy"}) {
+    const std::string name = std::string(option).substr(0, std::string(option).find(' '));
     EXPECT_EQ(mistake("run x.npz --op gemm " + std::string(option)),
-              "--causal, --mask, --bias, --scale, --layout and --lse are options of --op attention\n");
+              name + " is an option of --op attention\n");
   }
-  EXPECT_EQ(mistake("run x.npz --b-dtype f16"), "--b-dtype is an option of --op gemm\n");
+  for (const char* option : {"--a a.npy", "--c c.npy", "--b-dtype f16", "--alpha 2", "--beta 1"}) {
+    const std::string name = std::string(option).substr(0, std::string(option).find(' '));
+    EXPECT_EQ(mistake("run x.npz " + std::string(option)), name + " is an option of --op gemm\n");
+  }
+  EXPECT_EQ(mistake("run x.npz --op gemm --lse l.npy"), "--lse is an option of --op attention\n");
+  EXPECT_EQ(mistake("run x.npz --mask-dtype bf16"), "--mask-dtype: there is no --mask and no --bias\n");
+  EXPECT_EQ(mistake("run x.npz --op gemm --c c.npy"), "--c is read only where --beta is given and not 0\n");
+  EXPECT_EQ(mistake("run x.npz --op gemm --beta 1"), "--beta 1: give --c, the matrix that it multiplies\n");
+  EXPECT_EQ(mistake("run --op gemm --shape 1,1,1 --beta 1 --c c.npy"),
+            "--c: with --shape all matrices are random\n");
   EXPECT_EQ(mistake("run x.npz --op gemm --dtype int4"), "--dtype: 'int4' is none of bf16, f16, f32, i8, u8\n");
   EXPECT_EQ(mistake("run x.npz --dtype i8"), "--dtype: attention takes f32, f16 and bf16\n");
   for (const char* rest : {"--way all", "--way unfused,simdgroup", "--shape 1,1,1,1,1,1 --shape 1,1,1,1,1,1"}) {
     const std::string input = std::string(rest).starts_with("--shape") ? "" : "x.npz ";
     EXPECT_EQ(mistake("run " + input + "--out o.npy " + rest),
-              "--out and --lse take the result of one shape by one way\n");
+              "--out and --lse take the result of one shape by one way; name it with --way\n");
   }
 }
 
@@ -184,20 +239,62 @@ TEST(Shapes, ErrorsSayTheForm) {
   EXPECT_EQ(shape_error("1,2", Op::gemm), "--shape: '1,2' is not M,N,K");
 }
 
-TEST(CommandLine, RepeatsTheCase) {
-  for (const std::string line :
-       {"check --shape 1,2,1,3,4,5,6 --seed 7 --dtype bf16 --layout bshd --causal top_left --mask boolean "
-        "--bias random "
-        "--scale 0.25 --device cuda:0 "
-        "--threads 3 --way unfused",
-        "check x.npz --way simdgroup", "check --q a.npy --k b.npy --v c.npy --way simdgroup",
-        "check --op gemm --shape 1,2,3 --seed 0 --way a.b",
-        "check --op gemm --shape 1,2,3 --seed 0 --dtype u8 --b-dtype uint4 --way tensor_ops"}) {
-    const Options options = parsed(line);
-    EXPECT_EQ(command_line(options, options.shapes.empty() ? std::vector<std::int64_t>{} : options.shapes[0],
-                           options.ways[0]),
-              "flashtile " + line);
+/// The line that repeats the first shape by the first way.
+std::string repeated(const Options& options) {
+  return command_line(options, options.shapes.empty() ? std::vector<std::int64_t>{} : options.shapes[0],
+                      options.ways[0]);
+}
+
+class CommandLine : public testing::Test {
+ protected:
+  CommandLine() {
+    unsetenv("FLASHTILE_MAX_ISA");
+    unsetenv("FLASHTILE_THREADS");
   }
+  ~CommandLine() override {
+    for (const auto& [variable, value] : before_) {
+      if (value) setenv(variable, value->c_str(), 1);
+    }
+  }
+
+ private:
+  static std::optional<std::string> value_of(const char* variable) {
+    const char* value = std::getenv(variable);
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  }
+  const std::pair<const char*, std::optional<std::string>> before_[2] = {
+      {"FLASHTILE_MAX_ISA", value_of("FLASHTILE_MAX_ISA")},
+      {"FLASHTILE_THREADS", value_of("FLASHTILE_THREADS")}};
+};
+
+TEST_F(CommandLine, RepeatsTheCase) {
+  for (const std::string line :
+       {"check --mask boolean --bias random --shape 1,2,1,3,4,5,6 --seed 7 --dtype bf16 --mask-dtype f16 "
+        "--layout bshd "
+        "--causal top_left --scale 0.25 --device cuda:0 --threads 3 --way unfused",
+        "check x.npz --way simdgroup",
+        "check --q a.npy --k b.npy --v c.npy --names q=query,v=value --way simdgroup",
+        "check --op gemm --shape 1,2,3 --seed 0 --alpha 2 --beta 0.5 --way a.b",
+        "check --op gemm --a a.npy --b b.npy --c c.npy --beta 1 --way a.b",
+        "check --op gemm --shape 1,2,3 --seed 0 --dtype u8 --b-dtype uint4 --way tensor_ops"}) {
+    EXPECT_EQ(repeated(parsed(line)), "flashtile " + line);
+  }
+}
+
+TEST_F(CommandLine, IsQuotedForAShell) {
+  const auto result =
+      parse_arguments({"check", "my file.npz", "--mask", "it's.npy", "--bias=-b.npy", "--way", "all"});
+  EXPECT_EQ(repeated(std::get<Options>(result)),
+            "flashtile check 'my file.npz' --mask 'it'\\''s.npy' --bias ./-b.npy --way all");
+}
+
+TEST_F(CommandLine, CarriesTheEnvironmentThatItDependsOn) {
+  setenv("FLASHTILE_MAX_ISA", "avx2", 1);
+  setenv("FLASHTILE_THREADS", "3", 1);
+  EXPECT_EQ(repeated(parsed("check x.npz --way all")),
+            "FLASHTILE_MAX_ISA=avx2 FLASHTILE_THREADS=3 flashtile check x.npz --way all");
+  unsetenv("FLASHTILE_MAX_ISA");
+  unsetenv("FLASHTILE_THREADS");
 }
 
 }  // namespace

@@ -1,62 +1,13 @@
 #include <gmock/gmock.h>
 
 #include "cli/commands.h"
+#include "tests/cli/fake_job.h"
 
 namespace flashtile::cli {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-/// Three ways: one is right, one is wrong, one declines.
-class FakeJob final : public Job {
- public:
-  FakeJob() : Job(Queue::cpu({.threads = 1})) {}
-  std::vector<WayInfo> ways() const override {
-    return {{"right", true, ""}, {"wrong", true, ""}, {"absent", false, ""}};
-  }
-  Plan plan(const std::string& way) const override {
-    if (way == "absent")
-      throw Error(ErrorCode::unsupported, "gemm: way absent cannot run this call: it is not there");
-    if (way == "broken") throw Error(ErrorCode::internal, "broken");
-    Plan plan;
-    plan.way = way.empty() ? "right" : way;
-    plan.kernel = "kernel of " + plan.way;
-    return plan;
-  }
-  std::function<void()> prepare(const std::string& way) override {
-    return [this, way] {
-      last_ = way;
-      calls_ += way + " ";
-    };
-  }
-  Verdict verify(std::int64_t rows) override {
-    Verdict verdict;
-    verdict.compare(last_ == "wrong" ? 2 : 1, 1, 0.5, [] { return "c[0,0]"; });
-    verdict.rows = rows;
-    return verdict;
-  }
-  void write_results() override { calls_ += "write "; }
-  bench::Work work() const override { return {1e6, 1e3}; }
-  DType dtype() const override { return DType::f32; }
-  Json describe() const override { return {{"op", "gemm"}, {"dtype", "f32"}, {"m", 1}}; }
-  const std::vector<std::int64_t>& shape() const override { return shape_; }
-
-  std::string calls_;
-
- private:
-  std::string last_;
-  std::vector<std::int64_t> shape_{1, 2, 3};
-};
-
-Options options_for(std::vector<std::string> ways) {
-  Options options;
-  options.op = Op::gemm;
-  options.shapes = {{1, 2, 3}};
-  options.ways = std::move(ways);
-  options.rows = 5;
-  return options;
-}
 
 TEST(JudgedRows, EveryWayIsJudgedAndOnlyRightOnesAreTimed) {
   FakeJob job;
@@ -90,9 +41,9 @@ TEST(JudgedRows, EveryWayIsJudgedAndOnlyRightOnesAreTimed) {
   const std::string table = testing::internal::GetCapturedStdout();
   EXPECT_THAT(table, HasSubstr("ok\n"));
   EXPECT_THAT(table, HasSubstr("wrong\n"));
-  EXPECT_THAT(table, HasSubstr("declined: it is not there\n"));
-  EXPECT_THAT(testing::internal::GetCapturedStderr(),
-              HasSubstr("peak: 2.0 GFLOP/s (test units), 1.0 GB/s read from memory"));
+  EXPECT_THAT(table, HasSubstr("not in this build: absent (flashtile info)\n"));
+  EXPECT_THAT(table, HasSubstr("of peak: share of 2.0 GFLOP/s (test units)"));
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");  // title, rows and footnotes stay in their order
 }
 
 TEST(JudgedRows, AWrongResultIsWrittenTooAndCalledWrong) {
@@ -159,16 +110,23 @@ TEST(WayNames, WhatWayStandsFor) {
   EXPECT_THAT(way_names(job, {"b", "a"}), ElementsAre("b", "a"));
 }
 
-TEST(Report, SecondsForPeople) {
-  EXPECT_EQ(format_seconds(12.34e-6), "12.3 us");
-  EXPECT_EQ(format_seconds(1.234e-3), "1.23 ms");
-  EXPECT_EQ(format_seconds(12.3), "12.30 s");
+TEST(JudgedRows, NoWayAtAllIsNotSupported) {
+  FakeJob job;
+  Options options = options_for({"all"});
+  Report report(options);
+  Row refused;
+  refused.way = "absent";
+  refused.refusal = "it is not there";
+  EXPECT_EQ(exit_code_of(job, options, {refused}, report), kUnsupported);
 }
 
-TEST(Report, ErrorsAsJson) {
-  EXPECT_EQ(error_json("bad_file", "q.npy: \"x\"\xff", 4),
-            "{\"schema_version\":1,\"error\":{\"code\":\"bad_file\",\"message\":\"q.npy: "
-            "\\\"x\\\"\xef\xbf\xbd\"},\"exit_code\":4}");
+TEST(Peaks, AreMeasuredOnlyBesideSomethingTimed) {
+  FakeJob job;
+  const Options options = options_for({"wrong"});
+  Report report(options);
+  std::vector<std::function<void()>> functions;
+  judged_rows(job, options, report, functions);
+  EXPECT_FALSE(peaks_for(job, functions, report).has_value());
 }
 
 }  // namespace

@@ -1,21 +1,25 @@
 // The program as its users run it: exit codes, what goes to which stream, files in and out.
+#include <fcntl.h>
 #include <gmock/gmock.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
 #include "flashtile/attention.h"
 #include "flashtile/gemm.h"
 #include "src/io/tensor_file.h"
+#include "tests/cli/program.h"
 
 namespace flashtile::cli {
 namespace {
 
-using Json = nlohmann::json;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
@@ -24,64 +28,23 @@ using testing::StartsWith;
 const char* const kLayer = "examples/data/minilm_layer0.safetensors";
 const char* const kSmall = "--shape 1,4,2,33,40,16,24";
 
-struct Result {
-  int code;
-  std::string out, error;
-};
-
-class ProgramTest : public testing::Test {
- protected:
-  ProgramTest() : folder_(testing::TempDir() + "program_test." + std::to_string(getpid()) + "/") {
-    const char* program = std::getenv("FLASHTILE_PROGRAM");  // ctest sets it
-    program_ = "'" + std::string(program != nullptr ? program : "flashtile") + "'";
-    if (const char* emulator = std::getenv("FLASHTILE_TEST_EMULATOR")) program_ = emulator + (" " + program_);
-    std::filesystem::create_directories(folder_);
-  }
-  ~ProgramTest() override { std::filesystem::remove_all(folder_); }
-
-  /// Runs the program through the shell; `before` may set variables or feed standard input.
-  Result flashtile(const std::string& arguments, const std::string& before = "") const {
-    const std::string out = folder_ + "stdout", error = folder_ + "stderr";
-    const int status =
-        std::system((before + " " + program_ + " " + arguments + " > " + out + " 2> " + error).c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text_of(out), text_of(error)};
-  }
-  static std::string text_of(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
-  std::vector<Json> json_of(const std::string& arguments) const {
-    const Result result = flashtile(arguments + " --json");
-    EXPECT_EQ(result.code, 0) << result.out << result.error;
-    EXPECT_EQ(result.error, "");
-    std::vector<Json> lines;
-    std::istringstream stream(result.out);
-    for (std::string line; std::getline(stream, line);) lines.push_back(Json::parse(line));
-    return lines;
-  }
-  std::string path(const std::string& name) const { return folder_ + name; }
-
-  const std::string folder_;
-  std::string program_;
-};
-
-std::unique_ptr<io::TensorFile> open(const std::string& path) {
-  return io::open_tensor_file(io::open_file(path));
-}
-
 TEST_F(ProgramTest, RunsEveryWayOnRealInput) {
   const Result result = flashtile(std::string("run ") + kLayer + " --way all --seconds 0");
   EXPECT_EQ(result.code, 0) << result.error;
-  for (const WayInfo& way : attention_ways()) EXPECT_THAT(result.out, HasSubstr("\n" + way.name + " "));
-  EXPECT_THAT(result.out, AllOf(HasSubstr("max error"), HasSubstr("  ok\n"), Not(HasSubstr("wrong"))));
-  EXPECT_THAT(result.out, Not(HasSubstr("\x1b")));
-  EXPECT_THAT(result.error, AllOf(HasSubstr("query_length 331"), HasSubstr("3972 of 3972 rows"),
-                                  HasSubstr("peak: "), Not(HasSubstr("\r"))));
+  for (const WayInfo& way : attention_ways()) EXPECT_THAT(result.out, HasSubstr(way.name));
+  EXPECT_THAT(result.out, AllOf(StartsWith(std::string(kLayer) + ": "), HasSubstr("Lq 331"),
+                                HasSubstr("  ok\n"), HasSubstr("3972"), HasSubstr("of peak: share of "),
+                                Not(HasSubstr("wrong")), Not(HasSubstr("\x1b"))));
+  EXPECT_EQ(result.error, "");
+  std::istringstream lines(result.out);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
 }
 
 TEST_F(ProgramTest, JsonHasItsKeys) {
   for (const Json& line : json_of("bench --seconds 0 --causal bottom_right " + std::string(kSmall))) {
-    EXPECT_EQ(line["schema_version"], 1);
+    EXPECT_EQ(line["schema_version"], 2);
+    EXPECT_EQ(line["version"], FLASHTILE_VERSION);
+    for (const char* key : {"cpu", "date"}) EXPECT_TRUE(line[key].is_string()) << key;
     EXPECT_EQ(line["op"], "attention");
     EXPECT_EQ(line["device"], "cpu");
     EXPECT_EQ(line["dtype"], "f32");
@@ -190,7 +153,7 @@ TEST_F(ProgramTest, ReadsMasksAndMatricesFromFiles) {
   EXPECT_EQ(both["bias"], "f32");
   const Result two = flashtile("check --shape 1,1,1,4,3,8 --mask additive --bias random");
   EXPECT_EQ(two.code, 2) << two.error;
-  EXPECT_THAT(two.error, HasSubstr("--mask additive is a bias, and --bias gives another one"));
+  EXPECT_THAT(two.error, HasSubstr("--mask additive is a bias already, and --bias gives another one"));
   const Result bad = flashtile("check --shape 1,1,1,4,5,8 --mask " + path("mask.npy"));
   EXPECT_EQ(bad.code, 2) << bad.error;
   EXPECT_THAT(bad.error, HasSubstr("mask"));
@@ -235,9 +198,10 @@ TEST_F(ProgramTest, MalformedFilesAreExitCode4) {
 
 TEST_F(ProgramTest, MistakesAreExitCode2) {
   const std::string small = kSmall;
-  for (const std::string& arguments : std::vector<std::string>{
-           "", "run", "run --shape 1,2", "run --shape 1,3,2,5,5,8", "run --causal left " + small,
-           "run --way no_such_way " + small, "explain --shape 9223372036854775807,1,1,9,9,9"}) {
+  for (const std::string& arguments :
+       std::vector<std::string>{"", "run", "run --shape 1,2", "run --shape 1,3,2,5,5,8",
+                                "run --causal left " + small, "run --way no_such_way " + small,
+                                "explain --shape 9223372036854775807,1,1,9,9,9", "run --out o.pt " + small}) {
     const Result result = flashtile(arguments);
     EXPECT_EQ(result.code, 2) << arguments << result.error;
     EXPECT_THAT(result.error, StartsWith("flashtile: ")) << arguments;
@@ -287,11 +251,13 @@ TEST_F(ProgramTest, ExplainsWithoutComputing) {
   EXPECT_EQ(flashtile("explain " + huge).code, 0);
   const Result small = flashtile(std::string("explain ") + kSmall);
   EXPECT_EQ(small.code, 0) << small.error;
-  EXPECT_THAT(small.out,
-              AllOf(StartsWith("attention by "), HasSubstr("kernel: "), HasSubstr("  not unfused: ")));
+  EXPECT_THAT(small.out, AllOf(HasSubstr("\nattention by "), HasSubstr("kernel: "), HasSubstr("  then: "),
+                               Not(testing::EndsWith("\n\n"))));
   const Json plan = json_of(std::string("explain ") + kSmall)[0];
   EXPECT_TRUE(plan["way"].is_string());
-  EXPECT_EQ(plan["refused"].size(), attention_ways().size() - 1);
+  EXPECT_EQ(plan["refused"].size() + plan["after"].size(), attention_ways().size() - 1);
+  EXPECT_EQ(plan["query_length"], 33);
+  EXPECT_EQ(plan["schema_version"], 2);
   EXPECT_EQ(json_of("explain --op gemm --shape 5,6,7 --way all").size(), gemm_ways().size());
 }
 
@@ -315,8 +281,95 @@ TEST_F(ProgramTest, ColorsAndNotesObeyTheirOptions) {
   const std::string check = std::string("check --way unfused ") + kSmall;
   EXPECT_THAT(flashtile(check + " --color always").out, HasSubstr("\x1b["));
   EXPECT_THAT(flashtile(check).out, Not(HasSubstr("\x1b[")));
-  EXPECT_NE(flashtile(check).error, "");
-  EXPECT_EQ(flashtile(check + " --quiet").error, "");
+  EXPECT_THAT(flashtile(check).out, HasSubstr("max error: "));
+  const Result quiet = flashtile(check + " --quiet");
+  EXPECT_EQ(quiet.error, "");
+  EXPECT_EQ(std::count(quiet.out.begin(), quiet.out.end(), '\n'), 2);  // the words of the table, and its row
+}
+
+TEST_F(ProgramTest, LostOutputIsExitCode5) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "this system has no /dev/full";
+  for (const std::string& arguments :
+       {std::string("info"), std::string("--help"), std::string("check --json --way unfused ") + kSmall,
+        std::string("run --out - --way unfused ") + kSmall}) {
+    const std::string error = path("lost");
+    const int status = std::system((program_ + " " + arguments + " > /dev/full 2> " + error).c_str());
+    EXPECT_EQ(WEXITSTATUS(status), 5) << arguments;
+    EXPECT_THAT(text_of(error), HasSubstr("standard output could not be written")) << arguments;
+  }
+}
+
+TEST_F(ProgramTest, ACallForAFileDoesNothingElse) {
+  const std::string run = std::string("run ") + kSmall + " --out " + path("o.npy");
+  const Json line = json_of(run)[0];
+  EXPECT_EQ(line["verdict"], "ok");
+  EXPECT_FALSE(line.contains("median_ms") || line.contains("peak_share"));
+  const Json timed = json_of(run + " --seconds 0")[0];  // asked for
+  EXPECT_TRUE(timed.contains("median_ms"));
+  EXPECT_FALSE(timed.contains("peak_share"));
+  EXPECT_EQ(flashtile(std::string("run ") + kSmall + " --out " + path("no/o.npy")).code, 4);
+  EXPECT_EQ(flashtile("run missing.npz --out o.pt").code, 2);  // seen before anything is read
+}
+
+TEST_F(ProgramTest, HelpVersionAndTheManual) {
+  EXPECT_EQ(flashtile("version").out, flashtile("--version").out);
+  EXPECT_THAT(flashtile("help bench").out, HasSubstr("flashtile bench --shape"));
+  EXPECT_THAT(flashtile("chekc").error, HasSubstr("did you mean 'check'?"));
+  const std::string page = flashtile("manual").out;
+  EXPECT_THAT(page, AllOf(StartsWith(".TH FLASHTILE 1"), HasSubstr(".SH \"FLASHTILE run\""),
+                          HasSubstr("\\-\\-mask F"), HasSubstr("Exit status"), Not(HasSubstr("\n\n"))));
+  EXPECT_THAT(flashtile("completion zsh").out, StartsWith("#compdef flashtile"));
+  EXPECT_THAT(flashtile("completion fish").out, HasSubstr("complete -c flashtile"));
+}
+
+TEST_F(ProgramTest, BashCompletesWords) {
+  if (std::system("command -v bash > /dev/null") != 0) GTEST_SKIP() << "this machine has no bash";
+  std::ofstream(path("completion")) << flashtile("completion bash").out;
+  const auto completed = [&](const std::string& words, int at) {
+    const std::string out = path("words");
+    const std::string script = ". " + path("completion") + "; COMP_WORDS=(flashtile " + words +
+                               "); COMP_CWORD=" + std::to_string(at) + "; _flashtile; echo ${COMPREPLY[@]}";
+    EXPECT_EQ(std::system(("bash -c '" + script + "' > " + out).c_str()), 0);
+    return text_of(out);
+  };
+  EXPECT_EQ(completed("ch", 1), "check\n");
+  EXPECT_EQ(completed("run --mask", 2), "--mask --mask-dtype\n");
+  EXPECT_EQ(completed("run --causal bo", 3), "bottom_right\n");
+  EXPECT_EQ(completed("run file", 2), "\n");
+}
+
+/// What a command shows on a terminal that is its standard error.
+std::string shown_on_terminal(const std::string& command) {
+  const int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+  if (terminal < 0 || grantpt(terminal) != 0 || unlockpt(terminal) != 0) return "";
+  const std::string name = ptsname(terminal);
+  const int held = ::open(name.c_str(), O_RDWR | O_NOCTTY);  // reading ends when nobody holds it
+  std::string shown;
+  std::thread reader([&] {
+    char part[4096];
+    for (ssize_t size; (size = read(terminal, part, sizeof(part))) > 0;)
+      shown.append(part, static_cast<std::size_t>(size));
+  });
+  EXPECT_EQ(std::system((command + " > /dev/null 2> " + name).c_str()), 0);
+  close(held);
+  reader.join();
+  close(terminal);
+  return shown;
+}
+
+TEST_F(ProgramTest, ProgressIsForTerminalsThatCan) {
+  const std::string check = program_ + " check --shape 1,4,4,600,600,64 --way unfused,flash.cpu";
+  const auto start = std::chrono::steady_clock::now();
+  const std::string shown = shown_on_terminal("TERM=xterm " + check);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  int updates = 0;
+  for (std::size_t at = 0; (at = shown.find("\r\x1b[K", at)) != std::string::npos; ++at) ++updates;
+  EXPECT_GT(updates, 0);
+  EXPECT_LE(updates, 10 * seconds + 8);  // and each step of two ways once
+  EXPECT_THAT(shown, testing::ContainsRegex("unfused: compared with the oracle: [0-9]+ of 2400 rows"));
+  for (const std::string& quiet :
+       {"TERM=dumb " + check, "TERM=xterm " + check + " --quiet", "TERM=xterm " + check + " --json"})
+    EXPECT_EQ(shown_on_terminal(quiet), "") << quiet;
 }
 
 TEST_F(ProgramTest, SeedsMakeTheInputs) {
