@@ -3,11 +3,13 @@
 #include <gtest/gtest.h>
 #include <pthread.h>
 
+#include <atomic>
 #include <cfenv>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <functional>
-#include <limits>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>

@@ -6,11 +6,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -19,6 +21,11 @@
 #include "flashtile/attention.h"
 #include "flashtile/gemm.h"
 #include "tests/contract/outcome.h"
+
+#if defined(__SANITIZE_THREAD__)
+/// The thread sanitizer ends a process that makes threads after a fork of one that had some, unless it is told not to.
+extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }  // NOLINT: its name
+#endif
 
 namespace flashtile::test {
 namespace {
