@@ -5,8 +5,8 @@
 // result o = sum_j p_j v_j, n the number of keys that are attended to.
 //
 // 1. Scores. Key j's score is off by at most delta_j, see score_error(): so many roundings of so large numbers,
-//    all of them key j's own. A key that a bias of -1e9 hides may have a score that is off by hundreds; that is
-//    nobody's business, since its weight is 0 with either.
+//    all of them key j's own. A key that a bias of -1e9 hides may have a score that is off by hundreds, which
+//    does not matter: its weight is 0 with either score.
 // 2. Such errors change the weights of numerator and denominator alike, to p_j e_j with |log e_j| <= delta_j:
 //
 //      o' - o = sum_j p_j (e_j - 1) (v_j - o) / sum_j p_j e_j
@@ -15,9 +15,8 @@
 //    o' is still a mean of attended values, so it is never further from o than one of these.
 // 3. All other errors are those of the sums: weights that are rounded to V's type before they meet V, products,
 //    additions, rescalings when the running maximum rises, and the division. Each is a share of
-//    m = sum_j p_j |v_j|, or of m without the largest weight's part where that one cannot suffer it; see
-//    sum_errors(). They happen to the weights of step 2, with which m is larger by no more than what step 2
-//    moves it: that is what m is multiplied with.
+//    m = sum_j p_j |v_j|, or of m without the term of the largest weight where that term is not rounded; see
+//    sum_errors(). They are made with the weights of step 2 in place of p_j, so they grow as m does with these.
 // 4. Rounding the result to its own type: u_t |o|, or half the smallest number of that type.
 //
 // lse. It moves by no more than when every score moves by delta_j to the same side, since it grows with each
@@ -200,6 +199,16 @@ inline std::vector<ColumnErrors> column_errors(const AttentionCase& a, const Att
   return columns;
 }
 
+/// Errors of one column's sum, whose terms add up to `size`. Each product rounds once, or leaves out four units
+/// where it is one of sums of bfloats; 1 / sum and its product with the result round as well.
+inline double sum_errors(const RowErrors& errors, const AttentionRow& row, const ColumnErrors& column,
+                         double size) {
+  const double u = kFloat32.unit();
+  const double most_added = u * size * longest_chain(static_cast<double>(row.keys.size()));
+  return column.rounded + 6 * u * size + std::min(column.added, most_added) +
+         u * (errors.merges * size + errors.rises * column.rescaled);
+}
+
 /// The bounds of one row, for q, k, v, weights and out in `type` and all the rest in float32.
 inline AttentionBounds attention_bounds(const AttentionCase& a, const AttentionRow& row, const Format& type) {
   AttentionBounds bounds{std::vector<double>(row.out.size(), 0.0), 0.0};
@@ -217,12 +226,9 @@ inline AttentionBounds attention_bounds(const AttentionCase& a, const AttentionR
       continue;
     }
     const double moved = std::fmin(c.moved / weights.least_sum, c.farthest);
-    // Each product rounds once, or leaves out four units where it is one of sums of bfloats; 1 / sum and its
-    // product with the result round as well.
-    const double sums = c.rounded + 6 * u * size + std::min(c.added, longest_chain(keys) * u * size) +
-                        u * (errors.merges * size + errors.rises * c.rescaled) + weight_sum * out;
     const double moved_size =
         std::fmin(c.largest, size + moved + weights.more_sum * (size - out) / weights.least_sum);
+    const double sums = sum_errors(errors, row, c, size) + weight_sum * out;
     const double error = moved + (size > 0 ? moved_size / size : 1) * sums +
                          (keys + errors.rises + 2) * kFloat32.tiny() + flushed(a.kv_length, type);
     const double rounding = type.digits == kFloat32.digits ? 0.0 : type.unit();  // sums are float32 already
