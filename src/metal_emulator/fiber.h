@@ -24,6 +24,13 @@ struct Stack {
   std::size_t bytes = 0;
 };
 
+/// Says that nothing is left of frames that were abandoned where new stacks will be.
+inline void forget_frames([[maybe_unused]] Stack stacks) {
+#if defined(__SANITIZE_ADDRESS__)
+  __asan_unpoison_memory_region(stacks.bottom, stacks.bytes);
+#endif
+}
+
 /// A place that execution can leave and come back to. A fiber that stands still may be abandoned: it holds nothing but
 /// its stack, which its owner unmaps, and is never unwound.
 class Fiber {
@@ -31,6 +38,11 @@ class Fiber {
   Fiber() = default;
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
+#if defined(__SANITIZE_THREAD__)
+  ~Fiber() {
+    if (started_) __tsan_destroy_fiber(tsan_);
+  }
+#endif
 
   bool started() const { return started_; }
 

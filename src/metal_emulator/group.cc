@@ -54,6 +54,7 @@ Group::Group(const LaunchState& launch)
   if (mapping == MAP_FAILED)
     throw Error(ErrorCode::out_of_memory, "metal emulator: no memory for the threads' stacks");
   stacks_ = static_cast<std::byte*>(mapping);
+  forget_frames({stacks_, bytes});
 }
 
 Group::~Group() { munmap(stacks_, kStackBytes * kMostThreads); }
@@ -202,7 +203,7 @@ bool Group::complete_in_simdgroup(std::uint32_t s) {
   for_each_lane(simdgroup.waiting,
                 [&](std::uint32_t lane) { set |= together(first + lane, lead) ? 1u << lane : 0u; });
   const Waiting& waiting = waits_[lead];
-  if (waiting.kind != Wait::active_lanes) require_whole(s, lead, set);
+  if (waiting.kind != Wait::active_lanes && !is_whole(s, lead, set)) stop();
   if (waiting.operation != nullptr) {
     std::array<void*, kLanes> arguments{};
     for_each_lane(set, [&](std::uint32_t lane) { arguments[lane] = waits_[first + lane].argument; });
@@ -215,13 +216,13 @@ bool Group::complete_in_simdgroup(std::uint32_t s) {
   return true;
 }
 
-/// Errors when a lane of the simdgroup does not take part in what all must reach.
-void Group::require_whole(std::uint32_t s, std::uint32_t lead, std::uint32_t set) {
+/// Whether every lane of the simdgroup takes part in what all must reach; if not, that is noted.
+bool Group::is_whole(std::uint32_t s, std::uint32_t lead, std::uint32_t set) {
   const Simdgroup& simdgroup = simdgroups_[s];
   const Waiting& waiting = waits_[lead];
   const bool barrier = waiting.kind == Wait::simdgroup_barrier;
   const std::uint32_t expected = barrier ? simdgroup.lanes & ~simdgroup.returned : ~0u;
-  if (set == expected) return;
+  if (set == expected) return true;
   const std::uint32_t lane = static_cast<std::uint32_t>(std::countr_zero(expected & ~set));
   std::string other;
   if ((simdgroup.lanes >> lane & 1) == 0) {
@@ -234,8 +235,9 @@ void Group::require_whole(std::uint32_t s, std::uint32_t lead, std::uint32_t set
                                                    : " is at " + described(waits_[s * kLanes + lane].site)) +
             "; move the call to where every lane of the simdgroup reaches it";
   }
-  fail(lead, barrier ? "barrier.divergent" : "simdgroup.divergent",
+  note(lead, barrier ? "barrier.divergent" : "simdgroup.divergent",
        std::string(waiting.site.what) + " is not reached by the whole simdgroup: " + other, {&waiting.site});
+  return false;
 }
 
 /// No thread can run: every one waits at the threadgroup's barrier, or has returned.
@@ -248,21 +250,23 @@ void Group::complete_barrier() {
       lead = t;
     } else if (!together(t, lead)) {
       const std::uint32_t late = behind(t, lead) ? t : lead, early = late == t ? lead : t;
-      fail(late, "barrier.divergent",
+      note(late, "barrier.divergent",
            std::string(waits_[late].site.what) + " is not reached by the whole threadgroup: thread " +
                std::to_string(early) + " is at " + described(waits_[early].site) +
                ", or in another round of a loop; move the call to where every thread reaches it",
            {&waits_[late].site});
+      stop();
     }
   }
   if (lead == kNobody) return;
   const Waiting& waiting = waits_[lead];
   if (waiting.kind == Wait::whole_threadgroup && missing != kNobody) {
-    fail(lead, "simdgroup.divergent",
+    note(lead, "simdgroup.divergent",
          std::string(waiting.site.what) + " is not reached by the whole threadgroup: thread " +
              std::to_string(missing) +
              " has returned; keep every thread until the last operation of several simdgroups",
          {&waiting.site});
+    stop();
   }
   if (waiting.operation != nullptr) {
     for (std::uint32_t t = 0; t < threads_; ++t) arguments_[t] = waits_[t].argument;
@@ -283,14 +287,18 @@ void Group::operate(Operation operation, void* const* arguments, std::uint32_t a
   in_operation_ = false;
 }
 
-void Group::fail(std::uint32_t thread, const char* check, const std::string& explanation, Where where) {
-  violation_ = {check, explanation, launch_.kernel->name, "", 0, thread_position(thread), threadgroup_};
+void Group::note(std::uint32_t thread, const char* check, std::string explanation, Where where) {
+  violation_ = {check, std::move(explanation),  launch_.kernel->name, "",
+                0,     thread_position(thread), threadgroup_};
   if (where.site != nullptr && where.site->line > 0) {
     violation_->file = where.site->file;
     violation_->line = where.site->line;
   } else {
     violation_address_ = where.site != nullptr ? where.site->code : where.return_address;
   }
+}
+
+void Group::stop() {
   Fiber::switch_to(fibers_[running_], launcher_);
   __builtin_unreachable();
 }

@@ -64,8 +64,10 @@ class Group {
     return address >= stacks_ && address < stacks_ + kStackBytes * kMostThreads;
   }
 
-  /// Ends the launch with a Violation. Called by a running thread, which is left for ever.
-  [[noreturn]] void fail(std::uint32_t thread, const char* check, const std::string& explanation, Where where);
+  /// What a running thread does that ends the launch: it notes the violation, and then stops, which abandons its stack. Between
+  /// the two, whatever owns memory on that stack must have let go of it.
+  void note(std::uint32_t thread, const char* check, std::string explanation, Where where);
+  [[noreturn]] void stop();
 
   /// What a fault of the processor in the running thread means; `after` is an address just behind the instruction.
   Violation crash(const std::byte* address, const void* after) const;
@@ -86,7 +88,7 @@ class Group {
   static constexpr std::uint32_t kNobody = kMostThreads;
   static constexpr std::size_t kStackBytes = 128 * 1024;
 
-  [[noreturn]] void lane_main(std::uint32_t thread);
+  void lane_main(std::uint32_t thread);
   void bind_arguments(std::uint32_t thread, ::metal_device::Argument* arguments);
   void switch_to(std::uint32_t next);
   std::uint32_t next_to_run();
@@ -94,12 +96,12 @@ class Group {
   void complete_barrier();
   bool together(std::uint32_t a, std::uint32_t b) const;
   bool behind(std::uint32_t a, std::uint32_t b) const;
-  void require_whole(std::uint32_t simdgroup, std::uint32_t lead, std::uint32_t set);
+  bool is_whole(std::uint32_t simdgroup, std::uint32_t lead, std::uint32_t set);
   void operate(Operation operation, void* const* arguments, std::uint32_t active);
   void check(const std::byte* address, std::size_t bytes, Access access, Where where);
   /// The check that an access outside all memory violates, and why.
   std::pair<const char*, std::string> outside(const std::byte* address, const std::string& what) const;
-  [[noreturn]] void fail_outside(const std::byte* address, std::size_t bytes, Access access, Where where);
+  void note_outside(const std::byte* address, std::size_t bytes, Access access, Where where);
   Dim thread_position(std::uint32_t thread) const;
 
   const LaunchState& launch_;

@@ -7,11 +7,12 @@ void* Group::threadgroup_variable(std::uint32_t id, std::size_t bytes, std::size
                                   Where where) {
   if (ThreadgroupMemory::Variable* variable = memory_.variable(id, bytes, alignment, name))
     return variable->data;
-  fail(running_, "threadgroup.too_large",
+  note(running_, "threadgroup.too_large",
        "threadgroup memory of " + std::to_string(memory_.used_bytes()) + " bytes with " + name +
            "; a threadgroup has " + std::to_string(memory_.limit_bytes()) +
            ": use smaller tiles, or reuse a variable",
        where);
+  stop();
 }
 
 void* Group::scratch(std::size_t bytes) {
@@ -31,17 +32,19 @@ void Group::check(const std::byte* address, std::size_t bytes, Access access, Wh
     const bool whole = shared && waits_[running_].kind == Wait::whole_threadgroup;
     const auto simdgroup = static_cast<std::int32_t>(running_ / kLanes);
     const Accessor by{static_cast<std::int32_t>(running_), whole ? -1 : simdgroup, shared};
-    const ThreadgroupMemory::Problem problem =
+    ThreadgroupMemory::Problem problem =
         memory_.touch(address, bytes, access, by, {epoch_, simdgroups_[running_ / kLanes].epoch});
-    if (problem.check != nullptr) fail(running_, problem.check, problem.explanation, where);
-    return;
+    if (problem.check == nullptr) return;
+    note(running_, problem.check, std::move(problem.explanation), where);
+    stop();
   }
   for (const LaunchState::Bound& bound : launch_.buffers)
     if (bound.memory->contains(address, bytes)) return;
   if (on_stacks(address)) return;
   const bool writes = access != Access::read && access != Access::shared_read;
   if (launch_.lines->contains(address) && !writes) return;
-  fail_outside(address, bytes, access, where);
+  note_outside(address, bytes, access, where);
+  stop();
 }
 
 std::pair<const char*, std::string> Group::outside(const std::byte* address, const std::string& what) const {
@@ -61,12 +64,11 @@ std::pair<const char*, std::string> Group::outside(const std::byte* address, con
                           : " outside every buffer: the pointer was computed wrongly")};
 }
 
-void Group::fail_outside(const std::byte* address, std::size_t bytes, Access access, Where where) {
+void Group::note_outside(const std::byte* address, std::size_t bytes, Access access, Where where) {
   const bool writes = access == Access::write || access >= Access::shared_write;
   const char* kind = access == Access::atomic ? "atomic access" : writes ? "store" : "load";
-  const auto [check, explanation] =
-      outside(address, std::string(kind) + " of " + std::to_string(bytes) + " bytes");
-  fail(running_, check, explanation, where);
+  auto [check, explanation] = outside(address, std::string(kind) + " of " + std::to_string(bytes) + " bytes");
+  note(running_, check, std::move(explanation), where);
 }
 
 Violation Group::crash(const std::byte* address, const void* after) const {

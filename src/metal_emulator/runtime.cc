@@ -27,9 +27,11 @@ class GroupRuntime final : public ::metal_device::Runtime {
 
   void enter_region(bool counted) override {
     Group& group = *Group::current();
-    if (group.position().full())
-      group.fail(group.thread(), "region.too_deep",
+    if (group.position().full()) {
+      group.note(group.thread(), "region.too_deep",
                  "statements with collectives are nested too deeply, or recurse: unroll the recursion", {});
+      group.stop();
+    }
     group.position().enter(counted);
   }
   void leave_region(bool counted) override { Group::current()->position().leave(counted); }
@@ -54,7 +56,8 @@ class GroupRuntime final : public ::metal_device::Runtime {
   void stack_check(const void* frame, const void* program_counter) override {
     Group* group = Group::current();
     if (group == nullptr || !group->stack_is_full(bytes_at(frame))) return;
-    group->fail(group->thread(), "stack.overflow", kStackIsFull, {nullptr, program_counter});
+    group->note(group->thread(), "stack.overflow", kStackIsFull, {nullptr, program_counter});
+    group->stop();
   }
   void fail(const char* check, const Site& site, const char* format, ...) override {
     char text[1024];
@@ -63,7 +66,8 @@ class GroupRuntime final : public ::metal_device::Runtime {
     std::vsnprintf(text, sizeof text, format, values);
     va_end(values);
     Group& group = *Group::current();
-    group.fail(group.thread(), check, text, {&site, nullptr});
+    group.note(group.thread(), check, text, {&site, nullptr});
+    group.stop();
   }
 
   Layout layout() override { return Group::current()->launch().layout; }
