@@ -109,7 +109,10 @@ GemmProblem validated(const TensorView& c, const TensorView& a, const TensorView
   }
   if (!in_table(a.dtype, b.dtype, c.dtype)) {
     refuse("there is no product of " + core::spelled(a.dtype) + " (a) and " + core::spelled(b.dtype) +
-           " (b) into " + core::spelled(c.dtype) + " (c); expected a row of the matmul2d type table");
+           " (b) into " + core::spelled(c.dtype) +
+           " (c); there are i8 with i8 or int4, and u8 with u8 or uint4, into i32; floats with floats or "
+           "bytes, and "
+           "f16 or bf16 (a) with 4-bit b, into f32 or the 16-bit type");
   }
   if (!std::isfinite(options.alpha))
     refuse("alpha is " + std::to_string(options.alpha) + "; expected a finite number");

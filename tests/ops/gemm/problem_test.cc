@@ -57,12 +57,14 @@ TEST(GemmArguments, ShapesMustFit) {
 }
 
 TEST(GemmArguments, TypesAreARowOfTheTable) {
+  const std::string products =
+      "; there are i8 with i8 or int4, and u8 with u8 or uint4, into i32; floats with floats or bytes, and f16 "
+      "or bf16 "
+      "(a) with 4-bit b, into f32 or the 16-bit type";
   EXPECT_EQ(message_of([](ValidCall& c) { c.b.dtype = DType::i32; }),
-            "gemm: there is no product of f32 (a) and i32 (b) into f32 (c); expected a row of the matmul2d "
-            "type table");
+            "gemm: there is no product of f32 (a) and i32 (b) into f32 (c)" + products);
   EXPECT_EQ(message_of([](ValidCall& c) { c.c.dtype = DType::f16; }),
-            "gemm: there is no product of f32 (a) and f32 (b) into f16 (c); expected a row of the matmul2d "
-            "type table");
+            "gemm: there is no product of f32 (a) and f32 (b) into f16 (c)" + products);
   EXPECT_THAT(message_of([](ValidCall& c) {
                 c.a.dtype = DType::i8;
                 c.b.dtype = DType::u8;
