@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <variant>
 
 #include "flashtile/mask.h"
 #include "flashtile/tensor.h"
@@ -22,13 +23,30 @@ struct AttentionSizes {
   std::int64_t batch, query_heads, kv_heads, query_length, kv_length, head_dim, value_dim;
 };
 
+/// Where queries lie among the keys.
+inline std::int64_t offset_of(const AttentionSizes& s, const QueryOffset& offset) {
+  if (const auto* number = std::get_if<std::int64_t>(&offset)) return *number;
+  return std::get<CausalCorner>(offset) == CausalCorner::bottom_right ? s.kv_length - s.query_length : 0;
+}
+
 namespace detail {
 
-/// Keys 0 ... count - 1 that the causal part of a mask lets query i see.
-inline std::int64_t causal_keys(const AttentionSizes& s, const Mask& mask, std::int64_t i) {
-  if (!mask.causal) return s.kv_length;
-  const std::int64_t offset = *mask.causal == CausalCorner::bottom_right ? s.kv_length - s.query_length : 0;
-  return std::clamp<std::int64_t>(i + offset + 1, 0, s.kv_length);
+struct Keys {
+  std::int64_t begin, end;
+};
+
+/// The keys that query i sees by its position.
+inline Keys seen_keys(const AttentionSizes& s, const Mask& mask, const std::optional<QueryOffset>& query_offset,
+                      std::int64_t i) {
+  const QueryOffset offset = query_offset ? *query_offset : mask.causal.value_or(QueryOffset(std::int64_t{0}));
+  const std::int64_t position = i + offset_of(s, offset);
+  const Window window = mask.window.value_or(Window{});
+  const std::int64_t right = mask.causal ? 0 : window.right;
+  const std::int64_t begin =
+      window.left < 0 ? 0 : std::clamp<std::int64_t>(position - window.left, 0, s.kv_length);
+  const std::int64_t end =
+      right < 0 ? s.kv_length : std::clamp<std::int64_t>(position + right + 1, 0, s.kv_length);
+  return {begin, std::max(begin, end)};
 }
 
 /// Size and stride of a mask tensor's dimension, counted from the right; 1 and 0 where it has no such dimension.
@@ -58,10 +76,14 @@ inline bool attends(const std::optional<TensorView>& mask, std::int64_t b, std::
 
 /// Pairs of a query and a key that it attends to, over all batches and query heads, counted from the mask. The
 /// mask is in host memory.
-inline double attended_pairs(const AttentionSizes& s, const Mask& mask) {
+inline double attended_pairs(const AttentionSizes& s, const Mask& mask,
+                             const std::optional<QueryOffset>& query_offset = {}) {
   std::int64_t pairs = 0;
   if (!mask.boolean && !mask.bias) {
-    for (std::int64_t i = 0; i < s.query_length; ++i) pairs += detail::causal_keys(s, mask, i);
+    for (std::int64_t i = 0; i < s.query_length; ++i) {
+      const detail::Keys keys = detail::seen_keys(s, mask, query_offset, i);
+      pairs += keys.end - keys.begin;
+    }
     return static_cast<double>(pairs) * static_cast<double>(s.batch) * static_cast<double>(s.query_heads);
   }
   // The masks' own batches and heads are counted, and stand for those that they repeat over.
@@ -71,8 +93,8 @@ inline double attended_pairs(const AttentionSizes& s, const Mask& mask) {
   for (std::int64_t b = 0; b < own(4); ++b) {
     for (std::int64_t h = 0; h < own(3); ++h) {
       for (std::int64_t i = 0; i < s.query_length; ++i) {
-        const std::int64_t keys = detail::causal_keys(s, mask, i);
-        for (std::int64_t j = 0; j < keys; ++j) {
+        const detail::Keys keys = detail::seen_keys(s, mask, query_offset, i);
+        for (std::int64_t j = keys.begin; j < keys.end; ++j) {
           pairs += detail::attends(mask.boolean, b, h, i, j) && detail::attends(mask.bias, b, h, i, j) ? 1 : 0;
         }
       }
@@ -83,7 +105,8 @@ inline double attended_pairs(const AttentionSizes& s, const Mask& mask) {
 }
 
 /// Two products of 2 D and 2 Dv operations for each attended pair; q, k, v, mask tensors and out moved once.
-inline Work attention_work(const AttentionSizes& s, const Mask& mask, DType dtype) {
+inline Work attention_work(const AttentionSizes& s, const Mask& mask, DType dtype,
+                           const std::optional<QueryOffset>& query_offset = {}) {
   const double heads = static_cast<double>(s.batch) * static_cast<double>(s.query_heads);
   const double kv_heads = static_cast<double>(s.batch) * static_cast<double>(s.kv_heads);
   const double dims = static_cast<double>(s.head_dim + s.value_dim);
@@ -93,7 +116,7 @@ inline Work attention_work(const AttentionSizes& s, const Mask& mask, DType dtyp
   for (const std::optional<TensorView>& tensor : {mask.boolean, mask.bias}) {
     if (tensor) bytes += static_cast<double>(element_count(tensor->shape)) * bits(tensor->dtype) / 8;
   }
-  return {2 * attended_pairs(s, mask) * dims, bytes};
+  return {2 * attended_pairs(s, mask, query_offset) * dims, bytes};
 }
 
 struct GemmTypes {

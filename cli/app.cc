@@ -115,8 +115,18 @@ void add_attention_options(CLI::App& command, Options& options, Texts& texts) {
       ->type_name("ORDER")
       ->group(kAttentionGroup);
   command
-      .add_option("--causal", texts.causal,
-                  "top_left or bottom_right: where the diagonal starts if Lq is not Lkv")
+      .add_option(
+          "--causal", texts.causal,
+          "top_left or bottom_right: where the diagonal starts if Lq is not Lkv; or the first query's position")
+      ->type_name("CORNER")
+      ->group(kAttentionGroup);
+  command
+      .add_option("--window", texts.window,
+                  "how many keys before and after its position a query sees; -1: no limit")
+      ->type_name("LEFT,RIGHT")
+      ->group(kAttentionGroup);
+  command
+      .add_option("--query-offset", texts.query_offset, "the first query's position, for --window; as --causal")
       ->type_name("CORNER")
       ->group(kAttentionGroup);
   file("--mask", options.mask,
@@ -130,6 +140,9 @@ void add_attention_options(CLI::App& command, Options& options, Texts& texts) {
       ->type_name("TYPE")
       ->group(kAttentionGroup);
   command.add_option("--scale", texts.scale, "of the scores (1/sqrt(D))")
+      ->type_name("X")
+      ->group(kAttentionGroup);
+  command.add_option("--softcap", texts.softcap, "scores become X tanh(score / X); 0: off (default)")
       ->type_name("X")
       ->group(kAttentionGroup);
 }

@@ -95,6 +95,27 @@ void check_inputs(const Options& options) {
     refuse("--mask-dtype: there is no --mask and no --bias");
 }
 
+std::optional<std::int64_t> integer(const std::string& text) {
+  std::int64_t value = 0;
+  const char* const last = text.data() + text.size();
+  const auto [end, problem] = std::from_chars(text.data(), last, value);
+  return problem == std::errc() && end == last ? std::optional(value) : std::nullopt;
+}
+
+/// A corner's name or a number.
+QueryOffset parse_offset(const std::string& option, const std::string& text) {
+  if (const std::optional<std::int64_t> number = integer(text)) return *number;
+  return parse_word(option, text, kCorners);
+}
+
+Window parse_window(const std::string& text) {
+  const std::size_t comma = text.find(',');
+  const auto left = integer(text.substr(0, comma));
+  const auto right = comma == std::string::npos ? std::nullopt : integer(text.substr(comma + 1));
+  if (!left || !right) refuse(fmt::format("--window: '{}' is not LEFT,RIGHT, two integers from -1 on", text));
+  return {*left, *right};
+}
+
 void check_numbers(const Options& options) {
   if (options.scale && !std::isfinite(*options.scale)) refuse("--scale: a finite number is expected");
   if (!std::isfinite(options.alpha) || !std::isfinite(options.beta))
@@ -126,8 +147,11 @@ void finish(Options& options, const Texts& texts, const CLI::App& command) {
   if (!texts.dtype.empty()) options.dtype = parse_word("--dtype", texts.dtype, kDTypes);
   if (!texts.b_dtype.empty()) options.b_dtype = parse_word("--b-dtype", texts.b_dtype, kBDTypes);
   if (!texts.mask_dtype.empty()) options.mask_dtype = parse_word("--mask-dtype", texts.mask_dtype, kFloatTypes);
-  if (!texts.causal.empty()) options.causal = parse_word("--causal", texts.causal, kCorners);
+  if (!texts.causal.empty()) options.causal = parse_offset("--causal", texts.causal);
+  if (!texts.query_offset.empty()) options.query_offset = parse_offset("--query-offset", texts.query_offset);
+  if (!texts.window.empty()) options.window = parse_window(texts.window);
   options.scale = texts.scale;
+  options.softcap = texts.softcap;
   options.alpha = texts.alpha.value_or(1.0f);
   options.beta = texts.beta.value_or(0.0f);
   options.device = parse_device(texts.device);

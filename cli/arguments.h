@@ -38,11 +38,12 @@ struct Options {
   std::optional<DType> dtype;
   std::optional<DType> b_dtype;  ///< gemm: of b, where it differs from a's
   Layout layout = Layout::bhsd;
-  std::optional<CausalCorner> causal;
+  std::optional<QueryOffset> causal, query_offset;
+  std::optional<Window> window;
   std::string mask;  ///< a file of booleans or biases, or "boolean" or "additive" for a random one
   std::string bias;  ///< a file, or "random"
   std::optional<DType> mask_dtype;  ///< of a bias
-  std::optional<float> scale;
+  std::optional<float> scale, softcap;
   float alpha = 1, beta = 0;  ///< gemm
 
   std::vector<std::string> ways;  ///< names, or one of "auto" and "all"

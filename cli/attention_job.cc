@@ -40,6 +40,11 @@ Dims in_layout(Layout layout, std::int64_t batch, std::int64_t heads, std::int64
   return layout == Layout::bhsd ? Dims{batch, heads, length, dim} : Dims{batch, length, heads, dim};
 }
 
+Json in_json(const QueryOffset& offset) {
+  if (const auto* number = std::get_if<std::int64_t>(&offset)) return *number;
+  return std::get<CausalCorner>(offset) == CausalCorner::top_left ? "top_left" : "bottom_right";
+}
+
 class AttentionJob final : public Job {
  public:
   AttentionJob(const Options& options, const std::vector<std::int64_t>& shape, Values values);
@@ -51,7 +56,9 @@ class AttentionJob final : public Job {
   std::function<void()> prepare(const std::string& way) override;
   Verdict verify(std::int64_t rows, const std::function<void(std::int64_t)>& row_done) override;
   void write_results() override;
-  bench::Work work() const override { return bench::attention_work(sizes_, mask(Where::host), dtype()); }
+  bench::Work work() const override {
+    return bench::attention_work(sizes_, mask(Where::host), dtype(), options_.query_offset);
+  }
   DType dtype() const override { return q_.view.dtype; }
   Json describe() const override;
   const std::vector<std::int64_t>& shape() const override { return shape_; }
@@ -183,11 +190,16 @@ Mask AttentionJob::mask(Where where) const {
     if (!input) return {};
     return where == Where::host ? input->host_view() : input->view;
   };
-  return {.causal = options_.causal, .boolean = view(boolean_), .bias = view(bias_)};
+  return {.causal = options_.causal, .window = options_.window, .boolean = view(boolean_), .bias = view(bias_)};
 }
 
 AttentionOptions AttentionJob::with_way(const std::string& way) const {
-  return {.scale = options_.scale, .mask = mask(Where::device), .way = way, .queue = queue()};
+  return {.scale = options_.scale,
+          .softcap = options_.softcap,
+          .mask = mask(Where::device),
+          .query_offset = options_.query_offset,
+          .way = way,
+          .queue = queue()};
 }
 
 /// check compares lse too, and run may write it. A way that cannot compute lse is checked without it, but
@@ -226,27 +238,33 @@ std::function<void()> AttentionJob::prepare(const std::string& way) {
 }
 
 reference::AttentionCase AttentionJob::oracle_case() const {
+  const QueryOffset offset =
+      options_.query_offset ? *options_.query_offset : options_.causal.value_or(QueryOffset(std::int64_t{0}));
+  const std::int64_t position = bench::offset_of(sizes_, offset);
   const auto array = [](const std::optional<Input>& mask) {
     return mask ? oracle_array<4>(mask->host_view()) : reference::Array4{};
   };
-  return {
-      .batch = sizes_.batch,
-      .query_heads = sizes_.query_heads,
-      .kv_heads = sizes_.kv_heads,
-      .query_length = sizes_.query_length,
-      .kv_length = sizes_.kv_length,
-      .head_dim = sizes_.head_dim,
-      .value_dim = sizes_.value_dim,
-      // The library computes the default scale in float32.
-      .scale =
-          static_cast<double>(options_.scale.value_or(1.0f / std::sqrt(static_cast<float>(sizes_.head_dim)))),
-      .q = oracle_array<4>(view(q_.host, "q")),
-      .k = oracle_array<4>(view(k_.host, "k")),
-      .v = oracle_array<4>(view(v_.host, "v")),
-      .causal = options_.causal.has_value(),
-      .diagonal = options_.causal == CausalCorner::bottom_right ? sizes_.kv_length - sizes_.query_length : 0,
-      .attend = array(boolean_),
-      .bias = array(bias_)};
+  return {.batch = sizes_.batch,
+          .query_heads = sizes_.query_heads,
+          .kv_heads = sizes_.kv_heads,
+          .query_length = sizes_.query_length,
+          .kv_length = sizes_.kv_length,
+          .head_dim = sizes_.head_dim,
+          .value_dim = sizes_.value_dim,
+          // The library computes the default scale in float32.
+          .scale = static_cast<double>(
+              options_.scale.value_or(1.0f / std::sqrt(static_cast<float>(sizes_.head_dim)))),
+          .q = oracle_array<4>(view(q_.host, "q")),
+          .k = oracle_array<4>(view(k_.host, "k")),
+          .v = oracle_array<4>(view(v_.host, "v")),
+          .causal = options_.causal.has_value(),
+          .diagonal = position,
+          .softcap = static_cast<double>(options_.softcap.value_or(0.0f)),
+          .position = position,
+          .left = options_.window ? options_.window->left : -1,
+          .right = options_.window ? options_.window->right : -1,
+          .attend = array(boolean_),
+          .bias = array(bias_)};
 }
 
 Verdict AttentionJob::verify(std::int64_t rows, const std::function<void(std::int64_t)>& row_done) {
@@ -298,9 +316,10 @@ Json AttentionJob::describe() const {
   json["head_dim"] = sizes_.head_dim;
   json["value_dim"] = sizes_.value_dim;
   json["layout"] = options_.layout == Layout::bhsd ? "bhsd" : "bshd";
-  json["causal"] = !options_.causal
-                       ? Json(nullptr)
-                       : Json(options_.causal == CausalCorner::top_left ? "top_left" : "bottom_right");
+  json["causal"] = options_.causal ? in_json(*options_.causal) : Json(nullptr);
+  json["window"] = options_.window ? Json{options_.window->left, options_.window->right} : Json(nullptr);
+  json["query_offset"] = options_.query_offset ? in_json(*options_.query_offset) : Json(nullptr);
+  json["softcap"] = options_.softcap ? Json(*options_.softcap) : Json(nullptr);
   json["mask"] = boolean_ ? Json("boolean") : Json(nullptr);
   json["bias"] = bias_ ? Json(name(bias_->view.dtype)) : Json(nullptr);
   json["scale"] = options_.scale ? Json(*options_.scale) : Json(nullptr);

@@ -56,8 +56,15 @@ std::string command_line(const Options& options, const std::vector<std::int64_t>
   if (options.b_dtype) add("--b-dtype", name(*options.b_dtype));
   if (options.mask_dtype) add("--mask-dtype", name(*options.mask_dtype));
   if (options.layout != Layout::bhsd) add("--layout", spelling(kLayouts, options.layout));
-  if (options.causal) add("--causal", spelling(kCorners, *options.causal));
+  const auto spelled = [](const QueryOffset& offset) {
+    const auto* number = std::get_if<std::int64_t>(&offset);
+    return number != nullptr ? std::to_string(*number) : spelling(kCorners, std::get<CausalCorner>(offset));
+  };
+  if (options.causal) add("--causal", spelled(*options.causal));
+  if (options.query_offset) add("--query-offset", spelled(*options.query_offset));
+  if (options.window) add("--window", fmt::format("{},{}", options.window->left, options.window->right));
   if (options.scale) add("--scale", fmt::format("{}", *options.scale));
+  if (options.softcap) add("--softcap", fmt::format("{}", *options.softcap));
   if (options.alpha != 1) add("--alpha", fmt::format("{}", options.alpha));
   if (options.beta != 0) add("--beta", fmt::format("{}", options.beta));
   if (options.device != Device::cpu()) add("--device", flashtile::name(options.device));

@@ -22,9 +22,12 @@ struct AttentionCase {
   double scale = 1.0;
   Array4 q, k, v;
   bool causal = false;
-  std::int64_t diagonal = 0;  ///< when causal: query i sees keys 0 ... i + diagonal
-  Array4 attend;              ///< nonzero = may attend; no data = everywhere
-  Array4 bias;                ///< added to the scaled score, -inf excludes; no data = 0
+  std::int64_t diagonal = 0;           ///< when causal: query i sees keys 0 ... i + diagonal
+  double softcap = 0.0;                ///< 0: none
+  std::int64_t position = 0;           ///< query i is at i + position, for windows
+  std::int64_t left = -1, right = -1;  ///< keys before and after its position that a query sees; -1: all
+  Array4 attend;                       ///< nonzero = may attend; no data = everywhere
+  Array4 bias;                         ///< added to the scaled score, -inf excludes; no data = 0
 };
 
 /// A score, and the sizes that its rounding errors are measured by.
@@ -52,6 +55,8 @@ struct AttentionRow {
 
 inline bool attends(const AttentionCase& a, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j) {
   if (a.causal && j - i > a.diagonal) return false;
+  if (a.left >= 0 && i + a.position - j > a.left) return false;
+  if (a.right >= 0 && j - (i + a.position) > a.right) return false;
   if (a.attend.data != nullptr && a.attend(b, h, i, j) == 0) return false;
   if (a.bias.data != nullptr && a.bias(b, h, i, j) == -std::numeric_limits<double>::infinity()) return false;
   return true;
@@ -67,7 +72,10 @@ inline Score score_of(const AttentionCase& a, std::int64_t b, std::int64_t h, st
   }
   size *= std::fabs(a.scale);
   const double bias = a.bias.data != nullptr ? a.bias(b, h, i, j) : 0.0;
-  return {dot * a.scale + bias, size, size + std::fabs(bias)};
+  const double score = dot * a.scale;
+  if (a.softcap == 0) return {score + bias, size, size + std::fabs(bias)};
+  // The cap's slope is at most 1; its own error is that of a number of its size.
+  return {a.softcap * std::tanh(score / a.softcap) + bias, size, size + a.softcap + std::fabs(bias)};
 }
 
 /// The values (Dv) of a key that a row attends to.

@@ -28,7 +28,8 @@ inline std::vector<double> plain_attention_row(const AttentionCase& a, std::int6
       dot += static_cast<float>(a.q(b, h, i, d)) * static_cast<float>(a.k(b, kv_head, j, d));
     }
     const float bias = a.bias.data != nullptr ? static_cast<float>(a.bias(b, h, i, j)) : 0.0f;
-    scores.push_back(rounded(dot * static_cast<float>(a.scale) + bias));
+    const float score = dot * static_cast<float>(a.scale), cap = static_cast<float>(a.softcap);
+    scores.push_back(rounded((cap > 0 ? cap * std::tanh(score / cap) : score) + bias));
     keys.push_back(j);
     top = std::fmax(top, scores.back());
   }

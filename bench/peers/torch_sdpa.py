@@ -79,7 +79,8 @@ def attention(shape, options):
     flops = 2 * pairs * batch * query_heads * (head_dim + value_dim)
     problem = {"op": "attention", "device": "cuda:0", "dtype": options.dtype, "batch": batch, "query_heads": query_heads,
                "kv_heads": kv_heads, "query_length": query_length, "kv_length": kv_length, "head_dim": head_dim,
-               "value_dim": value_dim, "layout": "bhsd", "causal": options.causal, "mask": None, "bias": None}
+               "value_dim": value_dim, "layout": "bhsd", "causal": options.causal, "window": None, "query_offset": None, "softcap": None, "mask": None,
+               "bias": None}
 
     def rows_of_oracle(rows):
         scores = q[-1, -1, rows].double() @ k[-1, -1].double().T / math.sqrt(head_dim)

@@ -20,7 +20,11 @@ FLASHTILE_EXPORTS_BEGIN
 struct AttentionOptions {
   /// Multiplies raw scores in float32; unset = 1/sqrt(D). Zero and negative values are legal.
   std::optional<float> scale{};
+  /// Scores become softcap * tanh(score / softcap), after the scale and before masks and biases; unset or 0 = off.
+  std::optional<float> softcap{};
   Mask mask{};
+  /// Where queries lie among the keys, for windows; unset = as mask.causal says, or else 0.
+  std::optional<QueryOffset> query_offset{};
   /// Forces a way by its name ("unfused", "simdgroup", "tensor_ops", "vendor.onednn", ...); empty = the best
   /// that can. A forced way that cannot is an error (unsupported, with its reason), never replaced by another.
   std::string way{};

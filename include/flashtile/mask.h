@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <variant>
 
 #include "flashtile/tensor.h"
 
@@ -15,12 +16,23 @@ enum class CausalCorner : std::uint8_t {
   bottom_right,  ///< offset Lkv - Lq, which may be negative: the last query sees every key
 };
 
+/// Where queries lie among the keys: query i is at position i + offset. A corner is an offset that follows from the
+/// lengths; a number is the offset itself.
+using QueryOffset = std::variant<CausalCorner, std::int64_t>;
+
+/// A query sees keys from `left` before its position to `right` after it, both included; -1: no limit on that side.
+struct Window {
+  std::int64_t left = -1, right = -1;
+};
+
 /// Everything that restricts or biases attention. Parts compose: a pair is attended to where no part excludes it.
 /// Both tensors are broadcastable to (B, Hq, Lq, Lkv): right-aligned dimensions, each of full size or 1, innermost
 /// stride 1 or 0.
 struct Mask {
-  /// Set for causal attention. There is no default corner when Lq != Lkv: say which.
-  std::optional<CausalCorner> causal{};
+  /// Set for causal attention: a query sees no key after its position. There is no default corner when Lq != Lkv: say
+  /// which, or give the offset.
+  std::optional<QueryOffset> causal{};
+  std::optional<Window> window{};
   /// u8: a query attends to a key where the entry is not 0.
   std::optional<TensorView> boolean{};
   /// f32, f16 or bf16: added to the scaled score. -inf excludes exactly; any finite value is a bias.

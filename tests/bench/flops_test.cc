@@ -15,7 +15,8 @@ double counted(const AttentionSizes& s, const Mask& mask, const std::vector<bool
   double pairs = 0;
   for (std::int64_t i = 0; i < s.query_length; ++i) {
     for (std::int64_t j = 0; j < s.kv_length; ++j) {
-      const std::int64_t offset = mask.causal == CausalCorner::bottom_right ? s.kv_length - s.query_length : 0;
+      const std::int64_t offset =
+          mask.causal == QueryOffset(CausalCorner::bottom_right) ? s.kv_length - s.query_length : 0;
       if (mask.causal && j > i + offset) continue;
       if (!attend_ij.empty() && !attend_ij[static_cast<std::size_t>(i * s.kv_length + j)]) continue;
       pairs += static_cast<double>(s.batch * s.query_heads);
@@ -77,6 +78,17 @@ TEST(Flops, BroadcastMasksStandForAllThatTheyRepeatOver) {
             4.0 * 5 * 7);
   const Mask mask{.boolean = packed_view(batches.data(), DType::u8, {2, 1, 1, 1})};
   EXPECT_EQ(attention_work(kSizes, mask, DType::f32).bytes, attention_work(kSizes, {}, DType::f32).bytes + 2);
+}
+
+TEST(Flops, WindowsAreCountedByPosition) {
+  const Window window{.left = 1, .right = 2};
+  EXPECT_EQ(attended_pairs(kSizes, {.window = window}), 2.0 * 4 * (3 + 4 + 4 + 4 + 4));
+  EXPECT_EQ(attended_pairs(kSizes, {.causal = CausalCorner::bottom_right, .window = window}), 2.0 * 4 * 5 * 2);
+  EXPECT_EQ(attended_pairs(kSizes, {.window = window}, std::int64_t{-3}), 2.0 * 4 * (0 + 1 + 2 + 3 + 4));
+  EXPECT_EQ(attended_pairs(kSizes, {.window = Window{}}), 2.0 * 4 * 5 * 7);
+  const std::vector<std::uint8_t> keys{1, 0, 1, 1, 0, 0, 1};
+  const Mask both{.window = window, .boolean = packed_view(keys.data(), DType::u8, {7})};
+  EXPECT_EQ(attended_pairs(kSizes, both), 2.0 * 4 * (2 + 3 + 2 + 2 + 2));
 }
 
 TEST(Flops, EmptyProblemsNeedNothing) {

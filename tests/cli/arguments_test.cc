@@ -67,7 +67,7 @@ TEST(Arguments, EveryOptionOfAttention) {
   EXPECT_EQ(options.seed, 7u);
   EXPECT_EQ(options.dtype, DType::bf16);
   EXPECT_EQ(options.layout, Layout::bshd);
-  EXPECT_EQ(options.causal, CausalCorner::bottom_right);
+  EXPECT_EQ(options.causal, QueryOffset(CausalCorner::bottom_right));
   EXPECT_EQ(options.mask + options.bias, "booleanrandom");
   EXPECT_EQ(options.mask_dtype, DType::f16);
   EXPECT_THAT(options.names, ElementsAre(Pair("mask", "m"), Pair("q", "query")));
@@ -188,8 +188,9 @@ TEST(ArgumentErrors, OutputsGoToTwoPlaces) {
 }
 
 TEST(ArgumentErrors, OptionsThatDoNotGoTogether) {
-  for (const char* option : {"--causal top_left", "--mask m.npy", "--bias b.npy", "--mask-dtype f16",
-                             "--scale 1", "--layout bshd", "--q q.npy"}) {
+  for (const char* option :
+       {"--causal top_left", "--window -1,3", "--query-offset 2", "--softcap 3", "--mask m.npy", "--bias b.npy",
+        "--mask-dtype f16", "--scale 1", "--layout bshd", "--q q.npy"}) {
     const std::string name = std::string(option).substr(0, std::string(option).find(' '));
     EXPECT_EQ(mistake("run x.npz --op gemm " + std::string(option)),
               name + " is an option of --op attention\n");
@@ -271,7 +272,8 @@ TEST_F(CommandLine, RepeatsTheCase) {
   for (const std::string line :
        {"check --mask boolean --bias random --shape 1,2,1,3,4,5,6 --seed 7 --dtype bf16 --mask-dtype f16 "
         "--layout bshd "
-        "--causal top_left --scale 0.25 --device cuda:0 --threads 3 --way unfused",
+        "--causal top_left --query-offset -3 --window -1,7 --scale 0.25 --softcap 30 --device cuda:0 --threads "
+        "3 --way unfused",
         "check x.npz --way simdgroup",
         "check --q a.npy --k b.npy --v c.npy --names q=query,v=value --way simdgroup",
         "check --op gemm --shape 1,2,3 --seed 0 --alpha 2 --beta 0.5 --way a.b",

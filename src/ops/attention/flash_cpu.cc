@@ -60,7 +60,7 @@ std::string_view declines(const AttentionProblem& problem) {
   if (problem.device.type != DeviceType::cpu) return "it is for CPUs";
   if (table_for(problem.dtype) == nullptr)
     return "no kernel is compiled for this element type and instruction set";
-  return {};
+  return unknown(problem.needed, kScoreRuleFeatures);
 }
 
 /// KV heads over all batch entries, at least 1.

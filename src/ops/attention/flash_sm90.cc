@@ -50,6 +50,9 @@ bool copy_engine_takes(const TensorView& view) {
   return true;
 }
 
+/// Its loop over blocks is ready for windows; they come when they have been measured.
+constexpr Features kKnown{Feature::causal, Feature::query_offset, Feature::lse};
+
 std::string_view declines(const AttentionProblem& p) {
   constexpr std::string_view kNotHopper = "it is for NVIDIA GPUs of compute capability 9.0";
   if (p.device.type != DeviceType::cuda) return kNotHopper;
@@ -57,7 +60,7 @@ std::string_view declines(const AttentionProblem& p) {
       attribute(cudaDevAttrComputeCapabilityMinor, p.device) != 0)
     return kNotHopper;
   if (kernel_for(p) == nullptr) return "no kernel is compiled for this element type and head size";
-  if (p.boolean || p.bias) return "it takes no mask tensors";
+  if (const std::string_view reason = unknown(p.needed, kKnown); !reason.empty()) return reason;
   if (!params_of(p, {}).rule.is_factor) return "it takes scores that need no more than a positive factor";
   for (const TensorView* view : {&p.q, &p.k, &p.v, &p.out}) {
     if (!copy_engine_takes(*view))

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "flashtile/error.h"
 #include "src/core/arguments.h"
@@ -102,18 +103,48 @@ TensorView broadcast(const TensorView& view, const char* what, const AttentionPr
   return result;
 }
 
-/// The position of query 0 among the keys.
-std::int64_t offset_of(CausalCorner corner, const AttentionProblem& problem) {
-  switch (corner) {
+/// Farther than any position of a call.
+constexpr std::int64_t kFar = std::int64_t{1} << 40;
+
+std::int64_t offset_of(const QueryOffset& given, const char* what, const AttentionProblem& problem) {
+  if (const auto* offset = std::get_if<std::int64_t>(&given)) {
+    if (*offset < -kFar || *offset > kFar) {
+      refuse(std::string(what) + " is " + text(*offset) + "; expected -2^40 ... 2^40");
+    }
+    return *offset;
+  }
+  switch (std::get<CausalCorner>(given)) {
     case CausalCorner::top_left: return 0;
     case CausalCorner::bottom_right: return problem.kv_length - problem.query_length;
   }
-  refuse("mask.causal is CausalCorner(" + text(static_cast<int>(corner)) +
+  refuse(std::string(what) + " is CausalCorner(" + text(static_cast<int>(std::get<CausalCorner>(given))) +
          "); expected top_left or bottom_right");
 }
 
+std::int64_t limit_of(std::int64_t given, const char* what) {
+  if (given < -1) refuse(std::string(what) + " is " + text(given) + "; expected -1 (no limit), 0 or more");
+  return std::min(given, kFar);
+}
+
+void set_positions(AttentionProblem& problem, const AttentionOptions& options) {
+  const Mask& mask = options.mask;
+  if (mask.causal) problem.query_offset = offset_of(*mask.causal, "mask.causal", problem);
+  if (options.query_offset) {
+    const std::int64_t offset = offset_of(*options.query_offset, "query_offset", problem);
+    if (mask.causal && offset != problem.query_offset) {
+      refuse("query_offset is " + text(offset) + ", mask.causal is " + text(problem.query_offset) +
+             "; give one of them, or the same");
+    }
+    problem.query_offset = offset;
+  }
+  if (mask.window) {
+    problem.window = {limit_of(mask.window->left, "mask.window.left"),
+                      limit_of(mask.window->right, "mask.window.right")};
+  }
+  if (mask.causal) problem.window.right = 0;
+}
+
 void set_masks(AttentionProblem& problem, const Mask& mask, Data data) {
-  if (mask.causal) problem.causal_offset = offset_of(*mask.causal, problem);
   if (mask.boolean) {
     if (mask.boolean->dtype != DType::u8)
       refuse("mask.boolean has dtype " + spelled(mask.boolean->dtype) + "; expected u8");
@@ -239,6 +270,12 @@ AttentionProblem validated(const TensorView& q, const TensorView& k, const Tenso
   problem.scale = options.scale.value_or(1.0f / std::sqrt(static_cast<float>(problem.head_dim)));
   if (!std::isfinite(problem.scale))
     refuse("scale is " + std::to_string(problem.scale) + "; expected a finite number");
+  problem.softcap = options.softcap.value_or(0.0f);
+  if (!std::isfinite(problem.softcap) || problem.softcap < 0.0f) {
+    refuse("softcap is " + std::to_string(problem.softcap) + "; expected 0 (none) or a positive finite number");
+  }
+  problem.needed = needed_by(options);
+  set_positions(problem, options);
   set_masks(problem, options.mask, data);
   return problem;
 }
@@ -266,11 +303,13 @@ AttentionBuffers validated(AttentionProblem& problem, const AttentionOutputs& ou
   problem.out = with_harmless_strides(out);
   if (outputs.lse) problem.lse = with_harmless_strides(*outputs.lse);
   problem.wants_lse = outputs.lse.has_value();
+  if (problem.wants_lse) problem.needed.add(Feature::lse);
   return {problem.out, problem.lse};
 }
 
 kernels::Band AttentionProblem::band() const {
-  return causal_offset ? kernels::Band(-kernels::Band::kOpen, *causal_offset) : kernels::Band();
+  return {window.left < 0 ? -kernels::Band::kOpen : query_offset - window.left,
+          window.right < 0 ? kernels::Band::kOpen : query_offset + window.right};
 }
 
 bool AttentionProblem::hides_some() const {
@@ -295,7 +334,7 @@ kernels::AttentionParams params_of(const AttentionProblem& problem, const Attent
   kernels::MaskTensors mask{};
   if (problem.boolean) mask.boolean = entries_of(*problem.boolean);
   if (problem.bias) mask.bias = entries_of(*problem.bias);
-  p.rule = kernels::ScoreRule(problem.scale, 0.0f, problem.band(), mask);
+  p.rule = kernels::ScoreRule(problem.scale, problem.softcap, problem.band(), mask);
   p.batch = core::narrow(problem.batch, "attention: batch");
   p.query_heads = core::narrow(problem.query_heads, "attention: query heads");
   p.kv_heads = core::narrow(problem.kv_heads, "attention: KV heads");

@@ -5,6 +5,7 @@
 
 #include "flashtile/attention.h"
 #include "src/core/data.h"
+#include "src/ops/attention/features.h"
 #include "src/ops/attention/kernel/params.h"
 
 namespace flashtile::inline v0_2::ops {
@@ -19,7 +20,10 @@ struct AttentionProblem {
                value_dim = 0;
   TensorView q, k, v;  ///< 4 dimensions each, in the order of the public call
   float scale = 1.0f;
-  std::optional<std::int64_t> causal_offset;  ///< query i sees keys 0 ... i + offset; unset: all
+  float softcap = 0.0f;           ///< 0: none
+  std::int64_t query_offset = 0;  ///< query i is at position i + offset
+  Window window;                  ///< of positions; a causal mask is one with right = 0
+  Features needed;                ///< what the call asks of a way
   std::optional<TensorView> boolean,
       bias;                       ///< mask tensors of shape (B, Hq, Lq, Lkv), stride 0 where they repeat
   TensorView out;                 ///< of the call; packed, without data, where the call gives none

@@ -5,12 +5,13 @@
 #include <string>
 
 #include "src/ops/attention/kernels.h"
+#include "src/ops/attention/ways.h"
 
 namespace flashtile::inline v0_2::ops {
 
 template <const char* Text>
 std::string_view declines_without_kernel(const AttentionProblem& problem) {
-  if (find_kernel(Text, problem) != nullptr) return {};
+  if (find_kernel(Text, problem) != nullptr) return unknown(problem.needed, kScoreRuleFeatures);
   return "no kernel is compiled for this device, element type and head size";
 }
 

@@ -23,7 +23,7 @@ std::int64_t score_stride(const AttentionProblem& problem) {
 std::string_view declines(const AttentionProblem& problem) {
   if (find_kernel(kSoftmax, problem) == nullptr)
     return "no softmax pass is compiled for this device and element type";
-  return {};
+  return unknown(problem.needed, kScoreRuleFeatures);
 }
 
 std::size_t workspace_bytes(const AttentionProblem& problem) {

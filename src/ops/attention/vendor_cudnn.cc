@@ -87,7 +87,8 @@ Key key_of(const AttentionProblem& p) {
           p.batch,        p.query_heads,
           p.kv_heads,     p.query_length,
           p.kv_length,    p.head_dim,
-          p.value_dim,    p.causal_offset.value_or(kernels::Band::kOpen)};
+          p.value_dim,    p.query_offset,
+          p.window.right};
   const auto add = [&](const TensorView* view) {
     key.push_back(view == nullptr ? -1 : static_cast<std::int64_t>(view->dtype));
     if (view != nullptr) key.insert(key.end(), view->strides.begin(), view->strides.end());
@@ -158,15 +159,21 @@ bool strides_ascend(const TensorView& view) {
   return true;
 }
 
+constexpr Features kKnown{Feature::bias, Feature::causal, Feature::query_offset, Feature::lse};
+
+bool is_causal(const AttentionProblem& p) { return p.window.right == 0; }
+
 std::string_view declines(const AttentionProblem& p) {
   if (p.device.type != DeviceType::cuda) return "cuDNN runs on NVIDIA GPUs only";
   if (p.dtype == DType::f32) return "cuDNN computes attention for f16 and bf16 only";
   if (p.empty() || p.kv_length == 0) return "cuDNN takes no empty tensors";
-  if (p.boolean) return "cuDNN takes additive masks only";
+  if (const std::string_view reason = unknown(p.needed, kKnown); !reason.empty()) return reason;
   if (p.bias && p.bias->strides[3] == 0 && p.kv_length > 1)
     return "cuDNN takes no mask that repeats over the keys";
-  if (p.bias && p.causal_offset) return "cuDNN is not given an additive and a causal mask together";
-  if (p.causal_offset && *p.causal_offset < 0) return "cuDNN takes no queries before the first key";
+  if (p.bias && is_causal(p)) return "cuDNN is not given an additive and a causal mask together";
+  if (is_causal(p) && p.query_offset != 0 && p.query_offset != p.kv_length - p.query_length)
+    return "cuDNN's diagonal ends in a corner";
+  if (is_causal(p) && p.query_offset < 0) return "cuDNN takes no queries before the first key";
   if (!(p.scale > 0.0f)) return "cuDNN is given positive scales only";
   for (const TensorView* view : {&p.q, &p.k, &p.v, &p.out}) {
     if (!strides_ascend(*view)) return "cuDNN takes no repeated and no reversed dimensions";
@@ -217,8 +224,8 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
   bind(kScale, &scale);
   if (buffers.lse) bind(kLse, buffers.lse->data);
   if (problem.bias) bind(kBias, problem.bias->data);
-  if (problem.causal_offset) bind(kMasked, &masked);
-  if (problem.causal_offset.value_or(0) != 0) {
+  if (is_causal(problem)) bind(kMasked, &masked);
+  if (is_causal(problem) && problem.query_offset != 0) {
     bind(kQueryLength, &query_length);
     bind(kKvLength, &kv_length);
   }

@@ -37,7 +37,7 @@ class Chain {
     Descriptor scores = product(q, k, temporary(scores_));
     scores = pointwise(CUDNN_POINTWISE_MUL, scores, scalar(kScale, CUDNN_DATA_FLOAT), temporary(scores_));
     if (p.bias) scores = pointwise(CUDNN_POINTWISE_ADD, scores, bias_of(*p.bias), temporary(scores_));
-    if (p.causal_offset) scores = under_diagonal(scores, *p.causal_offset != 0);
+    if (p.window.right == 0) scores = under_diagonal(scores, p.query_offset != 0);
 
     const Descriptor top = reduction(CUDNN_REDUCE_TENSOR_MAX, scores);
     const Descriptor below = pointwise(CUDNN_POINTWISE_SUB, scores, top, temporary(scores_));

@@ -156,9 +156,8 @@ bool strides_ascend(const TensorView& view) {
 
 std::string_view declines(const AttentionProblem& problem) {
   if (problem.device.type != DeviceType::cpu) return "oneDNN runs on the CPU here";
-  if (problem.boolean || problem.bias || problem.causal_offset)
-    return "oneDNN is given no masks: rows without a key would not be 0";
-  if (problem.wants_lse) return "oneDNN returns no lse";
+  // It is given no masks: rows without a key would not be 0.
+  if (const std::string_view reason = unknown(problem.needed, {}); !reason.empty()) return reason;
   if (problem.empty() || problem.kv_length == 0) return "oneDNN takes no empty tensors";
   if (!strides_ascend(problem.q) || !strides_ascend(problem.k) || !strides_ascend(problem.v)) {
     return "oneDNN takes no repeated and no reversed dimensions";

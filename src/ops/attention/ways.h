@@ -14,6 +14,11 @@ using AttentionWay = Way<AttentionProblem, AttentionBuffers>;
 /// Best first; the last one supports everything that validates on a CPU.
 std::span<const AttentionWay> attention_way_table();
 
+/// What every kernel of ours knows, by the score rule.
+inline constexpr Features kScoreRuleFeatures{Feature::boolean, Feature::bias,         Feature::causal,
+                                             Feature::window,  Feature::query_offset, Feature::softcap,
+                                             Feature::lse};
+
 extern const AttentionWay kAttentionFlashCpu;
 extern const AttentionWay kAttentionFlashSm90;
 extern const AttentionWay kAttentionCudnn;

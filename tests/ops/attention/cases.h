@@ -88,6 +88,9 @@ struct Case {
   std::int64_t value_dim = 0;  ///< 0: head_dim
   std::optional<float> scale{};
   std::optional<CausalCorner> causal{};
+  std::optional<Window> window{};
+  std::optional<std::int64_t> query_offset{};
+  float softcap = 0.0f;
   std::optional<TestMask> boolean{}, bias{};
   Layout layout = Layout::bhsd;
   Fill fill = Fill::normal;
@@ -96,6 +99,7 @@ struct Case {
 
   std::int64_t values() const { return value_dim == 0 ? head_dim : value_dim; }
   bool masked() const { return boolean || bias; }
+  bool positioned() const { return causal || window || query_offset; }
   void set(const TestMask& mask) { (mask.dtype == DType::u8 ? boolean : bias) = mask; }
 };
 inline void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
@@ -204,6 +208,9 @@ class Call {
     AttentionOptions o;
     o.scale = c.scale;
     o.mask.causal = c.causal;
+    o.mask.window = c.window;
+    if (c.query_offset) o.query_offset = *c.query_offset;
+    if (c.softcap != 0.0f) o.softcap = c.softcap;
     if (c.boolean) o.mask.boolean = boolean.view;
     if (c.bias) o.mask.bias = bias.view;
     return o;
@@ -346,6 +353,9 @@ class Call {
     oracle.v = packed(v);
     oracle.causal = c.causal.has_value();
     oracle.diagonal = c.causal == CausalCorner::bottom_right ? c.kv_length - c.query_length : 0;
+    oracle.position = c.query_offset.value_or(oracle.diagonal);
+    if (c.window) oracle.left = c.window->left, oracle.right = c.window->right;
+    oracle.softcap = static_cast<double>(c.softcap);
     const auto repeated = [&](const Stored& mask) {
       reference::Array4 array = packed(mask);
       for (int i = 0; i < 4; ++i) {

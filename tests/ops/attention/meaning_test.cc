@@ -108,6 +108,84 @@ TEST_P(Meaning, ANegativeOffsetLeavesTheFirstQueriesWithoutKeys) {
   EXPECT_FLOAT_EQ(r.out[4], 2.0f);
 }
 
+TEST_P(Meaning, AWindowCountsNeighboursOfThePositionInclusively) {
+  AttentionOptions options;
+  options.mask.window = {.left = 1, .right = 2};
+  RUN_OR_SKIP(r, zeros(6), zeros(6), numbered(6), options, true);
+  const float means[] = {2.0f, 2.5f, 3.5f, 4.5f, 5.0f, 5.5f};  // of keys i - 1 ... i + 2 that there are
+  const int counts[] = {3, 4, 4, 4, 3, 2};
+  for (std::size_t i = 0; i < 6; ++i) {
+    EXPECT_FLOAT_EQ(r.out[i], means[i]);
+    EXPECT_NEAR(r.lse[i], std::log(static_cast<float>(counts[i])), 1e-6);
+  }
+}
+
+TEST_P(Meaning, MinusOneOpensASideOfAWindow) {
+  AttentionOptions options;
+  options.mask.window = {.left = -1, .right = 0};
+  RUN_OR_SKIP(r, zeros(3), zeros(4), numbered(4), options);
+  EXPECT_FLOAT_EQ(r.out[0], 1.0f);
+  EXPECT_FLOAT_EQ(r.out[2], 2.0f);
+  options.mask.window = {.left = 0, .right = -1};
+  const Result other = run(zeros(3), zeros(4), numbered(4), options);
+  EXPECT_FLOAT_EQ(other.out[0], 2.5f);
+  EXPECT_FLOAT_EQ(other.out[2], 3.5f);
+}
+
+TEST_P(Meaning, CausalClosesAWindowsRightAndSetsThePosition) {
+  AttentionOptions options = causal(CausalCorner::bottom_right);
+  options.mask.window = {.left = 1, .right = 9};
+  RUN_OR_SKIP(r, zeros(2), zeros(5), numbered(5), options);
+  EXPECT_FLOAT_EQ(r.out[0], 3.5f);  // position 3: keys 2 and 3
+  EXPECT_FLOAT_EQ(r.out[1], 4.5f);
+}
+
+TEST_P(Meaning, TheQueryOffsetIsThePositionOfTheFirstQuery) {
+  AttentionOptions options;
+  options.mask.window = {.left = 0, .right = 0};
+  options.query_offset = std::int64_t{-1};
+  RUN_OR_SKIP(r, zeros(4), zeros(2), numbered(2), options, true);
+  EXPECT_EQ(r.out[0], 0.0f) << "before the first key";
+  EXPECT_EQ(r.lse[0], -kInfinity);
+  EXPECT_FLOAT_EQ(r.out[1], 1.0f);
+  EXPECT_FLOAT_EQ(r.out[2], 2.0f);
+  EXPECT_EQ(r.out[3], 0.0f) << "behind the last";
+  options.query_offset = {};
+  options.mask = {};
+  options.mask.causal = std::int64_t{1};
+  const Result other = run(zeros(2), zeros(5), numbered(5), options);
+  EXPECT_FLOAT_EQ(other.out[0], 1.5f);
+  EXPECT_FLOAT_EQ(other.out[1], 2.0f);
+}
+
+TEST_P(Meaning, ASoftcapBendsTheScaledScoreBeforeBiasesAndMasks) {
+  const Tensor k = rows(1, 2, [](auto, auto j) { return j == 0 ? 0.0f : 1.0f; });
+  const Tensor q = rows(1, 1, [](auto, auto) { return 1.0f; });
+  const Tensor bias(DType::f32, {1, 2});
+  bias.as<float>()[0] = 1.5f;
+  bias.as<float>()[1] = 0.0f;
+  AttentionOptions options = biased(bias);
+  options.scale = 0.5f;  // scores 0 and kD / 2 = 4
+  options.softcap = 2.0f;
+  RUN_OR_SKIP(r, q, k, numbered(2), options, true);
+  const double first = std::exp(1.5), second = std::exp(2 * std::tanh(4.0 / 2));
+  EXPECT_NEAR(r.out[0], (first + 2 * second) / (first + second), 1e-6);
+  EXPECT_NEAR(r.lse[0], std::log(first + second), 1e-6);
+  options.softcap = 0.0f;
+  const Result off = run(q, k, numbered(2), options);
+  EXPECT_NEAR(off.out[0], (first + 2 * std::exp(4.0)) / (first + std::exp(4.0)), 1e-6) << "0 is none";
+}
+
+TEST_P(Meaning, ASoftcapBoundsEveryScore) {
+  const Tensor q = rows(1, 3, [](auto, auto) { return 1e15f; });
+  const Tensor k = rows(1, 2, [](auto, auto j) { return j == 0 ? -1e15f : 1e15f; });
+  AttentionOptions options;
+  options.softcap = 0.5f;
+  RUN_OR_SKIP(r, q, k, numbered(2), options, true);
+  EXPECT_NEAR(r.lse[0], std::log(2 * std::cosh(0.5)), 1e-6);
+  EXPECT_NEAR(r.out[2], (std::exp(-0.5) + 2 * std::exp(0.5)) / (2 * std::cosh(0.5)), 1e-6);
+}
+
 TEST_P(Meaning, BooleanAndBiasCompose) {
   Tensor attend(DType::u8, {1, 4}), bias(DType::f32, {1, 4});
   const std::uint8_t booleans[] = {0, 1, 1, 1};

@@ -278,6 +278,41 @@ std::vector<Case> cases() {
                bias(dtype, {1, 1, 1, 0}, MaskFill::padding), [](Case& c) { c.poison = Poison::nan; });
   }
 
+  // Windows by themselves, around a diagonal, off the keys on either side, and with every other mask.
+  const auto add_window = [&](std::int64_t lq, std::int64_t lkv, Window window, auto change) {
+    Case c{.name = "Window_" + std::to_string(all.size()),
+           .query_heads = 2,
+           .kv_heads = 1,
+           .query_length = lq,
+           .kv_length = lkv,
+           .head_dim = 40,
+           .window = window};
+    change(c);
+    all.push_back(c);
+  };
+  for (const Window window :
+       {Window{0, 0}, Window{3, 5}, Window{70, 0}, Window{-1, 4}, Window{9, -1}, Window{200, 64}}) {
+    for (const auto& [lq, lkv] :
+         {std::pair<std::int64_t, std::int64_t>{1, 90}, {5, 300}, {40, 1100}, {150, 150}, {200, 90}}) {
+      add_window(lq, lkv, window, nothing);
+      add_window(lq, lkv, window, [](Case& c) { c.causal = kBottomRight, c.lse = false; });
+    }
+    add_window(70, 140, window, [](Case& c) { c.query_offset = 33; });
+    add_window(70, 140, window, [](Case& c) { c.query_offset = -20; });
+    add_window(70, 140, window, [](Case& c) { c.query_offset = 500; });
+    add_window(70, 140, window,
+               [](Case& c) { c.boolean = boolean({1, 1, 0, 0}), c.bias = bias(DType::f32, {1, 1, 1, 0}); });
+    add_window(70, 140, window,
+               [](Case& c) { c.softcap = 2.0f, c.causal = kTopLeft, c.layout = Layout::padded; });
+  }
+  for (const float softcap : {0.5f, 5.0f, 50.0f}) {
+    for (const auto& [lq, lkv] : {std::pair<std::int64_t, std::int64_t>{1, 90}, {6, 70}, {130, 150}}) {
+      add_window(lq, lkv, {}, [=](Case& c) { c.softcap = softcap, c.scale = 3.0f; });
+      add_window(lq, lkv, {}, [=](Case& c) { c.softcap = softcap, c.scale = -1.0f, c.causal = kBottomRight; });
+      add_window(lq, lkv, {}, [=](Case& c) { c.softcap = softcap, c.bias = bias(DType::f16, {1, 0, 0, 0}); });
+    }
+  }
+
   // Few queries and many keys, which a way may split and merge; with a causal mask some parts see no key.
   const Case long_keys{.name = "",
                        .query_heads = 2,
@@ -340,8 +375,7 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
     const bool strides =
         c.layout == Layout::repeated || c.layout == Layout::one_row || c.layout == Layout::reversed;
     return {{"oneDNN runs on the CPU here", device.type != DeviceType::cpu},
-            {"oneDNN is given no masks", c.masked() || c.causal},
-            {"oneDNN returns no lse", c.lse},
+            {"it does not know", c.masked() || c.positioned() || c.softcap != 0.0f || c.lse},
             {"oneDNN takes no empty tensors", empty},
             {"oneDNN takes no repeated and no reversed dimensions", strides},
             {"oneDNN has no attention for this element type on this processor", call.dtype != DType::f32}};
@@ -350,7 +384,7 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
     const auto in_vectors = [](std::int64_t elements) { return elements % 8 == 0; };
     return {{"it is for NVIDIA GPUs of compute capability 9.0", !is_hopper(device)},
             {"no kernel is compiled for this element type", call.dtype == DType::f32},
-            {"it takes no mask tensors", c.masked()},
+            {"it does not know", c.masked() || c.window || c.softcap != 0.0f},
             {"it takes scores that need no more than a positive factor", c.scale && !(*c.scale > 0)},
             {"the copy engine takes rows that are multiples of 16 bytes apart",
              !in_vectors(c.head_dim) || !in_vectors(c.values())},
@@ -363,7 +397,8 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
     return {{"cuDNN runs on NVIDIA GPUs only", device.type != DeviceType::cuda},
             {"cuDNN computes attention for f16 and bf16 only", call.dtype == DType::f32},
             {"cuDNN takes no empty tensors", empty},
-            {"cuDNN takes additive masks only", c.boolean.has_value()},
+            {"it does not know", c.boolean || c.window || c.softcap != 0.0f},
+            {"cuDNN's diagonal ends in a corner", c.query_offset.has_value()},
             {"cuDNN takes no mask that repeats over the keys", c.bias && c.bias->shape.keys == 1},
             {"cuDNN is not given an additive and a causal mask together", c.bias && c.causal},
             {"cuDNN takes no queries before the first key",

@@ -195,6 +195,34 @@ TEST(AttentionArguments, Masks) {
   EXPECT_EQ(message_of(boolean(view)), "attention: mask.boolean has no data, but shape (7,)");
 }
 
+TEST(AttentionArguments, PositionsAndSoftcap) {
+  const auto window = [](std::int64_t left, std::int64_t right) {
+    return [=](ValidCall& c) { c.options.mask.window = {.left = left, .right = right}; };
+  };
+  EXPECT_EQ(message_of(window(-1, 0)), "no error");
+  EXPECT_EQ(message_of(window(std::numeric_limits<std::int64_t>::max(), -1)), "no error");
+  EXPECT_EQ(message_of(window(-2, 0)), "attention: mask.window.left is -2; expected -1 (no limit), 0 or more");
+  EXPECT_EQ(message_of(window(0, -9)), "attention: mask.window.right is -9; expected -1 (no limit), 0 or more");
+  EXPECT_EQ(message_of([](ValidCall& c) {
+              c.options.mask.causal = CausalCorner::bottom_right;  // 7 - 5
+              c.options.query_offset = std::int64_t{2};
+            }),
+            "no error");
+  EXPECT_EQ(message_of([](ValidCall& c) {
+              c.options.mask.causal = CausalCorner::top_left;
+              c.options.query_offset = CausalCorner::bottom_right;
+            }),
+            "attention: query_offset is 2, mask.causal is 0; give one of them, or the same");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.options.query_offset = std::int64_t{1} << 41; }),
+            "attention: query_offset is 2199023255552; expected -2^40 ... 2^40");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.options.query_offset = static_cast<CausalCorner>(7); }),
+            "attention: query_offset is CausalCorner(7); expected top_left or bottom_right");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.options.softcap = -1.0f; }),
+            "attention: softcap is -1.000000; expected 0 (none) or a positive finite number");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.options.softcap = std::numeric_limits<float>::infinity(); }),
+            "attention: softcap is inf; expected 0 (none) or a positive finite number");
+}
+
 TEST(AttentionArguments, Outputs) {
   EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.out.shape[3] = 7; }),
             "attention: out has shape (2, 4, 5, 7); expected (B, Hq, Lq, Dv) = (2, 4, 5, 8)");

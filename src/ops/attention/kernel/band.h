@@ -35,7 +35,7 @@ struct TileBand {
 class Band {
  public:
   /// A limit that is none: farther than any key.
-  static constexpr int64_t kOpen = int64_t{1} << 40;
+  static constexpr int64_t kOpen = int64_t{1} << 42;
 
   constexpr Band() = default;
   FLASHTILE_HOST_DEVICE constexpr Band(int64_t low, int64_t high) : low_(low), high_(high) {}

@@ -20,19 +20,13 @@ namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 using namespace flashtile::primitives;  // kernel text names the primitives without a prefix
 
-/// tanh, from exp2 alone. Absolute error below 2^-22.
-template <class V>
-FT_FUNCTION V tanh_of(V x) {
-  return 1.0f - 2.0f / (1.0f + exp2(x * (2.0f * kLog2E)));
-}
-
 /// q·k as a score of the call: scaled and capped, or as it is where the scale waits for the exponent. V here and
 /// below is float or a backend's vector of floats.
 template <class V>
 FT_FUNCTION V score_of(FT_CONSTANT const ScoreRule& rule, V dot) {
   if (rule.is_factor) return dot;
   const V score = dot * rule.scale;
-  return rule.softcap == 0.0f ? score : rule.softcap * tanh_of(score * (1.0f / rule.softcap));
+  return rule.softcap == 0.0f ? score : rule.softcap * tanh(score * (1.0f / rule.softcap));
 }
 
 /// A score with its entry of the mask tensors: the bias, or -inf where they hide the pair.

@@ -77,8 +77,8 @@ class DecodeTask {
     kv_head_ = task / splits.count % p_.kv_heads;
     batch_ = task / splits.count / p_.kv_heads;
     const KeyRange range = p_.rule.band.keys(0, p_.query_length - 1, p_.kv_length);
-    const int begin = max(split * splits.keys, range.begin);
-    const int end = min(range.end, (split + 1) * splits.keys);
+    const int begin = max(splits.begin(split), range.begin);
+    const int end = min(range.end, splits.begin(split + 1));
     const auto weigh = [&](int column, int keys) {
       apply_rule(range, column, keys);
       softmax(keys);

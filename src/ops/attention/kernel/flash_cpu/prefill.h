@@ -79,9 +79,8 @@ class Prefill : PanelTask<T, kWidth> {
       begin = min(begin, range.begin);
       end = max(end, range.end);
     }
-    const int first_of_split = place.split * tasks.splits.keys;
-    begin = max(begin / kKeys * kKeys, first_of_split);
-    end = min(end, first_of_split + tasks.splits.keys);
+    begin = max(begin / kKeys * kKeys, tasks.splits.begin(place.split));
+    end = min(end, tasks.splits.begin(place.split + 1));
     for (int column = begin; column < end; column += kKeys) {
       const int keys = min(kKeys, end - column);
       const RightRows k =

@@ -18,15 +18,21 @@ inline constexpr int kSplitKeys = 512;   ///< fewer keys are not worth a part of
 struct KeySplits {
   int count;  ///< 1: no split, results go straight to the output
   int keys;   ///< of each part but the last
+  int first;  ///< key of the first part, a multiple of kKeys: no query sees one before it
 
   KeySplits(const AttentionParams& p, std::int64_t tasks) {
     const std::int64_t wanted =
         tasks >= kEnoughTasks ? 1 : (kEnoughTasks + tasks - 1) / max<std::int64_t>(tasks, 1);
-    const int most = max(1, p.kv_length / kSplitKeys);
+    const KeyRange seen = p.rule.band.keys(0, max(0, p.query_length - 1), p.kv_length);
+    first = seen.begin / kKeys * kKeys;
+    const int length = seen.end - first;
+    const int most = max(1, length / kSplitKeys);
     const int parts = static_cast<int>(min<std::int64_t>(wanted, most));
-    keys = max(kKeys, rounded_up((p.kv_length + parts - 1) / parts, kKeys));
-    count = max(1, (p.kv_length + keys - 1) / keys);
+    keys = max(kKeys, rounded_up((length + parts - 1) / parts, kKeys));
+    count = max(1, (length + keys - 1) / keys);
   }
+  /// First key of a part, and the one after the last of the part before.
+  int begin(int split) const { return first + split * keys; }
 };
 
 /// One query's result over one split, not yet divided by the sum: maximum, sum, the sum that lse is

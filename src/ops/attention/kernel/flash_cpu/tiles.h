@@ -240,8 +240,8 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     const panel::Session<panel::AmxPairStep> session;
     batch_ = place.batch;
     kv_head_ = place.kv_head;
-    const int first_of_split = place.split * tasks.splits.keys,
-              end_of_split = first_of_split + tasks.splits.keys;
+    const int first_of_split = tasks.splits.begin(place.split),
+              end_of_split = tasks.splits.begin(place.split + 1);
     int begin = end_of_split;
     for (; active_ < tasks.panels && first < tasks.rows; first += kLanesOfPanel) {
       Panel& panel = panels_[active_];

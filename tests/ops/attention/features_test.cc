@@ -1,0 +1,88 @@
+// What each way must know: a committed table, way by device by feature. A way that declines what this table says it
+// must know fails, and so does a way that knows more than the table says.
+#include "src/ops/attention/features.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "flashtile/attention.h"
+#include "flashtile/error.h"
+
+namespace flashtile {
+namespace {
+
+using ops::Feature;
+using ops::Features;
+
+constexpr Features kEverything{Feature::boolean,      Feature::bias,    Feature::causal, Feature::window,
+                               Feature::query_offset, Feature::softcap, Feature::lse};
+
+/// What a way must know on a device where it runs at all.
+const std::map<std::string, std::map<DeviceType, Features>> kMust{
+    {"flash.cpu", {{DeviceType::cpu, kEverything}}},
+    {"tensor_ops", {{DeviceType::cpu, kEverything}, {DeviceType::cuda, kEverything}}},
+    {"simdgroup", {{DeviceType::cpu, kEverything}, {DeviceType::cuda, kEverything}}},
+    {"flash.sm90", {{DeviceType::cuda, {Feature::causal, Feature::query_offset, Feature::lse}}}},
+    {"unfused", {{DeviceType::cpu, kEverything}, {DeviceType::cuda, kEverything}}},
+    {"vendor.onednn", {{DeviceType::cpu, {}}}},
+    {"vendor.cudnn",
+     {{DeviceType::cuda, {Feature::bias, Feature::causal, Feature::query_offset, Feature::lse}}}},
+};
+
+/// Does the way plan a call that asks for this feature alone? Types and sizes are such that every way takes them.
+bool plans(const std::string& way, Device device, const Feature* feature) {
+  const DType dtype = device.type == DeviceType::cpu ? DType::f32 : DType::f16;
+  const TensorView x = packed_view(nullptr, dtype, {1, 1, 64, 64}, device);
+  const TensorView entries = packed_view(nullptr, DType::u8, {64, 64}, device),
+                   biases = packed_view(nullptr, dtype, {64, 64}, device);
+  AttentionOptions options{.way = way};
+  AttentionOutputs outputs{.out = x};
+  if (feature != nullptr) {
+    switch (*feature) {
+      case Feature::boolean: options.mask.boolean = entries; break;
+      case Feature::bias: options.mask.bias = biases; break;
+      case Feature::causal: options.mask.causal = CausalCorner::top_left; break;
+      case Feature::window: options.mask.window = {.left = 3, .right = 3}; break;
+      case Feature::query_offset: options.query_offset = std::int64_t{0}; break;
+      case Feature::softcap: options.softcap = 1.0f; break;
+      case Feature::lse: outputs.lse = packed_view(nullptr, DType::f32, {1, 1, 64}, device); break;
+    }
+  }
+  try {
+    plan_attention_into(outputs, x, x, x, options);
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::unsupported) throw;
+    return false;
+  }
+}
+
+TEST(Features, WaysKnowWhatTheTableSays) {
+  for (const WayInfo& way : attention_ways()) {
+    ASSERT_TRUE(kMust.contains(way.name)) << way.name << " has no row in the table";
+    for (const BackendInfo& kind : backends()) {
+      if (kind.devices.empty()) continue;
+      const Device device = kind.devices.front().device;
+      if (!plans(way.name, device, nullptr)) continue;
+      const auto& rows = kMust.at(way.name);
+      ASSERT_TRUE(rows.contains(device.type)) << way.name << " runs on " << name(device);
+      for (const Feature feature : ops::kAllFeatures) {
+        EXPECT_EQ(plans(way.name, device, &feature), rows.at(device.type).has(feature))
+            << way.name << " on " << name(device) << ": " << ops::name(feature);
+      }
+    }
+  }
+}
+
+TEST(Features, ADecliningWaySaysWhatItDoesNotKnow) {
+  EXPECT_EQ(ops::unknown({Feature::bias, Feature::window}, {Feature::bias}),
+            "it does not know sliding windows");
+  EXPECT_EQ(ops::unknown({Feature::bias}, {Feature::bias, Feature::window}), "");
+  for (const Feature feature : ops::kAllFeatures) EXPECT_FALSE(ops::name(feature).empty());
+}
+
+}  // namespace
+}  // namespace flashtile
