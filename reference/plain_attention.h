@@ -29,7 +29,9 @@ inline std::vector<double> plain_attention_row(const AttentionCase& a, std::int6
     }
     const float bias = a.bias.data != nullptr ? static_cast<float>(a.bias(b, h, i, j)) : 0.0f;
     const float score = dot * static_cast<float>(a.scale), cap = static_cast<float>(a.softcap);
-    scores.push_back(rounded((cap > 0 ? cap * std::tanh(score / cap) : score) + bias));
+    // tanh by the formula that the library documents, whose error is one of 1 and not of tanh's own size.
+    const float capped = cap > 0 ? cap * (1 - 2 / (1 + std::exp(2 * score / cap))) : score;
+    scores.push_back(rounded(capped + bias));
     keys.push_back(j);
     top = std::fmax(top, scores.back());
   }

@@ -48,6 +48,10 @@ TensorView scores_view(const AttentionProblem& problem, void* data) {
       data, DType::f32, {problem.query_length, problem.kv_length}, {score_stride(problem), 1}, problem.device};
 }
 
+/// Weights of float16 are stored this many times larger, and their product with V is divided by it: those below 2^-14
+/// would lose digits, though a long row is made of nothing else.
+float weights_scale(DType dtype) { return dtype == DType::f16 ? 0x1p14f : 1.0f; }
+
 /// The weights lie where the scores were, each row in the first bytes of its row.
 TensorView weights_view(const AttentionProblem& problem, void* data) {
   TensorView view = scores_view(problem, data);
@@ -69,10 +73,12 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
          const Queue& queue) {
   const kernels::AttentionKernel& softmax = *find_kernel(kSoftmax, problem);
   kernels::AttentionParams params = params_of(problem, buffers);
-  GemmOptions product;
-  product.queue = queue;
+  GemmOptions of_scores, of_weights;
+  of_scores.queue = of_weights.queue = queue;
+  of_weights.alpha = 1.0f / weights_scale(problem.dtype);
   params.scores = reinterpret_cast<float*>(workspace.data());
   params.scores_stride = score_stride(problem);
+  params.weights_scale = weights_scale(problem.dtype);
   params.batch = params.query_heads = params.kv_heads = 1;
   const TensorView scores = scores_view(problem, workspace.data());
   const TensorView weights = weights_view(problem, workspace.data());
@@ -80,7 +86,7 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
   for (std::int64_t b = 0; b < problem.batch; ++b) {
     for (std::int64_t h = 0; h < problem.query_heads; ++h) {
       const std::int64_t kv_head = h / (problem.query_heads / problem.kv_heads);
-      gemm(scores, matrix_of(problem.q, b, h), matrix_of(problem.k, b, kv_head).permuted({1, 0}), product);
+      gemm(scores, matrix_of(problem.q, b, h), matrix_of(problem.k, b, kv_head).permuted({1, 0}), of_scores);
 
       if (problem.boolean) params.rule.mask.boolean.data = matrix_of(*problem.boolean, b, h).data;
       if (problem.bias) params.rule.mask.bias.data = matrix_of(*problem.bias, b, h).data;
@@ -90,7 +96,7 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
       }
       softmax.launch(queue, params);
 
-      gemm(matrix_of(buffers.out, b, h), weights, matrix_of(problem.v, b, kv_head), product);
+      gemm(matrix_of(buffers.out, b, h), weights, matrix_of(problem.v, b, kv_head), of_weights);
     }
   }
 }

@@ -186,6 +186,37 @@ TEST_P(Meaning, ASoftcapBoundsEveryScore) {
   EXPECT_NEAR(r.out[2], (std::exp(-0.5) + 2 * std::exp(0.5)) / (2 * std::cosh(0.5)), 1e-6);
 }
 
+TEST_P(Meaning, AMaskedRowIsRightWhereItsSumOverflowsOnTheWay) {
+  const Tensor attend(DType::u8, {100});
+  std::fill_n(attend.as<std::uint8_t>(), 100, std::uint8_t{1});
+  RUN_OR_SKIP(r, zeros(2), zeros(100), rows(1, 100, [](auto, auto) { return 3e38f; }), masked(attend), true);
+  EXPECT_NEAR(r.out[1] / 3e38f, 1.0f, 1e-5f);
+  EXPECT_NEAR(r.lse[1], std::log(100.0f), 1e-5f);
+}
+
+TEST_P(Meaning, SmallWeightsOfHalfAreNotLost) {
+  // One key has nearly all of the weight, and no value; 1000 others have e^-15 each.
+  const Tensor q = convert(rows(1, 1, [](auto, auto) { return 1.0f; }), DType::f16);
+  const Tensor k = convert(rows(1, 1001, [](auto, auto j) { return j == 0 ? 1.875f : 0.0f; }), DType::f16);
+  const Tensor v = convert(rows(1, 1001, [](auto, auto j) { return j == 0 ? 0.0f : 60000.0f; }), DType::f16);
+  AttentionOptions options;
+  options.scale = 1.0f;  // scores 15 and 0
+  RUN_OR_SKIP(r, q, k, v, options);
+  const double expected = 1000 * 60000.0 / (std::exp(15.0) + 1000);
+  // Kernels that keep weights as half round them to multiples of 2^-24.
+  EXPECT_NEAR(r.out[0], expected, expected * (GetParam() == "unfused" ? 0x1p-10 : 0x1p-5));
+}
+
+TEST_P(Meaning, SumsOfManyKeysStayExact) {
+  const std::int64_t keys = 300'000;
+  const Tensor zero = zeros(1), third = rows(1, 1, [](auto, auto) { return 1.0f / 3.0f; });
+  TensorView k = zero, v = third;
+  for (TensorView* view : {&k, &v}) view->shape[2] = keys, view->strides[2] = 0;
+  RUN_OR_SKIP(r, zeros(1), k, v, {}, true);
+  EXPECT_NEAR(r.out[0], 1.0 / 3.0, GetParam() == "flash.cpu" ? 3e-6 : 2e-3);
+  EXPECT_NEAR(r.lse[0], std::log(static_cast<double>(keys)), 1e-5);
+}
+
 TEST_P(Meaning, BooleanAndBiasCompose) {
   Tensor attend(DType::u8, {1, 4}), bias(DType::f32, {1, 4});
   const std::uint8_t booleans[] = {0, 1, 1, 1};

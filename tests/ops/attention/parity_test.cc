@@ -513,7 +513,9 @@ TEST_P(Parity, AgreesWithTheOracle) {
       largest = std::fmax(largest, std::fabs(expected));
     }
   });
-  EXPECT_LE(worst, 2.0 * call.plain_error() + reference::rounding_floor(largest, format_of(dtype)) +
+  // The library's tanh may be off by 2.5e-7, on every backend; a plain program's is a host's. Values are around 1.
+  const double capped = static_cast<double>(c.softcap) * 2.5e-7;
+  EXPECT_LE(worst, 2.0 * call.plain_error() + capped + reference::rounding_floor(largest, format_of(dtype)) +
                        reference::flushed(c.kv_length, format_of(dtype)))
       << "further from the oracle than twice a plain program in the same type";
   for (std::int64_t r = 0; c.lse && r < call.rows(); ++r) {

@@ -42,43 +42,47 @@ struct AttentionExactRows {
   }
 
  private:
-  /// Softmax over the visible keys in two passes: first the maximum; then weights, their sum,
-  /// and the weighted sum of values.
+  /// Softmax over the visible keys in three passes: the maximum; the sum of the weights; the sum of values, with
+  /// weights that are divided first, so that nothing overflows whose exact value does not.
   static FT_FUNCTION void compute_row(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                                       FT_THREAD const Head<T>& head, FT_THREAD const KeyRange& keys,
                                       int64_t row) {
     FT_CONSTANT const ScoreRule& rule = p.rule;
     float top = kMinusInfinity;
     bool any = false;
+    for_each_score(memory, head, keys, row, [&](float score, int) {
+      top = score > top || score != score ? score : top;  // NaN stays
+      any = true;
+    });
+    SoftmaxState<float> state;
+    if (any) state.maximum = top;
+    for_each_score(memory, head, keys, row,
+                   [&](float score, int) { state.sum += exp2((score - top) * rule.exponent); });
+    const float inverse = state.inverse();
+    simd_for_each_index(p.value_dim, [&](int d) { memory.sums[d] = 0.0f; });
+    for_each_score(memory, head, keys, row, [&](float score, int column) {
+      const float weight = exp2((score - top) * rule.exponent) * inverse;
+      const auto values = head.values(column);
+      simd_for_each_index(p.value_dim, [&](int d) {
+        memory.sums[d] = fma(weight, static_cast<float>(values(d, 0)), memory.sums[d]);
+      });
+    });
+    auto out = head.out(row);
+    simd_for_each_index(p.value_dim, [&](int d) { out(d, 0) = static_cast<T>(memory.sums[d]); });
+    if (p.lse != nullptr) {
+      simd_for_each_index(1, [&](int) { head.lse(row) = state.lse(rule.unit); });
+    }
+  }
+
+  /// f(score, key) for each key that the query sees.
+  template <class F>
+  static FT_FUNCTION void for_each_score(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Head<T>& head,
+                                         FT_THREAD const KeyRange& keys, int64_t row, F f) {
     for (int column = keys.begin; column < keys.end; column += kKeys) {
       const int count = load_scores(memory, head, row, column, keys.end);
       for (int c = 0; c < count; ++c) {
-        if (!memory.seen[c]) continue;
-        const float score = memory.scores[c];
-        top = score > top || score != score ? score : top;  // NaN stays
-        any = true;
+        if (memory.seen[c]) f(memory.scores[c], column + c);
       }
-    }
-    SoftmaxState<float> state;
-    if (any) state.maximum = top;
-    simd_for_each_index(p.value_dim, [&](int d) { memory.sums[d] = 0.0f; });
-    for (int column = keys.begin; column < keys.end && any; column += kKeys) {
-      const int count = load_scores(memory, head, row, column, keys.end);
-      for (int c = 0; c < count; ++c) {
-        if (!memory.seen[c]) continue;
-        const float weight = exp2((memory.scores[c] - top) * rule.exponent);
-        state.sum += weight;
-        const auto values = head.values(column + c);
-        simd_for_each_index(p.value_dim, [&](int d) {
-          memory.sums[d] = fma(weight, static_cast<float>(values(d, 0)), memory.sums[d]);
-        });
-      }
-    }
-    const float inverse = any ? state.inverse() : 0.0f;
-    auto out = head.out(row);
-    simd_for_each_index(p.value_dim, [&](int d) { out(d, 0) = static_cast<T>(memory.sums[d] * inverse); });
-    if (p.lse != nullptr) {
-      simd_for_each_index(1, [&](int) { head.lse(row) = state.lse(rule.unit); });
     }
   }
 

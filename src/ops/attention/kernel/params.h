@@ -78,6 +78,7 @@ struct AttentionParams {
   ScoreRule rule;
   float* scores;          ///< (Lq, Lkv) of one head, for kernels that work on stored scores
   int64_t scores_stride;  ///< elements from one row of them to the next
+  float weights_scale;    ///< what the weights that replace them are multiplied with
   int32_t batch, query_heads, kv_heads;
   int32_t query_length, kv_length;
   int32_t head_dim, value_dim;

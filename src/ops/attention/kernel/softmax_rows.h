@@ -43,12 +43,13 @@ struct AttentionSoftmaxRows {
       softmax.step(s, exponent);
     }
     softmax.finish();
+    const float scale = p.weights_scale;
     for (int column = 0; column < p.kv_length; column += kK) {
       auto tile = scores.slice(column, 0);
       load(s, tile);
       apply_rule(s, scratch, head, keys, row, column, kK);
       map_rows(s, softmax.maximum, [=](auto score, auto top) { return exp2((score - top) * exponent); });
-      map_rows(s, softmax.correction, [](auto weight, auto inverse) { return weight * inverse; });
+      map_rows(s, softmax.correction, [=](auto weight, auto inverse) { return weight * (inverse * scale); });
       simdgroup_barrier(mem_flags::mem_device);  // all lanes have read the scores that the weights replace
       auto target = weights.slice(column, 0);
       store(s, target);

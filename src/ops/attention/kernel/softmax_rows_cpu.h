@@ -32,7 +32,7 @@ struct AttentionSoftmaxRows {
         weigh(p.rule, scores, begin, end, top_of(p, row, scores, keys, begin, end));
     // Weights never overtake the scores that are still to be read: an element is not larger than a float.
     FT_DEVICE T* weights = reinterpret_cast<FT_DEVICE T*>(scores);
-    const floats inverse = state.inverse();
+    const floats inverse = state.inverse() * p.weights_scale;
     for (int c = 0; c < begin; ++c) weights[c] = T(0.0f);
     for (int c = begin; c < end; c += kLanes)
       primitives::detail::store_lanes<float>(weights + c, floats::load(scores + c) * inverse);

@@ -21,6 +21,8 @@ namespace flash_cpu {
 inline constexpr int kDecodeRows = 8;  ///< groups with more queries than this take the prefill schedules
 /// Most keys of a block. K and V of one and of the next, which is fetched meanwhile, leave room in a 48 KiB L1.
 inline constexpr int kMostDecodeKeys = 64;
+/// Keys that are added up before their sums join the totals.
+inline constexpr int kLongestChain = 512;
 
 /// Lane l of v[0] <- the sum of v[l % Count] over the aligned run of Count lanes that holds l.
 template <int Count, int Step = 1>
@@ -67,8 +69,10 @@ class DecodeTask {
     last_chunk_ = take(kLanes);
     scores_ = take(kMostDecodeKeys * Rows);
     output_ = take(Rows * output_stride_);
+    total_output_ = take(Rows * output_stride_);
     maximum_ = take(kRegisters * kLanes);
     sum_ = take(kRegisters * kLanes);
+    total_sum_ = take(kRegisters * kLanes);
   }
   std::size_t scratch_bytes() const { return used_; }
 
@@ -88,6 +92,7 @@ class DecodeTask {
       fetch({value(c)}, 0, p_.value_dim);
     }
     start();
+    int chain = 0;   // keys since the last fold
     int before = 0;  // keys of the block whose values come together with the next block's keys
     for (int column = begin; column < end; column += block_) {
       const int keys = min(block_, end - column);
@@ -101,8 +106,11 @@ class DecodeTask {
         weigh(column, keys);
         multiply_values(column, keys);
       }
+      chain += keys;
+      if (chain >= kLongestChain) fold(), chain = 0;
     }
     if (before > 0) multiply_both(end, 0, before);
+    fold();
     finish(splits.count, split);
   }
 
@@ -185,10 +193,10 @@ class DecodeTask {
         std::memcpy(to, &chunk, kChunk * sizeof(float));
       }
     }
-    for (int i = 0; i < Rows * output_stride_; ++i) output_[i] = 0.0f;
+    for (int i = 0; i < Rows * output_stride_; ++i) output_[i] = total_output_[i] = 0.0f;
     for (int i = 0; i < kRegisters * kLanes; ++i) {
       maximum_[i] = kLowest;
-      sum_[i] = 0.0f;
+      sum_[i] = total_sum_[i] = 0.0f;
     }
   }
 
@@ -409,13 +417,15 @@ class DecodeTask {
       const floats now = max(over_lanes<kChunk>(top[j], [](floats a, floats b) { return max(a, b); }), before);
       const floats factor = exp2_weight((before - now) * floats(p_.rule.exponent));
       now.store(maximum_ + j * kLanes);
-      (floats::load(sum_ + j * kLanes) * factor).store(sum_ + j * kLanes);
+      for (float* sums : {sum_ + j * kLanes, total_sum_ + j * kLanes})
+        (floats::load(sums) * factor).store(sums);
       factor.store(factors + j * kLanes);
     }
     for (int r = 0; r < Rows; ++r) {
       for (int d = 0; d < p_.value_dim; d += kLanes) {
-        float* at = output_ + r * output_stride_ + d;
-        (floats::load(at) * floats(factors[place(0, r)])).store(at);
+        const floats factor = factors[place(0, r)];
+        for (float* at : {output_ + r * output_stride_ + d, total_output_ + r * output_stride_ + d})
+          (floats::load(at) * factor).store(at);
       }
     }
   }
@@ -475,16 +485,28 @@ class DecodeTask {
     }
   }
 
+  /// Adds sums and output to the totals, so that neither is one long chain of additions.
+  void fold() {
+    const auto add = [](float* total, float* part, int count) {
+      for (int i = 0; i < count; i += kLanes) {
+        (floats::load(total + i) + floats::load(part + i)).store(total + i);
+        floats(0.0f).store(part + i);
+      }
+    };
+    add(total_output_, output_, Rows * output_stride_);
+    add(total_sum_, sum_, kRegisters * kLanes);
+  }
+
   void finish(int splits, int split) {
     for (int j = 0; j < kRegisters; ++j) {
-      over_lanes<kChunk>(floats::load(sum_ + j * kLanes), [](floats a, floats b) {
+      over_lanes<kChunk>(floats::load(total_sum_ + j * kLanes), [](floats a, floats b) {
         return a + b;
-      }).store(sum_ + j * kLanes);
+      }).store(total_sum_ + j * kLanes);
     }
     const Partials partials(p_, workspace_, splits);
     for (int r = 0; r < count(); ++r) {
-      const float* row = output_ + r * output_stride_;
-      const float maximum = maximum_[place(0, r)], sum = sum_[place(0, r)];
+      const float* row = total_output_ + r * output_stride_;
+      const float maximum = maximum_[place(0, r)], sum = total_sum_[place(0, r)];
       if (splits > 1) {
         const PartialRow part = partials.row(batch_, head_of(r), position_of(r), split);
         part.maximum() = maximum;
@@ -509,13 +531,13 @@ class DecodeTask {
   int block_;                   ///< keys
   int ahead_;                   ///< prefetch distance in keys; exactly one block was up to 6 % slower
   std::int64_t batch_ = 0, kv_head_ = 0;
-  float* queries_;     ///< (registers of rows, chunks of D, kLanes)
-  float* short_keys_;  ///< (keys abreast, kLanes)
-  float* lanes_;       ///< (block, kLanes) a row's scores before they are summed over lanes
-  float* last_chunk_;  ///< (kLanes) mask of the elements that the last chunk does not repeat
-  float* scores_;      ///< (block, Rows), see place
-  float* output_;      ///< (Rows, Dv)
-  float *maximum_, *sum_;
+  float* queries_;                 ///< (registers of rows, chunks of D, kLanes)
+  float* short_keys_;              ///< (keys abreast, kLanes)
+  float* lanes_;                   ///< (block, kLanes) a row's scores before they are summed over lanes
+  float* last_chunk_;              ///< (kLanes) mask of the elements that the last chunk does not repeat
+  float* scores_;                  ///< (block, Rows), see place
+  float *output_, *total_output_;  ///< (Rows, Dv) of the keys since the last fold, and of those before
+  float *maximum_, *sum_, *total_sum_;
 };
 
 /// The schedule: each task is a DecodeTask of the smallest Rows that holds the queries of a group.
@@ -523,7 +545,10 @@ template <class T>
 class Decode {
  public:
   static bool suits(const AttentionParams& p) { return rows_of(p) <= kDecodeRows; }
-  static KeySplits splits(const AttentionParams& p) { return {p, std::int64_t{p.batch} * p.kv_heads}; }
+  static constexpr int kLongestSum = 1 << 16;  ///< keys
+  static KeySplits splits(const AttentionParams& p) {
+    return {p, std::int64_t{p.batch} * p.kv_heads, kLongestSum};
+  }
   static std::int64_t tasks(const AttentionParams& p) {
     return std::int64_t{p.batch} * p.kv_heads * splits(p).count;
   }

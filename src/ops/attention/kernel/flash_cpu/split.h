@@ -20,14 +20,15 @@ struct KeySplits {
   int keys;   ///< of each part but the last
   int first;  ///< key of the first part, a multiple of kKeys: no query sees one before it
 
-  KeySplits(const AttentionParams& p, std::int64_t tasks) {
+  /// `longest`: the most keys of a part; sums of more are not exact enough.
+  KeySplits(const AttentionParams& p, std::int64_t tasks, int longest = 1 << 30) {
     const std::int64_t wanted =
         tasks >= kEnoughTasks ? 1 : (kEnoughTasks + tasks - 1) / max<std::int64_t>(tasks, 1);
     const KeyRange seen = p.rule.band.keys(0, max(0, p.query_length - 1), p.kv_length);
     first = seen.begin / kKeys * kKeys;
     const int length = seen.end - first;
     const int most = max(1, length / kSplitKeys);
-    const int parts = static_cast<int>(min<std::int64_t>(wanted, most));
+    const int parts = max(static_cast<int>(min<std::int64_t>(wanted, most)), length / longest);
     keys = max(kKeys, rounded_up((length + parts - 1) / parts, kKeys));
     count = max(1, (length + keys - 1) / keys);
   }
@@ -44,6 +45,7 @@ struct PartialRow {
   float& maximum() const { return data[0]; }
   float& sum() const { return data[1]; }
   float& lse_sum() const { return data[2]; }
+  float& factor() const { return data[3]; }  ///< of the merge, for sums and output
   float* output() const { return data + kHeader; }
 };
 
@@ -98,28 +100,36 @@ FT_FUNCTION void store_lse(const AttentionParams& p, std::int64_t batch, std::in
       SoftmaxState<float>{maximum, sum}.lse(p.rule.unit);
 }
 
+/// The sum of f(begin) ... f(end - 1) as a tree, so that its error grows with the logarithm of their number.
+template <class F>
+auto tree_sum(int begin, int end, const F& f) -> decltype(f(begin)) {
+  if (end - begin <= 8) {
+    auto sum = f(begin);
+    for (int i = begin + 1; i < end; ++i) sum = sum + f(i);
+    return sum;
+  }
+  const int middle = begin + (end - begin) / 2;
+  return tree_sum(begin, middle, f) + tree_sum(middle, end, f);
+}
+
 /// Merges one query's parts; writes its row of the output and its lse.
 template <class T>
 FT_FUNCTION void merge_row(const AttentionParams& p, const Partials& partials, int splits, std::int64_t batch,
                            std::int64_t head, std::int64_t position) {
-  float top = partials.row(batch, head, position, 0).maximum();
-  for (int s = 1; s < splits; ++s) {
-    const float other = partials.row(batch, head, position, s).maximum();
-    top = other > top ? other : top;
-  }
-  float sum = 0.0f, lse_sum = 0.0f, factor[kEnoughTasks];
+  const auto part = [&](int s) { return partials.row(batch, head, position, s); };
+  float top = kLowest;
+  for (int s = 0; s < splits; ++s) top = max(part(s).maximum(), top);
   for (int s = 0; s < splits; ++s) {
-    const PartialRow part = partials.row(batch, head, position, s);
-    factor[s] = SoftmaxState<float>{part.maximum(), part.sum()}.correction(top, p.rule.exponent);
-    sum += part.sum() * factor[s];
-    lse_sum += part.lse_sum() * factor[s];
+    const PartialRow row = part(s);
+    row.factor() = SoftmaxState<float>{row.maximum(), row.sum()}.correction(top, p.rule.exponent);
   }
+  const float sum = tree_sum(0, splits, [&](int s) { return part(s).sum() * part(s).factor(); });
+  const float lse_sum = tree_sum(0, splits, [&](int s) { return part(s).lse_sum() * part(s).factor(); });
   const floats inverse = SoftmaxState<float>{top, sum}.inverse();
   T* out = out_row<T>(p, batch, head, position);
   for (int d = 0; d < p.value_dim; d += kLanes) {
-    floats value = 0.0f;
-    for (int s = 0; s < splits; ++s)
-      value = fma(floats::load(partials.row(batch, head, position, s).output() + d), factor[s], value);
+    const floats value = tree_sum(
+        0, splits, [&](int s) { return floats::load(part(s).output() + d) * floats(part(s).factor()); });
     store_some(out + d, value * inverse, p.value_dim - d);
   }
   store_lse(p, batch, head, position, top, lse_sum);
