@@ -446,7 +446,7 @@ class DecodeTask {
   }
 
   template <int Sums>
-  FT_FUNCTION void add_values(int d, int column, int keys, int columns) {
+  [[gnu::always_inline]] FT_FUNCTION void add_values(int d, int column, int keys, int columns) {
     const T* row = value(column) + d;
     const std::int64_t stride = p_.v_strides.row, ahead = ahead_ * stride;
     const float* const weights = scores_;
