@@ -65,9 +65,13 @@ function(flashtile_add_kernels target)
     endif()
     flashtile_kernel_objects(${target} cuda ${cuda_files})
     target_compile_options(${target}_cuda PRIVATE -std=c++20 -Xcompiler=-Wno-psabi)  # CMake 3.25 does not know nvcc's C++20
-    if(NOT CMAKE_CUDA_ARCHITECTURES)
-      set_target_properties(${target}_cuda PROPERTIES CUDA_ARCHITECTURES "80;90a-real")
+    # Without a choice of the user's CMake takes nvcc's default, which is older than what the primitives are for.
+    set(architectures ${CMAKE_CUDA_ARCHITECTURES})
+    list(FILTER architectures EXCLUDE REGEX "^[5-7][0-9]")
+    if(NOT architectures)
+      set(architectures 80 90a-real)
     endif()
+    set_target_properties(${target}_cuda PROPERTIES CUDA_ARCHITECTURES "${architectures}")
     target_compile_definitions(${target} PUBLIC FLASHTILE_CUDA_KERNELS)  # read by flashtile/dispatch.h
   endif()
 endfunction()

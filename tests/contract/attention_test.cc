@@ -172,7 +172,7 @@ const std::vector<Misuse> misuses = {
     {"causal 255", Entries::all, [](Call& c) { c.options.mask.causal = CausalCorner(255); },
      "attention: mask.causal is "},
     {"window left -2", Entries::all, [](Call& c) { c.options.mask.window = Window{-2, 0}; },
-     "attention: mask.window.left is -2; expected -1 (no limit), 0 or more"},
+     "attention: mask.window.left is -2; expected -1 \\(no limit\\), 0 or more"},
     {"query_offset 2^62", Entries::all, [](Call& c) { c.options.query_offset = std::int64_t{1} << 62; },
      "attention: query_offset is "},
     {"softcap NaN", Entries::all, [](Call& c) { c.options.softcap = kNaN; }, "attention: softcap is nan"},
@@ -226,7 +226,7 @@ TEST(AttentionContract, MisusesAreRefused) {
 
 TEST(AttentionContract, AForeignQueueOfTheCpuIsRefusedByEveryWay) {
   for (const WayInfo& way : attention_ways()) {
-    if (!way.built || way.name.starts_with("vendor.")) continue;
+    if (!way.built || way.name.starts_with("vendor.") || way.name == "flash.sm90") continue;  // not on CPUs
     SCOPED_TRACE(way.name);
     expect_refused(
         chosen(Entries::all, false),
