@@ -51,7 +51,7 @@ class Job {
   const Queue& queue() const { return queue_; }
 
  protected:
-  explicit Job(Queue queue) : queue_(std::move(queue)) {}
+  explicit Job(const Queue& queue) : queue_(queue) {}
 
   std::vector<std::string> notes_;
 
