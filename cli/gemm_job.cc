@@ -83,7 +83,7 @@ GemmJob::GemmJob(const Options& options, const std::vector<std::int64_t>& shape,
 void GemmJob::read_inputs() {
   Reader reader(options_, notes_);
   const auto matrix = [&](const char* name, const std::string& path, std::optional<DType> dtype) {
-    const Tensor read = reader.input(name, path, dtype);
+    Tensor read = reader.input(name, path, dtype);
     if (read.shape().rank() != 2) {
       throw Error(ErrorCode::invalid_argument,
                   fmt::format("gemm: {} has shape {}; a matrix is expected", name, to_string(read.shape())));

@@ -63,6 +63,7 @@ std::vector<std::string> words_of(const CLI::App& command) {
 std::vector<std::pair<std::string, std::string>> choices() {
   const auto list = [](const auto& words) {
     std::vector<std::string> names;
+    names.reserve(words.size());
     for (const auto& [name, value] : words) names.push_back(name);
     return fmt::format("{}", fmt::join(names, " "));
   };
