@@ -79,12 +79,12 @@ TensorView packed_view(const void* data, DType dtype, const Dims& shape, Device 
 class Tensor {
  public:
   /// No memory and no elements: shape (0,).
-  Tensor() noexcept = default;
+  Tensor() noexcept = default;  // NOLINT(bugprone-exception-escape)
   /// Errors: invalid_argument for bad sizes and types; out_of_memory; unsupported when the device is not there.
   Tensor(DType dtype, const Dims& shape, Device device = {});
 
   Tensor(const Tensor&) = default;
-  Tensor(Tensor&& other) noexcept : Tensor() { swap(other); }
+  Tensor(Tensor&& other) noexcept : Tensor() { swap(other); }  // NOLINT(bugprone-exception-escape)
   Tensor& operator=(Tensor other) noexcept {
     swap(other);
     return *this;

@@ -157,7 +157,7 @@ std::string compile(const std::string& path, const CompileOptions& options, cons
   command.insert(command.end(),
                  {"-I", header_folder(folder), "-c", folder + "/kernels.cc", "-o", folder + "/kernels.o"});
   step(command);
-  const std::string library = folder + "/kernels.so";
+  std::string library = folder + "/kernels.so";
   step({compiler, "-shared", "-Wl,-Bsymbolic", folder + "/kernels.o", "-lm", "-o", library});
   return library;
 }
