@@ -68,7 +68,7 @@ Tensor Reader::mask(const std::string& name, const std::string& path) {
       io::open_file(path),
       {.two_bytes_are_bf16 = options_.mask_dtype == DType::bf16, .integers_are_boolean = may_be_boolean});
   if (path == options_.file) used_.push_back(stored_name(options_, name));
-  const Tensor read = without_f64(tensor(*file, path, name), name);
+  Tensor read = without_f64(tensor(*file, path, name), name);
   if (is_integer(read.dtype())) {
     if (!may_be_boolean)
       throw Error(ErrorCode::invalid_argument,
