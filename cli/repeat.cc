@@ -45,7 +45,7 @@ std::string command_line(const Options& options, const std::vector<std::int64_t>
   }
   if (!options.names.empty()) {
     std::vector<std::string> pairs;
-    for (const auto& [name, stored] : options.names) pairs.push_back(name + "=" + stored);
+    for (const auto& [name, stored] : options.names) pairs.push_back(fmt::format("{}={}", name, stored));
     add("--names", quoted(fmt::format("{}", fmt::join(pairs, ","))));
   }
   if (!options.shapes.empty()) {
