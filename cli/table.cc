@@ -39,7 +39,7 @@ std::string spelled(const std::string& key, const Json& value) {
                                                          {"kv_length", "Lkv"}, {"head_dim", "D"},
                                                          {"value_dim", "Dv"},  {"m", "M"},
                                                          {"n", "N"},           {"k", "K"}};
-  const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+  std::string text = value.is_string() ? value.get<std::string>() : value.dump();
   if (key == "op" || key == "device" || key == "dtype" || key == "layout") return text;
   const auto found = kShort.find(key);
   return (found == kShort.end() ? key : found->second) + " " + text;

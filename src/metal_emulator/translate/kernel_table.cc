@@ -1,4 +1,6 @@
 // The table that tells the emulator which kernels a file holds, and by which attributes their parameters are found.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 
@@ -71,20 +73,21 @@ std::string Translator::kernel_table() const {
       tokens_.fail(row.position, "host_name " + quoted(row.host_name) + " instantiates " + row.function +
                                      ", which is no kernel of this file");
     const KernelFunction& kernel = found->second;
-    const std::string number = std::to_string(i);
     std::set<std::string> taken;
     std::string parameters;
     for (const KernelParameter& parameter : kernel.parameters)
       parameters +=
           (parameters.empty() ? "" : ", ") + parameter_row(tokens_, parameter, kernel.parameters, taken);
     if (parameters.empty()) parameters = "{}";
-    text += "  {\n    static ::metal_device::Parameter parameters[] = {" + parameters +
-            "};\n    const ::metal_device::Parameter now[] = {" + parameters +
-            "};\n    for (unsigned i = 0; i < sizeof now / sizeof *now; ++i) parameters[i].bound = "
-            "now[i].bound;\n    rows[" +
-            number + "] = ::metal_device::describe(" + quoted(row.host_name) + ", &" + row.expression +
-            ", parameters, " + quoted(tokens_.file(kernel.position)) + ", " +
-            std::to_string(tokens_.line(kernel.position)) + ", " + kernel.most_threads + ");\n  }\n";
+    text += fmt::format(
+        "  {{\n"
+        "    static ::metal_device::Parameter parameters[] = {{{0}}};\n"
+        "    const ::metal_device::Parameter now[] = {{{0}}};\n"
+        "    for (unsigned i = 0; i < sizeof now / sizeof *now; ++i) parameters[i].bound = now[i].bound;\n"
+        "    rows[{1}] = ::metal_device::describe({2}, &{3}, parameters, {4}, {5}, {6});\n"
+        "  }}\n",
+        parameters, i, quoted(row.host_name), row.expression, quoted(tokens_.file(kernel.position)),
+        tokens_.line(kernel.position), kernel.most_threads);
   }
   return text + "  count = " + std::to_string(rows.size()) +
          ";\n  return rows;\n}\n"

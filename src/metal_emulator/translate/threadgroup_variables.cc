@@ -1,7 +1,9 @@
 // Variables that a kernel declares in threadgroup memory: one for all threads, which C++ would make one a thread.
-#include "src/metal_emulator/translate/translator.h"
+#include <fmt/format.h>
 
 #include <set>
+
+#include "src/metal_emulator/translate/translator.h"
 
 namespace flashtile::metal_emulator {
 namespace {
@@ -86,11 +88,11 @@ int Translator::threadgroup_variable(int begin, int word, const std::string& fun
       if (extents_end != past)
         tokens_.fail(p, "threadgroup variable " + tokens_[p] +
                             " has an initialiser, which Metal does not run; let the threads write it");
-      declarations += "auto& " + tokens_[p] +
-                      " = ::metal_device::threadgroup_variable<::metal_device::identity<" + type +
-                      tokens_.text(p + 1, extents_end) + ">, " +
-                      std::to_string(kDynamicVariables + threadgroup_variables_++) +
-                      ">(\"threadgroup variable " + tokens_[p] + " of " + function + "\"); ";
+      declarations += fmt::format(
+          "auto& {0} = ::metal_device::threadgroup_variable<::metal_device::identity<{1}{2}>, {3}>("
+          "\"threadgroup variable {0} of {4}\"); ",
+          tokens_[p], type, tokens_.text(p + 1, extents_end), kDynamicVariables + threadgroup_variables_++,
+          function);
     }
     p = past + 1;
   }

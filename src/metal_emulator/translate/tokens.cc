@@ -77,7 +77,7 @@ void Tokens::split(const std::string& preprocessed) {
       std::string mark(text.substr(i, end - i));
       const std::size_t quote = mark.find('"');
       const std::size_t digits = mark.find_first_of("0123456789");
-      if (digits != std::string::npos && digits < 3 && quote != std::string::npos) {
+      if (digits < 3 && quote != std::string::npos) {
         std::uint32_t next = 0;
         std::from_chars(mark.data() + digits, mark.data() + mark.size(), next);
         files_.push_back(mark.substr(quote + 1, mark.find('"', quote + 1) - quote - 1));
