@@ -88,14 +88,19 @@ function(flashtile_isa_sources target)
   endforeach()
 endfunction()
 
+# flashtile_test_options(<target> <library>...): what a GoogleTest program is compiled and linked with.
+function(flashtile_test_options target)
+  flashtile_compile_options(${target})
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${target} PRIVATE flashtile TBB::tbb ${ARGN} GTest::gtest GTest::gmock GTest::gtest_main)
+endfunction()
+
 # flashtile_add_test(<name> SOURCES <file>... [LIBRARIES <target>...] [SHARDS <n>]): one GoogleTest program. Keep to one a
 # folder of tests/, for link time; SHARDS splits a slow one into parts that run beside each other.
 function(flashtile_add_test name)
   cmake_parse_arguments(arg "" "SHARDS" "SOURCES;LIBRARIES" ${ARGN})
   add_executable(${name}_test ${arg_SOURCES})
-  flashtile_compile_options(${name}_test)
-  target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR})
-  target_link_libraries(${name}_test PRIVATE flashtile TBB::tbb ${arg_LIBRARIES} GTest::gtest GTest::gmock GTest::gtest_main)
+  flashtile_test_options(${name}_test ${arg_LIBRARIES})
   flashtile_register_gtest(${name} PROGRAM $<TARGET_FILE:${name}_test> SHARDS ${arg_SHARDS})
 endfunction()
 

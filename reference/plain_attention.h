@@ -37,11 +37,12 @@ inline std::vector<double> plain_attention_row(const AttentionCase& a, std::int6
   }
   float sum = 0;
   for (float& score : scores) sum += score = std::exp(score - top);
+  for (float& score : scores) score = rounded(score / sum);
   std::vector<double> out;
   for (std::int64_t d = 0; d < a.value_dim; ++d) {
     float value = 0;
     for (std::size_t n = 0; n < keys.size(); ++n) {
-      value += rounded(scores[n] / sum) * static_cast<float>(a.v(b, kv_head, keys[n], d));
+      value += scores[n] * static_cast<float>(a.v(b, kv_head, keys[n], d));
     }
     out.push_back(static_cast<double>(rounded(value)));
   }
