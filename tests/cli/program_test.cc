@@ -83,8 +83,9 @@ TEST_F(ProgramTest, ChecksEveryTypeMaskAndLayout) {
 }
 
 TEST_F(ProgramTest, MatrixProducts) {
-  for (const char* dtype : {"f32", "f16", "bf16", "i8", "u8", "bf16 --b-dtype f32", "u8 --b-dtype f16",
-                            "i8 --b-dtype int4", "u8 --b-dtype uint4", "f16 --b-dtype uint4"}) {
+  for (const char* dtype :
+       {"f32", "f16", "bf16", "i8", "u8", "bf16 --b-dtype f32", "u8 --b-dtype f16", "i8 --b-dtype u8",
+        "u8 --b-dtype i8", "i8 --b-dtype int4", "u8 --b-dtype uint4", "f16 --b-dtype uint4"}) {
     const std::vector<Json> lines = json_of("check --op gemm --shape 33,18,65 --dtype " + std::string(dtype));
     int right = 0;
     for (const Json& line : lines) {
@@ -211,6 +212,14 @@ TEST_F(ProgramTest, MistakesAreExitCode2) {
   EXPECT_EQ(json.code, 2);
   EXPECT_EQ(Json::parse(json.out)["error"]["code"], "invalid_argument");
   EXPECT_EQ(flashtile(std::string("run ") + kSmall, "FLASHTILE_MAX_ISA=sse9").code, 2);
+}
+
+TEST_F(ProgramTest, WhatThisVersionDoesNotTakeIsExitCode3) {
+  for (const char* command : {"run", "check", "bench", "explain"}) {
+    const Result result = flashtile(std::string(command) + " --shape 1,1,1,4,4,512");
+    EXPECT_EQ(result.code, 3) << command;
+    EXPECT_THAT(result.out + result.error, HasSubstr("q has head_dim 512; this version takes 1 ... 256"));
+  }
 }
 
 TEST_F(ProgramTest, WhatThisMachineLacksIsExitCode3) {

@@ -20,14 +20,14 @@ namespace {
 
 using core::Argument, core::check_apart, core::check_written, core::spelled, core::with_harmless_strides;
 
-constexpr std::int64_t kLongest = std::int64_t{1}
-                                  << 30;  // kernels count rows in 32 bits and look one tile ahead
+/// Kernels count rows in 32 bits and look one tile ahead.
+constexpr std::int64_t kLongest = std::int64_t{1} << 30;
 constexpr std::int64_t kWidest = 256;
 
 constexpr char kOp[] = "attention";
 
-[[noreturn]] void refuse(const std::string& message) {
-  throw Error(ErrorCode::invalid_argument, std::string(kOp) + ": " + message);
+[[noreturn]] void refuse(const std::string& message, ErrorCode code = ErrorCode::invalid_argument) {
+  throw Error(code, std::string(kOp) + ": " + message);
 }
 
 std::string text(std::int64_t value) { return std::to_string(value); }
@@ -67,10 +67,11 @@ void expect_like_q(const TensorView& view, const TensorView& q, const char* what
 
 void expect_size(std::int64_t size, std::int64_t low, std::int64_t high, const char* what,
                  const char* quantity) {
-  if (size < low || size > high) {
-    refuse(std::string(what) + " has " + quantity + " " + text(size) + "; expected " + text(low) + " ... " +
-           text(high));
-  }
+  if (size >= low && size <= high) return;
+  const bool too_small = size < low;
+  refuse(std::string(what) + " has " + quantity + " " + text(size) + "; " +
+             (too_small ? "expected " : "this version takes ") + text(low) + " ... " + text(high),
+         too_small ? ErrorCode::invalid_argument : ErrorCode::unsupported);
 }
 
 /// A mask tensor as 4 dimensions with stride 0 where it repeats.
