@@ -29,7 +29,8 @@ struct GemmOptions {
 ///           permuted view. M, N and K may be 0; K = 0 gives beta * C.
 /// Aliasing  C shares no memory with A or B, and its elements lie apart. Columns of one buffer are memory of
 ///           their own.
-/// Types     The rows of the matmul2d type table (primitives/cpu/matmul2d.h).
+/// Types     The rows of the matmul2d type table (primitives/cpu/matmul2d.h); on CPUs also i8 with u8, either way,
+///           into i32.
 /// Numerics  Sums are float32 or int32, rounded once at the end. Integer products wrap modulo 2^32 and need
 ///           alpha = 1 and beta in {0, 1}.
 /// Errors    invalid_argument names the argument; unsupported lists each way and its reason.

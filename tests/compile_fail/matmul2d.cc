@@ -30,7 +30,7 @@ void use(float* f, std::int8_t* i, std::uint8_t* u, std::int32_t* d, half* h) {
 #endif
 // CASE factory_types: matmul2d: no product of these element types; see the table in matmul2d.h
 #if defined(CASE_factory_types)
-  auto tile = Product::get_left_input_cooperative_tensor<std::int8_t, std::uint8_t, std::int32_t>();
+  auto tile = Product::get_left_input_cooperative_tensor<std::int8_t, std::uint8_t, float>();
 #endif
 // CASE qualified_types: matmul2d: name element types without const or volatile
 #if defined(CASE_qualified_types)

@@ -23,7 +23,7 @@ namespace flashtile::inline v0_2::kernels {
 #define FLASHTILE_DECLARE(isa_name, namespace_name)                                              \
   namespace namespace_name {                                                                     \
   extern const GemmPanelsKernels kGemmPanelsF32, kGemmPanelsF16, kGemmPanelsBf16, kGemmPanelsI8, \
-      kGemmPanelsU8;                                                                             \
+      kGemmPanelsU8, kGemmPanelsU8I8, kGemmPanelsI8U8;                                           \
   }
 FLASHTILE_PANELS_BACKENDS(FLASHTILE_DECLARE)
 #undef FLASHTILE_DECLARE
@@ -42,19 +42,20 @@ constexpr int kTasksPerThread = 4;  ///< enough for an even share
 constexpr double kWorthThreads = 1e6;
 
 const GemmPanelsKernels* table_for(const GemmProblem& problem) {
-  if (problem.a_dtype != problem.b_dtype) return nullptr;
+  const DType a = problem.a_dtype, b = problem.b_dtype;
+  const auto is = [&](DType a_dtype, DType b_dtype) { return a == a_dtype && b == b_dtype; };
   const auto compiled = [](const GemmPanelsKernels& table) { return table.run != nullptr ? &table : nullptr; };
   switch (backend::best_isa()) {
-#define FLASHTILE_TABLE(isa_name, namespace_name)                              \
-  case backend::Isa::isa_name:                                                 \
-    switch (problem.a_dtype) {                                                 \
-      case DType::f32: return &kernels::namespace_name::kGemmPanelsF32;        \
-      case DType::f16: return &kernels::namespace_name::kGemmPanelsF16;        \
-      case DType::bf16: return &kernels::namespace_name::kGemmPanelsBf16;      \
-      case DType::i8: return compiled(kernels::namespace_name::kGemmPanelsI8); \
-      case DType::u8: return compiled(kernels::namespace_name::kGemmPanelsU8); \
-      default: return nullptr;                                                 \
-    }
+#define FLASHTILE_TABLE(isa_name, namespace_name)                                            \
+  case backend::Isa::isa_name:                                                               \
+    if (is(DType::f32, DType::f32)) return &kernels::namespace_name::kGemmPanelsF32;         \
+    if (is(DType::f16, DType::f16)) return &kernels::namespace_name::kGemmPanelsF16;         \
+    if (is(DType::bf16, DType::bf16)) return &kernels::namespace_name::kGemmPanelsBf16;      \
+    if (is(DType::i8, DType::i8)) return compiled(kernels::namespace_name::kGemmPanelsI8);   \
+    if (is(DType::u8, DType::u8)) return compiled(kernels::namespace_name::kGemmPanelsU8);   \
+    if (is(DType::u8, DType::i8)) return compiled(kernels::namespace_name::kGemmPanelsU8I8); \
+    if (is(DType::i8, DType::u8)) return compiled(kernels::namespace_name::kGemmPanelsI8U8); \
+    return nullptr;
     FLASHTILE_PANELS_BACKENDS(FLASHTILE_TABLE)
 #undef FLASHTILE_TABLE
     default: return nullptr;

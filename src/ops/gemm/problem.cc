@@ -13,13 +13,13 @@
 namespace flashtile::inline v0_2::ops {
 namespace {
 
-constexpr std::int64_t kLongest = std::int64_t{1}
-                                  << 30;  // kernels count rows in 32 bits and look one tile ahead
+/// Kernels count rows in 32 bits and look one tile ahead.
+constexpr std::int64_t kLongest = std::int64_t{1} << 30;
 
 constexpr char kOp[] = "gemm";
 
-[[noreturn]] void refuse(const std::string& message) {
-  throw Error(ErrorCode::invalid_argument, std::string(kOp) + ": " + message);
+[[noreturn]] void refuse(const std::string& message, ErrorCode code = ErrorCode::invalid_argument) {
+  throw Error(code, std::string(kOp) + ": " + message);
 }
 
 std::string text(std::int64_t value) { return std::to_string(value); }
@@ -29,11 +29,11 @@ bool is_byte(DType t) { return t == DType::i8 || t == DType::u8; }
 bool is_nibble(DType t) { return t == DType::int4 || t == DType::uint4; }
 bool is_narrow_float(DType t) { return t == DType::f16 || t == DType::bf16; }
 
-/// The rows of the matmul2d type table.
+/// The rows of the matmul2d type table, and the products of signed and unsigned bytes.
 bool in_table(DType a, DType b, DType c) {
   if (c == DType::i32) {
     if (!is_byte(a)) return false;
-    return b == a || (a == DType::i8 ? b == DType::int4 : b == DType::uint4);
+    return is_byte(b) || (a == DType::i8 ? b == DType::int4 : b == DType::uint4);
   }
   if (!is_float(c)) return false;
   const bool narrow_a = is_narrow_float(a), narrow_b = is_narrow_float(b);
@@ -79,7 +79,9 @@ void check(const TensorView& view, const TensorView& c, const char* what, const 
   }
   for (const std::int64_t size : view.shape) {
     if (size > kLongest) {
-      refuse(std::string(what) + " has shape " + to_string(view.shape) + "; each size must be 0 ... 2^30");
+      refuse(std::string(what) + " has shape " + to_string(view.shape) +
+                 "; this version takes sizes of 0 ... 2^30",
+             ErrorCode::unsupported);
     }
   }
 }
@@ -108,11 +110,11 @@ GemmProblem validated(const TensorView& c, const TensorView& a, const TensorView
            to_string(Dims{a.shape[0], b.shape[1]}) + ", the rows of a and the columns of b");
   }
   if (!in_table(a.dtype, b.dtype, c.dtype)) {
-    refuse("there is no product of " + core::spelled(a.dtype) + " (a) and " + core::spelled(b.dtype) +
-           " (b) into " + core::spelled(c.dtype) +
-           " (c); there are i8 with i8 or int4, and u8 with u8 or uint4, into i32; floats with floats or "
-           "bytes, and "
-           "f16 or bf16 (a) with 4-bit b, into f32 or the 16-bit type");
+    refuse(
+        "there is no product of " + core::spelled(a.dtype) + " (a) and " + core::spelled(b.dtype) +
+        " (b) into " + core::spelled(c.dtype) +
+        " (c); there are i8 or u8 with i8 or u8, i8 (a) with int4 and u8 (a) with uint4, into i32; floats with "
+        "floats or bytes, and f16 or bf16 (a) with 4-bit b, into f32 or the 16-bit type");
   }
   if (!std::isfinite(options.alpha))
     refuse("alpha is " + std::to_string(options.alpha) + "; expected a finite number");

@@ -27,7 +27,7 @@ struct Types {
   DType a, b, c;
 };
 
-/// The rows of the matmul2d type table, written out once more.
+/// The rows of the matmul2d type table, written out once more, and those that only CPUs have.
 std::vector<Types> type_table() {
   constexpr DType f32 = DType::f32, f16 = DType::f16, bf16 = DType::bf16, i8 = DType::i8, u8 = DType::u8;
   std::vector<Types> rows = {{f32, f32, f32},
@@ -37,6 +37,8 @@ std::vector<Types> type_table() {
                              {f32, bf16, f32},
                              {i8, i8, DType::i32},
                              {u8, u8, DType::i32},
+                             {i8, u8, DType::i32},
+                             {u8, i8, DType::i32},
                              {i8, DType::int4, DType::i32},
                              {u8, DType::uint4, DType::i32}};
   for (const DType half_type : {f16, bf16}) {
@@ -151,9 +153,11 @@ std::vector<GemmCase> gemm_cases() {
   }
   // Deeper than what any way keeps of A in a cache, and more rows and columns than one task has.
   for (const Types& t : {Types{DType::f32, DType::f32, DType::f32}, Types{DType::bf16, DType::bf16, DType::f32},
-                         Types{DType::i8, DType::i8, DType::i32}, Types{DType::u8, DType::u8, DType::i32}}) {
+                         Types{DType::i8, DType::i8, DType::i32}, Types{DType::u8, DType::u8, DType::i32},
+                         Types{DType::i8, DType::u8, DType::i32}, Types{DType::u8, DType::i8, DType::i32}}) {
     for (const bool turned : {false, true}) {
-      const std::string name_end = std::string(name(t.a)) + (turned ? "_turned" : "");
+      const std::string name_end =
+          std::string(name(t.a)) + (t.a == t.b ? "" : name(t.b)) + (turned ? "_turned" : "");
       all.push_back({.name = "Deep_" + name_end,
                      .types = t,
                      .size = {37, 70, 4229},
@@ -227,12 +231,16 @@ struct Reason {
 std::vector<Reason> reasons_of(const std::string& way, const GemmCase& c, Device device) {
   const auto [a, b, out] = c.types;
   const bool bytes = a == DType::i8 || a == DType::u8;
+  const bool mixed_bytes = bytes && (b == DType::i8 || b == DType::u8) && a != b;
   const bool empty = c.size.k == 0 || c.alpha == 0;
   if (way == "panels") {  // it has bytes where the processor multiplies them
-    const bool runs = a == b && (!bytes || backend::best_isa() >= backend::Isa::avx512_bf16);
+    const bool runs = (a == b || mixed_bytes) && (!bytes || backend::best_isa() >= backend::Isa::avx512_bf16);
     return {{"it is for CPUs", device.type != DeviceType::cpu},
             {"no kernel is compiled for these element types and this instruction set", !runs}};
   }
+  if (way == "tensor_ops")
+    return {{"no kernel is compiled for this device, these element types",
+             mixed_bytes && device.type != DeviceType::cpu}};
   if (way == "simdgroup")
     return {{"no kernel is compiled for this device, these element types", a != b || bytes}};
   if (way == "vendor.cblas") {

@@ -68,7 +68,7 @@ template <int D, int A, int B>
 FT_FUNCTION void multiply_add_bf16() {
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(D), "i"(A), "i"(B));
 }
-/// The same over groups of four signed, or four unsigned, bytes, with int32 sums.
+/// The same over groups of four bytes, with int32 sums: of A and B signed (i8) or not (u8).
 template <int D, int A, int B>
 FT_FUNCTION void multiply_add_i8() {
   asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(D), "i"(A), "i"(B));
@@ -76,6 +76,14 @@ FT_FUNCTION void multiply_add_i8() {
 template <int D, int A, int B>
 FT_FUNCTION void multiply_add_u8() {
   asm volatile("tdpbuud %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(D), "i"(A), "i"(B));
+}
+template <int D, int A, int B>
+FT_FUNCTION void multiply_add_u8_i8() {
+  asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(D), "i"(A), "i"(B));
+}
+template <int D, int A, int B>
+FT_FUNCTION void multiply_add_i8_u8() {
+  asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(D), "i"(A), "i"(B));
 }
 
 #else
@@ -137,21 +145,34 @@ inline void multiply_add_bf16() {
   _mm_setcsr(control);
 }
 /// D += A B, where even and odd extract the bytes of each pair as 16-bit numbers.
-template <int D, int A, int B, class Even, class Odd>
-inline void multiply_add_bytes(Even even, Odd odd) {
-  each_step<A, B>([=](int m, __m512i a, __m512i b) {
-    tile<D>.row[m] = _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(tile<D>.row[m], even(a), even(b)), odd(a), odd(b));
+/// The odd bytes as 16-bit integers.
+template <bool Signed>
+inline __m512i odd_bytes(__m512i x) {
+  return Signed ? _mm512_srai_epi16(x, 8) : _mm512_srli_epi16(x, 8);
+}
+template <int D, int A, int B, bool SignedA, bool SignedB>
+inline void multiply_add_bytes() {
+  each_step<A, B>([](int m, __m512i a, __m512i b) {
+    const __m512i even_a = _mm512_slli_epi16(a, 8), even_b = _mm512_slli_epi16(b, 8);
+    const __m512i odd = _mm512_dpwssd_epi32(tile<D>.row[m], odd_bytes<SignedA>(a), odd_bytes<SignedB>(b));
+    tile<D>.row[m] = _mm512_dpwssd_epi32(odd, odd_bytes<SignedA>(even_a), odd_bytes<SignedB>(even_b));
   });
 }
 template <int D, int A, int B>
 inline void multiply_add_i8() {
-  multiply_add_bytes<D, A, B>([](__m512i x) { return _mm512_srai_epi16(_mm512_slli_epi16(x, 8), 8); },
-                              [](__m512i x) { return _mm512_srai_epi16(x, 8); });
+  multiply_add_bytes<D, A, B, true, true>();
 }
 template <int D, int A, int B>
 inline void multiply_add_u8() {
-  multiply_add_bytes<D, A, B>([](__m512i x) { return _mm512_srli_epi16(_mm512_slli_epi16(x, 8), 8); },
-                              [](__m512i x) { return _mm512_srli_epi16(x, 8); });
+  multiply_add_bytes<D, A, B, false, false>();
+}
+template <int D, int A, int B>
+inline void multiply_add_u8_i8() {
+  multiply_add_bytes<D, A, B, false, true>();
+}
+template <int D, int A, int B>
+inline void multiply_add_i8_u8() {
+  multiply_add_bytes<D, A, B, true, false>();
 }
 
 #endif

@@ -17,6 +17,7 @@
 //   half or bfloat with int8_t or uint8_t, either way        the 16-bit type, float
 //   float with float, half, bfloat, int8_t, uint8_t, either way    float
 //   int8_t, int8_t; uint8_t, uint8_t                         int32_t
+//   int8_t with uint8_t, either way; on CPUs alone           int32_t
 //   half or bfloat with int4b_format or uint4b_format        the 16-bit type, float
 //   int8_t with int4b_format; uint8_t with uint4b_format     int32_t
 #pragma once
@@ -46,7 +47,7 @@ constexpr bool types_are_supported() {
   if (std::is_same_v<L, float> && (std::is_same_v<R, float> || r16 || is_8_bit<R>))
     return std::is_same_v<D, float>;
   if (std::is_same_v<R, float> && (l16 || is_8_bit<L>)) return std::is_same_v<D, float>;
-  if (is_8_bit<L> && std::is_same_v<L, R>) return std::is_same_v<D, std::int32_t>;
+  if (is_8_bit<L> && is_8_bit<R>) return std::is_same_v<D, std::int32_t>;
   if (std::is_same_v<L, std::int8_t> && std::is_same_v<R, int4b_format>) return std::is_same_v<D, std::int32_t>;
   if (std::is_same_v<L, std::uint8_t> && std::is_same_v<R, uint4b_format>)
     return std::is_same_v<D, std::int32_t>;

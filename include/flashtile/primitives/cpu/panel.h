@@ -79,6 +79,22 @@ struct Uint8QuadStep {
     return detail::dot_bytes(bits_of(l), ints(0x01010101), sum);
   }
 };
+
+/// One step is four uint8 values of R and four int8 values of L, as the instruction multiplies them.
+struct Uint8Int8QuadStep {
+  using Sum = ints;
+  static FT_FUNCTION ints multiply_add(floats r, floats l, ints d) {
+    return detail::dot_bytes(bits_of(r), bits_of(l), d);
+  }
+};
+
+/// The same for int8 values of R and uint8 values of L.
+struct Int8Uint8QuadStep {
+  using Sum = ints;
+  static FT_FUNCTION ints multiply_add(floats r, floats l, ints d) {
+    return detail::dot_bytes(bits_of(l), bits_of(r), d);
+  }
+};
 #endif
 
 /// One step is one int32, for integer types and targets without a byte product.

@@ -1,5 +1,5 @@
-// Panel products of bytes on AMX tiles, for whole tiles: the packed panel is that of Int8QuadStep and
-// Uint8QuadStep, sums are exact. Included by panel_operands.h.
+// Panel products of bytes on AMX tiles, for whole tiles: the packed panel is that of Int8QuadStep and its likes, and
+// sums are exact. Included by panel_operands.h.
 #pragma once
 
 #include "flashtile/primitives/cpu/panel.h"
@@ -24,25 +24,25 @@ inline namespace FLASHTILE_BACKEND {
 namespace panel {
 
 /// Products of less than whole tiles are computed by vectors, with their excess.
-struct AmxInt8QuadStep : Int8QuadStep {};
-struct AmxUint8QuadStep : Uint8QuadStep {};
-template <>
-inline constexpr bool kUsesTiles<AmxInt8QuadStep> = true;
-template <>
-inline constexpr bool kUsesTiles<AmxUint8QuadStep> = true;
-template <>
-struct Session<AmxInt8QuadStep> : amx::Session {};
-template <>
-struct Session<AmxUint8QuadStep> : amx::Session {};
+template <class Step>
+struct AmxBytes : Step {};
+template <class Step>
+inline constexpr bool kUsesTiles<AmxBytes<Step>> = true;
+template <class Step>
+struct Session<AmxBytes<Step>> : amx::Session {};
 
 namespace detail {
 
 template <class Step, int D, int A, int B>
 FT_FUNCTION void multiply_add_bytes() {
-  if constexpr (std::is_same_v<Step, AmxInt8QuadStep>)
+  if constexpr (std::is_same_v<Step, AmxBytes<Int8QuadStep>>)
     amx::multiply_add_i8<D, A, B>();
-  else
+  else if constexpr (std::is_same_v<Step, AmxBytes<Uint8QuadStep>>)
     amx::multiply_add_u8<D, A, B>();
+  else if constexpr (std::is_same_v<Step, AmxBytes<Uint8Int8QuadStep>>)
+    amx::multiply_add_u8_i8<D, A, B>();
+  else
+    amx::multiply_add_i8_u8<D, A, B>();
 }
 
 /// Rows x 2 tiles of D: sums in tiles 0 ... 3, rows of R in 4 and 5, lanes of L in 6 and 7.

@@ -43,16 +43,16 @@ struct QuadOperand {
   static constexpr bool kConverted = false;
 };
 #if defined(FT_AMX)
-template <>
-struct Operand<std::int8_t> : QuadOperand<AmxInt8QuadStep> {};
-template <>
-struct Operand<std::uint8_t> : QuadOperand<AmxUint8QuadStep> {};
+template <class Step>
+using BytesBy = AmxBytes<Step>;
 #else
-template <>
-struct Operand<std::int8_t> : QuadOperand<Int8QuadStep> {};
-template <>
-struct Operand<std::uint8_t> : QuadOperand<Uint8QuadStep> {};
+template <class Step>
+using BytesBy = Step;
 #endif
+template <>
+struct Operand<std::int8_t> : QuadOperand<BytesBy<Int8QuadStep>> {};
+template <>
+struct Operand<std::uint8_t> : QuadOperand<BytesBy<Uint8QuadStep>> {};
 #endif
 
 constexpr int rounded_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }

@@ -44,9 +44,11 @@ struct TileParts {
 };
 #endif
 
-template <class T>
+/// A and B hold elements of T, which S multiplies; where one of them holds signed bytes and the other does not, T is
+/// either type.
+template <class T, class S = typename Operand<T>::Step>
 class Product {
-  using Step = typename Operand<T>::Step;
+  using Step = S;
   static constexpr bool kTiles = panel::kUsesTiles<Step>;
 #if defined(FT_AMX)
   using Parts = std::conditional_t<kTiles, TileParts, VectorParts>;
@@ -70,7 +72,7 @@ class Product {
   static constexpr int kPer = Operand<T>::kPerStep;
   static constexpr int kSteps = Parts::kSteps, kRowSteps = Parts::kRowSteps, kRowsAtOnce = Parts::kRowsAtOnce;
   static constexpr bool kIntegers = sizeof(T) == 1;
-  static constexpr bool kHasExcess = kIntegers && !kTiles;  ///< sums are too large, see Int8QuadStep
+  static constexpr bool kHasExcess = !kTiles && requires { Step::kExcess; };  ///< see Int8QuadStep
 
   static std::int64_t blocks(std::int64_t length, int block) { return (length + block - 1) / block; }
 
