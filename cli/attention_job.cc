@@ -241,6 +241,11 @@ reference::AttentionCase AttentionJob::oracle_case() const {
   const QueryOffset offset =
       options_.query_offset ? *options_.query_offset : options_.causal.value_or(QueryOffset(std::int64_t{0}));
   const std::int64_t position = bench::offset_of(sizes_, offset);
+  const auto operand = [&](const TensorView& host, const char* name) {
+    auto array = oracle_array<4>(view(host, name));
+    array.subnormals_are_zero = subnormals_are_zero(dtype(), dtype(), options_.device);
+    return array;
+  };
   const auto array = [](const std::optional<Input>& mask) {
     return mask ? oracle_array<4>(mask->host_view()) : reference::Array4{};
   };
@@ -254,9 +259,9 @@ reference::AttentionCase AttentionJob::oracle_case() const {
           // The library computes the default scale in float32.
           .scale = static_cast<double>(
               options_.scale.value_or(1.0f / std::sqrt(static_cast<float>(sizes_.head_dim)))),
-          .q = oracle_array<4>(view(q_.host, "q")),
-          .k = oracle_array<4>(view(k_.host, "k")),
-          .v = oracle_array<4>(view(v_.host, "v")),
+          .q = operand(q_.host, "q"),
+          .k = operand(k_.host, "k"),
+          .v = operand(v_.host, "v"),
           .causal = options_.causal.has_value(),
           .diagonal = position,
           .softcap = static_cast<double>(options_.softcap.value_or(0.0f)),

@@ -151,11 +151,15 @@ std::function<void()> GemmJob::prepare(const std::string& way) {
 Verdict GemmJob::verify(std::int64_t rows, const std::function<void(std::int64_t)>& row_done) {
   const std::int64_t m = shape_[0], n = shape_[1], depth = shape_[2];
   const Tensor host_c = on_host(c_);
-  const auto a = oracle_array<2>(a_.host_view()), b = oracle_array<2>(b_.host_view()),
-             c = oracle_array<2>(host_c);
+  auto a = oracle_array<2>(a_.host_view()), b = oracle_array<2>(b_.host_view());
+  const auto c = oracle_array<2>(host_c);
+  a.subnormals_are_zero = b.subnormals_are_zero =
+      subnormals_are_zero(a_.view.dtype, b_.view.dtype, options_.device);
   const auto old = old_c_ ? oracle_array<2>(old_c_->host_view()) : reference::Array2{};
   const reference::Format format = format_of(out_dtype());
   const auto alpha = static_cast<double>(options_.alpha), beta = static_cast<double>(options_.beta);
+  const double lost =
+      a.subnormals_are_zero ? std::fabs(alpha) * reference::flushed(depth, reference::kBfloat16) : 0;
   if (rows == 0) {
     constexpr std::int64_t kProducts = 200'000'000;  // about a second of the oracle
     rows = std::max<std::int64_t>(1, kProducts / std::max<std::int64_t>(1, n * depth));
@@ -169,7 +173,7 @@ Verdict GemmJob::verify(std::int64_t rows, const std::function<void(std::int64_t
         verdict.compare(c(i, j), reference::wrapped(exact.value), 0, where);
       } else {
         verdict.compare(c(i, j), exact.value,
-                        reference::gemm_bound(depth, exact.value, exact.magnitude, format), where);
+                        reference::gemm_bound(depth, exact.value, exact.magnitude, format, lost), where);
       }
     }
     row_done(static_cast<std::int64_t>(chosen.size()));

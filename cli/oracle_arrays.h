@@ -12,6 +12,11 @@ reference::Element element_of(DType dtype);
 /// How results of a floating-point type are rounded.
 reference::Format format_of(DType dtype);
 
+/// Do operands of these types count as 0 below 2^-126? Bfloats do where a CPU multiplies two of them.
+inline bool subnormals_are_zero(DType a, DType b, Device device) {
+  return device.type == DeviceType::cpu && a == DType::bf16 && b == DType::bf16;
+}
+
 /// Dimensions are aligned at the right; one of size 1 repeats.
 template <int Rank>
 reference::Array<Rank> oracle_array(const TensorView& view) {

@@ -54,7 +54,8 @@ struct Array {
   const void* data = nullptr;
   std::array<std::int64_t, Rank> strides{};
   Element type = Element::f64;
-  std::int64_t first = 0;  ///< index of its first element
+  std::int64_t first = 0;            ///< index of its first element
+  bool subnormals_are_zero = false;  ///< does what is below 2^-126, as an operand of a product, count as 0?
 
   /// An element, or the array of what the indices that are not given choose from.
   template <class... Indices>
@@ -65,9 +66,10 @@ struct Array {
     std::size_t dimension = 0;
     ((at += indices * strides[dimension++]), ...);
     if constexpr (kGiven == Rank) {
-      return element(data, type, at);
+      const double value = element(data, type, at);
+      return subnormals_are_zero && std::fabs(value) < 0x1p-126 ? 0.0 : value;
     } else {
-      Array<Rank - static_cast<int>(kGiven)> rest{data, {}, type, at};
+      Array<Rank - static_cast<int>(kGiven)> rest{data, {}, type, at, subnormals_are_zero};
       for (std::size_t i = 0; i < rest.strides.size(); ++i) rest.strides[i] = strides[kGiven + i];
       return rest;
     }

@@ -64,6 +64,12 @@ inline double longest_chain(double keys) {
   return keys <= kChain ? keys : kChain + 2 * std::log2(keys / kChain);
 }
 
+/// What sums of `products` products of a type may lose besides: the bfloat units of x86 processors take sums below
+/// 2^-126 for 0, whatever the modes of the program, and the library's other kernels for CPUs do as they do.
+inline double flushed(std::int64_t products, const Format& type) {
+  return type.digits == kBfloat16.digits ? static_cast<double>(products + 1) * 0x1p-126 : 0.0;
+}
+
 /// What all keys of a row have in common.
 struct RowErrors {
   /// How often a running maximum may rise, once for each tile of 32 keys or part of the keys behind the first.
@@ -75,6 +81,7 @@ struct RowErrors {
   /// By how much a running maximum may lie below the largest score: 2^8 in weight. Sums of bfloats may keep that
   /// of their first keys, as long as float32 holds the weights.
   double lag;
+  double lost;  ///< of a score, by sums of products that are flushed, see flushed()
   const AttendedKey* largest;
 
   RowErrors(const AttentionCase& a, const AttentionRow& row, const Format& type) {
@@ -89,6 +96,7 @@ struct RowErrors {
                      longest_chain(static_cast<double>(a.kv_length)) / kTile);
     merges = a.kv_length >= kFewestSplit ? 1 : 0;
     lag = std::min(row.top - lowest->score.value, type.digits == kBfloat16.digits ? kLargestLog : kSlack);
+    lost = std::fabs(a.scale) * flushed(a.head_dim, type);
   }
 };
 
@@ -103,12 +111,14 @@ struct RowErrors {
 ///   4        of 1: exp2 as the library documents it, for the key's own weight
 ///   4        of 1 for each rise, which the weight is brought to by exp2; the largest weight sees none but that
 ///            of merging tasks
+///
+/// and, of bfloats, what their products lose.
 inline double score_error(const AttentionCase& a, const AttentionRow& row, const RowErrors& errors,
                           const AttendedKey& key) {
   const double dot = static_cast<double>(a.head_dim + 4) * key.score.dot_size;
   const double exponent = 8 * (row.top - key.score.value) + errors.lag;
   const double powers = 4 + 4 * (&key == errors.largest ? errors.merges : errors.rises);
-  return kFloat32.unit() * (dot + 4 * key.score.size + exponent + powers);
+  return kFloat32.unit() * (dot + 4 * key.score.size + exponent + powers) + errors.lost;
 }
 
 /// An addition rounds by at most u times the sum, and by at most its smaller summand: `size` is that of a term
@@ -121,12 +131,6 @@ inline double weight_rounding(const Format& type, double weight, double largest_
   const double relative = type.digits == kFloat32.digits ? 0.0 : type.unit() * weight;
   const double absolute = std::max(type.tiny(), 0x1p-125) * largest_weight;
   return std::min(weight, std::max(relative, absolute));
-}
-
-/// What sums of `products` bfloat products may lose besides: x86 processors' bfloat units take operands below
-/// 2^-126 for 0, and sums as well, whatever the modes of the program.
-inline double flushed(std::int64_t products, const Format& type) {
-  return type.digits == kBfloat16.digits ? static_cast<double>(products + 1) * 0x1p-126 : 0.0;
 }
 
 /// How the weights and lse of a row move when each score moves by its own error.
@@ -241,9 +245,10 @@ inline AttentionBounds attention_bounds(const AttentionCase& a, const AttentionR
 }
 
 /// |c - c64| <= this for an element of a matrix product with `depth` products, summed in float32 and rounded to
-/// `type`.
-inline double gemm_bound(std::int64_t depth, double value, double magnitude, const Format& type) {
-  const double sums = std::expm1(static_cast<double>(depth + 3) * kFloat32.unit()) * magnitude;
+/// `type`. `lost`: what flushed sums of products may have lost of it.
+inline double gemm_bound(std::int64_t depth, double value, double magnitude, const Format& type,
+                         double lost = 0) {
+  const double sums = std::expm1(static_cast<double>(depth + 3) * kFloat32.unit()) * magnitude + lost;
   return type.unit() * std::fabs(value) + (1.0 + type.unit()) * sums + type.tiny();
 }
 

@@ -41,7 +41,8 @@ struct AttentionOptions {
 /// Types     f32, f16 or bf16, the same for q, k, v and O.
 /// Numerics  Scores, softmax and sums are float32. A query with no key to attend to gives exactly 0, and lse
 ///           -inf. A masked position never reaches the result, even if it holds NaN; NaN in an attended
-///           position reaches the rows that attend to it.
+///           position reaches the rows that attend to it. On CPUs, whatever their instruction set, bfloats and
+///           their sums below 2^-126 count as 0, as Intel's and AMD's bfloat units take them; GPUs keep them.
 /// Errors    invalid_argument names the argument and what was found; unsupported lists each way and its reason.
 /// Source    Milakov & Gimelshein 2018 (online softmax); Dao et al. 2022 (tiling).
 Tensor attention(const TensorView& q, const TensorView& k, const TensorView& v,

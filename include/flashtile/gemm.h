@@ -32,7 +32,9 @@ struct GemmOptions {
 /// Types     The rows of the matmul2d type table (primitives/cpu/matmul2d.h); on CPUs also i8 with u8, either way,
 ///           into i32.
 /// Numerics  Sums are float32 or int32, rounded once at the end. Integer products wrap modulo 2^32 and need
-///           alpha = 1 and beta in {0, 1}.
+///           alpha = 1 and beta in {0, 1}. On CPUs, whatever their instruction set, operands and sums below
+///           2^-126 count as 0 where A and B are both bf16, as Intel's and AMD's bfloat units take them; GPUs
+///           keep them, and products of any other types do.
 /// Errors    invalid_argument names the argument; unsupported lists each way and its reason.
 void gemm(const TensorView& c, const TensorView& a, const TensorView& b, const GemmOptions& options = {});
 

@@ -182,7 +182,7 @@ std::size_t Tensor::size_bytes() const { return packed_bytes(view_.dtype, view_.
 
 Tensor copy_to(const TensorView& source, Device device) {
   core::check_memory({"copy_to", "source", source}, core::Data::needed);
-  const core::DefaultFloatEnvironment environment;  // 4-bit elements pass through doubles
+  const core::FloatEnvironment environment;  // 4-bit elements pass through doubles
   Tensor host;
   if (core::has_no_elements(source)) return Tensor(source.dtype, source.shape, device);
   if (source.device.type == DeviceType::cpu) {
@@ -202,7 +202,7 @@ Tensor convert(const TensorView& source, DType dtype) {
                 "convert: source is on " + name(source.device) + "; expected cpu (copy_to brings it there)");
   }
   core::check_memory({"convert", "source", source}, core::Data::needed);
-  const core::DefaultFloatEnvironment environment;
+  const core::FloatEnvironment environment;
   if (dtype == source.dtype) return packed(source);
   Tensor result(dtype, source.shape);
   convert_into(source, dtype, result.data());

@@ -175,7 +175,7 @@ class Team {
  private:
   void run(int simdgroup, Work& work, Body body, const void* context) {
     membership = {simdgroup, simdgroups_, &barrier_};
-    const core::DefaultFloatEnvironment environment;
+    const core::FloatEnvironment environment(subnormals_);
     for (;;) {
       if (simdgroup == 0) {
         range_ = work.take();
@@ -199,6 +199,7 @@ class Team {
   }
 
   const int simdgroups_;
+  const core::Subnormals subnormals_ = core::FloatEnvironment::subnormals();  ///< of the thread that launches
   AlignedMemory memory_;
   Barrier gate_, barrier_;
   Work::Range range_{0, 0};
@@ -249,11 +250,12 @@ void run_on_cpu(const Queue& queue, std::int64_t count, std::size_t bytes, int s
 
   const std::int64_t workers = std::min<std::int64_t>(cpu.threads(), count);
   backend::Work work(count, workers);
+  const core::Subnormals subnormals = core::FloatEnvironment::subnormals();  // also on other threads
   const auto work_off_here = [&] {
     // A launch from inside a kernel of several simdgroups: this one's threadgroups have one.
     const backend::Membership outer = std::exchange(backend::membership, {});
     try {
-      const core::DefaultFloatEnvironment environment;
+      const core::FloatEnvironment environment(subnormals);
       const backend::Scratch memory(bytes);
       for (auto range = work.take(); range.begin < range.end; range = work.take()) {
         for (std::int64_t i = range.begin; i < range.end; ++i) body(context, i, memory.data());

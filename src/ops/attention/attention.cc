@@ -8,11 +8,11 @@
 #include "flashtile/error.h"
 #include "src/backends/backend.h"
 #include "src/core/attempt.h"
-#include "src/core/float_environment.h"
 #include "src/ops/attention/kernels.h"
 #include "src/ops/attention/problem.h"
 #include "src/ops/attention/ways.h"
 #include "src/ops/common/queue.h"
+#include "src/ops/common/subnormals.h"
 
 namespace flashtile::inline v0_2 {
 namespace ops {
@@ -60,7 +60,7 @@ Plan plan(AttentionProblem problem, const AttentionOptions& options) {
 
 Tensor attention(const TensorView& q, const TensorView& k, const TensorView& v,
                  const AttentionOptions& options) {
-  const core::DefaultFloatEnvironment environment;
+  const core::FloatEnvironment environment(ops::subnormals_of(q.dtype, q.dtype));
   ops::AttentionProblem problem = ops::validated(q, k, v, options, ops::Data::needed);
   const Queue queue = ops::queue_of("attention", options.queue, problem.device, "q");
   problem.threads = queue.threads();
@@ -71,7 +71,7 @@ Tensor attention(const TensorView& q, const TensorView& k, const TensorView& v,
 
 void attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
                     const TensorView& v, const AttentionOptions& options) {
-  const core::DefaultFloatEnvironment environment;
+  const core::FloatEnvironment environment(ops::subnormals_of(q.dtype, q.dtype));
   ops::AttentionProblem problem = ops::validated(q, k, v, options, ops::Data::needed);
   const ops::AttentionBuffers buffers = ops::validated(problem, outputs, ops::Data::needed);
   const Queue queue = ops::queue_of("attention", options.queue, problem.device, "q");
@@ -81,13 +81,13 @@ void attention_into(const AttentionOutputs& outputs, const TensorView& q, const 
 
 Plan plan_attention(const TensorView& q, const TensorView& k, const TensorView& v,
                     const AttentionOptions& options) {
-  const core::DefaultFloatEnvironment environment;
+  const core::FloatEnvironment environment;
   return ops::plan(ops::validated(q, k, v, options, ops::Data::ignored), options);
 }
 
 Plan plan_attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
                          const TensorView& v, const AttentionOptions& options) {
-  const core::DefaultFloatEnvironment environment;
+  const core::FloatEnvironment environment;
   ops::AttentionProblem problem = ops::validated(q, k, v, options, ops::Data::ignored);
   ops::validated(problem, outputs, ops::Data::ignored);
   return ops::plan(problem, options);

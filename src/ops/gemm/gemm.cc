@@ -2,15 +2,15 @@
 #include "flashtile/gemm.h"
 
 #include "src/core/attempt.h"
-#include "src/core/float_environment.h"
 #include "src/ops/common/queue.h"
+#include "src/ops/common/subnormals.h"
 #include "src/ops/gemm/problem.h"
 #include "src/ops/gemm/ways.h"
 
 namespace flashtile::inline v0_2 {
 
 void gemm(const TensorView& c, const TensorView& a, const TensorView& b, const GemmOptions& options) {
-  const core::DefaultFloatEnvironment environment;
+  const core::FloatEnvironment environment(ops::subnormals_of(a.dtype, b.dtype));
   ops::GemmProblem problem = ops::validated(c, a, b, options, ops::Data::needed);
   const Queue queue = ops::queue_of("gemm", options.queue, problem.device, "c");
   problem.threads = queue.threads();
@@ -19,7 +19,7 @@ void gemm(const TensorView& c, const TensorView& a, const TensorView& b, const G
 }
 
 Plan plan_gemm(const TensorView& c, const TensorView& a, const TensorView& b, const GemmOptions& options) {
-  const core::DefaultFloatEnvironment environment;
+  const core::FloatEnvironment environment;
   ops::GemmProblem problem = ops::validated(c, a, b, options, ops::Data::ignored);
   problem.threads = ops::queue_of("gemm", options.queue, problem.device, "c").threads();
   return ops::plan_of("gemm", ops::gemm_way_table(), problem, options.way);

@@ -351,6 +351,9 @@ class Call {
     oracle.q = packed(q);
     oracle.k = packed(k);
     oracle.v = packed(v);
+    for (reference::Array4* operand : {&oracle.q, &oracle.k, &oracle.v})
+      operand->subnormals_are_zero =
+          dtype == DType::bf16;  // on CPUs; elsewhere results differ by what is flushed
     oracle.causal = c.causal.has_value();
     oracle.diagonal = c.causal == CausalCorner::bottom_right ? c.kv_length - c.query_length : 0;
     oracle.position = c.query_offset.value_or(oracle.diagonal);
