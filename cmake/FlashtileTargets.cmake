@@ -88,6 +88,9 @@ function(flashtile_isa_sources target)
   endforeach()
 endfunction()
 
+# Tests that compute little take the compiler half as long without its optimiser.
+set(FLASHTILE_UNOPTIMISED -O0)
+
 # flashtile_test_options(<target> <library>...): what a GoogleTest program is compiled and linked with.
 function(flashtile_test_options target)
   flashtile_compile_options(${target})
@@ -101,6 +104,7 @@ function(flashtile_add_test name)
   cmake_parse_arguments(arg "" "SHARDS" "SOURCES;LIBRARIES" ${ARGN})
   add_executable(${name}_test ${arg_SOURCES})
   flashtile_test_options(${name}_test ${arg_LIBRARIES})
+  target_compile_options(${name}_test PRIVATE ${FLASHTILE_UNOPTIMISED})
   flashtile_register_gtest(${name} PROGRAM $<TARGET_FILE:${name}_test> SHARDS ${arg_SHARDS})
 endfunction()
 
@@ -113,7 +117,7 @@ function(flashtile_add_isa_test name)
     set(target ${name}_${isa}_test)
     add_executable(${target} ${arg_SOURCES})
     flashtile_isa_options(${target} "${entry}")
-    target_compile_options(${target} PRIVATE -O1)  # for the compiler's time; the tests of ops run what users get
+    target_compile_options(${target} PRIVATE ${FLASHTILE_UNOPTIMISED})  # the tests of ops run what users get
     target_link_libraries(${target} PRIVATE flashtile TBB::tbb ${arg_LIBRARIES} GTest::gtest GTest::gmock GTest::gtest_main)
     flashtile_register_gtest(${name}.${isa} PROGRAM $<TARGET_FILE:${target}> ISA ${isa} SHARDS ${arg_SHARDS})
   endforeach()
