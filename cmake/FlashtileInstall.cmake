@@ -6,6 +6,9 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/flashtile)
 install(TARGETS flashtile EXPORT flashtileTargets
         RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+if(TARGET flashtile_c)
+  install(TARGETS flashtile_c EXPORT flashtileTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+endif()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/flashtile DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.h)
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 if(TARGET flashtile_cli)
@@ -51,3 +54,9 @@ endif()
 file(RELATIVE_PATH FLASHTILE_PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(${PROJECT_SOURCE_DIR}/cmake/flashtile.pc.in ${PROJECT_BINARY_DIR}/flashtile.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/flashtile.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# The C library needs nothing of its users.
+if(TARGET flashtile_c)
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/flashtile_c.pc.in ${PROJECT_BINARY_DIR}/flashtile_c.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/flashtile_c.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endif()

@@ -1,0 +1,92 @@
+// flashtile_attention: structs of C become arguments of attention_into.
+#include "flashtile/attention.h"
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include "c_api/call.h"
+#include "c_api/numbers.h"
+#include "c_api/plan.h"
+#include "c_api/queue.h"
+
+namespace flashtile::c_api {
+namespace {
+
+// What the first version of a struct had: a caller's has at least that.
+constexpr std::size_t kLeastOptions = offsetof(flashtile_attention_options, queue) + sizeof(void*);
+constexpr std::size_t kLeastOutputs = offsetof(flashtile_attention_outputs, workspace_bytes) + sizeof(uint64_t);
+
+std::optional<QueryOffset> offset_of(int32_t kind, int64_t number, const char* name, const char* number_name) {
+  if (kind != FLASHTILE_OFFSET && number != 0) {
+    refuse("attention: " + std::string(number_name) + " is " + std::to_string(number) + ", and " + name +
+           " is not FLASHTILE_OFFSET; it counts only then");
+  }
+  switch (kind) {
+    case FLASHTILE_NOT_GIVEN: return std::nullopt;
+    case FLASHTILE_TOP_LEFT: return CausalCorner::top_left;
+    case FLASHTILE_BOTTOM_RIGHT: return CausalCorner::bottom_right;
+    case FLASHTILE_OFFSET: return number;
+  }
+  refuse("attention: " + std::string(name) + " is " + std::to_string(kind) +
+         "; expected FLASHTILE_NOT_GIVEN, FLASHTILE_TOP_LEFT, FLASHTILE_BOTTOM_RIGHT or FLASHTILE_OFFSET");
+}
+
+AttentionOptions options_of(const flashtile_attention_options* given) {
+  const flashtile_attention_options o = read(given, "attention: options", kLeastOptions);
+  AttentionOptions options;
+  if (o.scale != nullptr) options.scale = *o.scale;
+  if (o.softcap != 0.0f) options.softcap = o.softcap;
+  options.mask.causal = offset_of(o.causal, o.causal_offset, "causal", "causal_offset");
+  options.query_offset =
+      offset_of(o.query_offset, o.query_offset_number, "query_offset", "query_offset_number");
+  if (o.window != nullptr) options.mask.window = Window{o.window->left, o.window->right};
+  options.mask.boolean = optional_view_of(o.mask, "attention: mask");
+  options.mask.bias = optional_view_of(o.bias, "attention: bias");
+  if (o.way != nullptr) options.way = o.way;
+  options.queue = queue_of(o.queue);
+  return options;
+}
+
+AttentionOutputs outputs_of(const flashtile_attention_outputs* given) {
+  expect_given(given, "attention: outputs");
+  const flashtile_attention_outputs o = read(given, "attention: outputs", kLeastOutputs);
+  if (o.reserved != 0) refuse("attention: outputs.reserved is " + std::to_string(o.reserved) + "; expected 0");
+  return {view_of(o.out, "attention: out"),
+          optional_view_of(o.lse, "attention: lse"),
+          {static_cast<std::byte*>(o.workspace), static_cast<std::size_t>(o.workspace_bytes)}};
+}
+
+}  // namespace
+}  // namespace flashtile::c_api
+
+using namespace flashtile::c_api;
+
+extern "C" {
+
+flashtile_status flashtile_attention(const flashtile_attention_outputs* outputs, const flashtile_tensor* q,
+                                     const flashtile_tensor* k, const flashtile_tensor* v,
+                                     const flashtile_attention_options* options) {
+  return guarded([&] {
+    flashtile::attention_into(outputs_of(outputs), view_of(q, "attention: q"), view_of(k, "attention: k"),
+                              view_of(v, "attention: v"), options_of(options));
+  });
+}
+
+flashtile_status flashtile_plan_attention(flashtile_plan** plan, const flashtile_attention_outputs* outputs,
+                                          const flashtile_tensor* q, const flashtile_tensor* k,
+                                          const flashtile_tensor* v,
+                                          const flashtile_attention_options* options) {
+  return guarded([&] {
+    expect_given(plan, "attention: plan");
+    const auto views =
+        std::array{view_of(q, "attention: q"), view_of(k, "attention: k"), view_of(v, "attention: v")};
+    *plan = new flashtile_plan(
+        outputs == nullptr ? flashtile::plan_attention(views[0], views[1], views[2], options_of(options))
+                           : flashtile::plan_attention_into(outputs_of(outputs), views[0], views[1], views[2],
+                                                            options_of(options)));
+  });
+}
+
+}  // extern "C"

@@ -1,0 +1,204 @@
+// The C interface of flashtile, for C11 and later, for C++, and for every language that calls C.
+//
+// Status     Every call that can fail returns a flashtile_status: FLASHTILE_OK, or why not; flashtile_error_message() then
+//            says more. What a failed call should have written is left as it was, but for the elements of a result.
+// Structs    Set `size` to sizeof the struct and the rest to zero, which means the default, as FLASHTILE_INIT does; then set
+//            what you need. Fields are only ever appended: a program runs with a newer library, and with an older one as
+//            long as the fields that that one lacks are zero.
+// Ownership  The library keeps no pointer into a struct or a string that it is given, but for the callbacks of a queue.
+//            What flashtile_..._create and flashtile_plan_... make is released by flashtile_..._free, which takes NULL too.
+// Threads    Calls are safe from any thread, also on one queue or plan.
+#ifndef FLASHTILE_FLASHTILE_H
+#define FLASHTILE_FLASHTILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__GNUC__)
+#define FLASHTILE_API __attribute__((visibility("default")))
+#else
+#define FLASHTILE_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Makes a struct of this header ready: all of it zero, but for its size.
+#define FLASHTILE_INIT(object) \
+  (memset(&(object), 0, sizeof(object)), (void)((object).size = (uint32_t)sizeof(object)))
+
+/// Why a call failed.
+typedef int32_t flashtile_status;
+enum {
+  FLASHTILE_OK = 0,
+  FLASHTILE_INVALID_ARGUMENT = 1,  ///< the call is wrong; the message names the argument and what was found
+  FLASHTILE_UNSUPPORTED =
+      2,  ///< the call is right, but nothing in this build or on this machine can do it; lists why
+  FLASHTILE_OUT_OF_MEMORY = 3,   ///< host or device memory ran out; the library stays usable
+  FLASHTILE_DEVICE_FAILURE = 4,  ///< a device or vendor library failed; carries its own text
+  FLASHTILE_BAD_FILE = 5,        ///< a file is missing, cut short or malformed
+  FLASHTILE_INTERNAL = 6         ///< a bug in flashtile
+};
+
+/// What the last call of this thread that failed says of it; "" before one has. Valid until this thread's next call fails.
+FLASHTILE_API const char* flashtile_error_message(void);
+
+/// "ok", "invalid_argument", ...; "unknown" for a number that is none.
+FLASHTILE_API const char* flashtile_status_name(flashtile_status status);
+
+/// The version of the library that runs, such as "0.2.0".
+FLASHTILE_API const char* flashtile_version(void);
+
+/// The type of a tensor's elements.
+enum {
+  FLASHTILE_F64 = 0,
+  FLASHTILE_F32 = 1,
+  FLASHTILE_F16 = 2,
+  FLASHTILE_BF16 = 3,
+  FLASHTILE_I8 = 4,
+  FLASHTILE_U8 = 5,
+  FLASHTILE_I32 = 6,
+  FLASHTILE_INT4 = 7,  ///< packed in pairs, the element with the even index in the low nibble
+  FLASHTILE_UINT4 = 8
+};
+
+/// Kinds of devices.
+enum { FLASHTILE_CPU = 0, FLASHTILE_CUDA = 1, FLASHTILE_METAL = 2 };
+
+enum { FLASHTILE_MAX_RANK = 8 };
+
+/// A strided view of the caller's memory.
+///
+/// Units  Strides are in elements; 0 repeats one element along its dimension. 4-bit types count nibbles.
+typedef struct flashtile_tensor {
+  uint32_t size;
+  int32_t dtype;  ///< FLASHTILE_F32, ...
+  void* data;
+  int32_t rank;         ///< 0 ... FLASHTILE_MAX_RANK
+  int32_t device_type;  ///< FLASHTILE_CPU, ...
+  int32_t device_index;
+  int32_t reserved;  ///< 0
+  int64_t shape[FLASHTILE_MAX_RANK];
+  int64_t strides[FLASHTILE_MAX_RANK];
+} flashtile_tensor;
+
+/// Fills `tensor` with a view of dense row-major memory on the CPU. Sets its size, too.
+/// Errors: invalid_argument for a rank that cannot be, and for sizes that are negative or overflow.
+FLASHTILE_API flashtile_status flashtile_packed_tensor(flashtile_tensor* tensor, void* data, int32_t dtype,
+                                                       int32_t rank, const int64_t* shape);
+
+/// Where work runs. Opaque.
+typedef struct flashtile_queue flashtile_queue;
+
+/// What a call will do, and why. Opaque.
+typedef struct flashtile_plan flashtile_plan;
+
+/// Where queries lie among the keys: query i is at position i + offset.
+enum {
+  FLASHTILE_NOT_GIVEN = 0,
+  FLASHTILE_TOP_LEFT = 1,  ///< offset 0: the first query is where the first key is
+  FLASHTILE_BOTTOM_RIGHT =
+      2,                ///< offset Lkv - Lq, which may be negative: the last query is where the last key is
+  FLASHTILE_OFFSET = 3  ///< the number that the field beside it holds
+};
+
+/// A query sees keys from `left` before its position to `right` after it, both included; -1: no limit on that side.
+typedef struct flashtile_window {
+  int64_t left, right;
+} flashtile_window;
+
+typedef struct flashtile_attention_options {
+  uint32_t size;
+  /// Set for causal attention: a query sees no key after its position. One of FLASHTILE_TOP_LEFT ... FLASHTILE_OFFSET.
+  int32_t causal;
+  int64_t causal_offset;        ///< with FLASHTILE_OFFSET
+  int64_t query_offset_number;  ///< with FLASHTILE_OFFSET
+  int32_t query_offset;  ///< where queries lie, for windows; FLASHTILE_NOT_GIVEN: as causal says, or else 0
+  float softcap;  ///< scores become softcap * tanh(score / softcap), after the scale and before masks; 0: off
+  const float* scale;              ///< multiplies raw scores in float32; NULL: 1/sqrt(D)
+  const flashtile_window* window;  ///< NULL: none
+  const flashtile_tensor*
+      mask;  ///< u8, broadcast to (B, Hq, Lq, Lkv): a query attends to a key where it is not 0
+  const flashtile_tensor*
+      bias;         ///< f32, f16 or bf16, broadcast likewise: added to the score; -inf excludes exactly
+  const char* way;  ///< forces a way by its name ("unfused", "tensor_ops", ...); NULL or "": the best that can
+  const flashtile_queue* queue;  ///< NULL: the process-wide queue of q's device
+} flashtile_attention_options;
+
+/// Memory for results and scratch, all of it the caller's: none of it is shared with another argument.
+typedef struct flashtile_attention_outputs {
+  uint32_t size;
+  uint32_t reserved;            ///< 0
+  const flashtile_tensor* out;  ///< (B, Hq, Lq, Dv), dtype of q, innermost stride 1
+  const flashtile_tensor* lse;  ///< (B, Hq, Lq) f32: natural log of the sum of exp(scores); NULL: not wanted
+  void* workspace;              ///< 64-byte aligned, on the device; NULL: the library takes what it needs
+  uint64_t workspace_bytes;     ///< at least flashtile_plan_workspace_bytes() of a plan with these outputs
+} flashtile_attention_outputs;
+
+/// Scaled dot-product attention: out = softmax(scale * Q K^T + mask) V.
+///
+/// Shapes    q (B, Hq, Lq, D), k (B, Hkv, Lkv, D), v (B, Hkv, Lkv, Dv) -> out (B, Hq, Lq, Dv). Hq is a multiple of Hkv:
+///           query head h reads KV head h / (Hq / Hkv). Any length may be 0. D and Dv are 1 ... 256.
+/// Strides   Any, also 0, in all dimensions but the last, whose stride is 1.
+/// Types     f32, f16 or bf16, the same for q, k, v and out.
+/// Numerics  Scores, softmax and sums are float32. A query with no key to attend to gives exactly 0, and lse -inf.
+/// Errors    invalid_argument names the argument; unsupported lists each way and its reason.
+/// Options   NULL: all defaults. Asynchronous on a GPU queue.
+FLASHTILE_API flashtile_status flashtile_attention(const flashtile_attention_outputs* outputs,
+                                                   const flashtile_tensor* q, const flashtile_tensor* k,
+                                                   const flashtile_tensor* v,
+                                                   const flashtile_attention_options* options);
+
+/// What flashtile_attention() would do; data pointers may be NULL. Without outputs: for a packed out and no lse.
+FLASHTILE_API flashtile_status flashtile_plan_attention(flashtile_plan** plan,
+                                                        const flashtile_attention_outputs* outputs,
+                                                        const flashtile_tensor* q, const flashtile_tensor* k,
+                                                        const flashtile_tensor* v,
+                                                        const flashtile_attention_options* options);
+
+typedef struct flashtile_gemm_options {
+  uint32_t size;
+  float beta;          ///< 0: the old content of C is never read, NaN included
+  const float* alpha;  ///< NULL: 1
+  const char* way;     ///< as in flashtile_attention_options
+  const flashtile_queue* queue;
+} flashtile_gemm_options;
+
+/// C = alpha * A B + beta * C.
+///
+/// Shapes    A (M, K), B (K, N), C (M, N), each with unit stride in one dimension: a transposed operand is a view with
+///           its shape and strides exchanged. M, N and K may be 0.
+/// Types     The rows of matmul2d's type table: f32, f16, bf16 and mixtures of them, i8, u8 and 4-bit integers.
+/// Numerics  Sums are float32 or int32, rounded once at the end.
+/// Errors    As flashtile_attention().
+FLASHTILE_API flashtile_status flashtile_gemm(const flashtile_tensor* c, const flashtile_tensor* a,
+                                              const flashtile_tensor* b, const flashtile_gemm_options* options);
+
+/// What flashtile_gemm() would do; data pointers may be NULL.
+FLASHTILE_API flashtile_status flashtile_plan_gemm(flashtile_plan** plan, const flashtile_tensor* c,
+                                                   const flashtile_tensor* a, const flashtile_tensor* b,
+                                                   const flashtile_gemm_options* options);
+
+// What a plan says. Strings belong to the plan. NULL gives "" and 0.
+FLASHTILE_API const char* flashtile_plan_op(const flashtile_plan* plan);   ///< "attention" or "gemm"
+FLASHTILE_API const char* flashtile_plan_way(const flashtile_plan* plan);  ///< "flash.cpu", "tensor_ops", ...
+FLASHTILE_API const char* flashtile_plan_kernel(
+    const flashtile_plan* plan);  ///< "tensor_ops f32 avx512 64x64x64"
+FLASHTILE_API uint64_t flashtile_plan_workspace_bytes(const flashtile_plan* plan);
+FLASHTILE_API int32_t
+flashtile_plan_stores_scores(const flashtile_plan* plan);  ///< 1: memory grows with Lq x Lkv
+/// Ways that come before the chosen one, or all others when one was forced, each with its reason.
+FLASHTILE_API int32_t flashtile_plan_refused_count(const flashtile_plan* plan);
+FLASHTILE_API const char* flashtile_plan_refused_way(const flashtile_plan* plan, int32_t index);
+FLASHTILE_API const char* flashtile_plan_refused_reason(const flashtile_plan* plan, int32_t index);
+FLASHTILE_API const char* flashtile_plan_text(const flashtile_plan* plan);  ///< a few lines for people
+FLASHTILE_API const char* flashtile_plan_json(const flashtile_plan* plan);  ///< one object on one line
+FLASHTILE_API void flashtile_plan_free(flashtile_plan* plan);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif
+
+#endif  // FLASHTILE_FLASHTILE_H
