@@ -30,7 +30,8 @@ int exit_code_of(ErrorCode code) {
     case ErrorCode::out_of_memory: return kUnsupported;
     case ErrorCode::bad_file: return kBadFile;
     case ErrorCode::device_failure:
-    case ErrorCode::internal: break;
+    case ErrorCode::internal:
+    case ErrorCode::cancelled: break;
   }
   return kInternal;
 }

@@ -57,6 +57,9 @@ struct CpuQueueOptions {
   /// 65536. 0 = FLASHTILE_THREADS, or else every hardware thread.
   int threads = 0;
   Executor executor{};  ///< used instead of the library's own threads when set
+  /// Asked before each task of a call, by the threads that do them, several at once; a small call is one task. True, or an
+  /// exception, ends the call: with ErrorCode::cancelled, or with that exception. Empty = never.
+  std::function<bool()> should_stop{};
 };
 
 /// Where work runs: a set of CPU threads, or a stream of a GPU. Cheap to copy; copies share the queue, and a

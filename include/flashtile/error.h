@@ -16,6 +16,7 @@ enum class ErrorCode : int {
   device_failure = 4,  ///< a device or vendor library failed; carries its own text
   bad_file = 5,        ///< a file is missing, cut short or malformed
   internal = 6,        ///< a bug in flashtile
+  cancelled = 7,       ///< the queue's should_stop said so; results hold what was done by then
 };
 
 /// "invalid_argument", "unsupported", ...

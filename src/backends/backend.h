@@ -20,6 +20,8 @@ struct Queue::State {
   virtual ~State() = default;
   virtual Device device() const noexcept = 0;
   virtual int threads() const noexcept { return 1; }
+  /// Whether the caller may end calls between tasks: then they are not made one task for speed.
+  virtual bool may_stop() const noexcept { return false; }
   virtual void* native_stream() const noexcept { return nullptr; }
   virtual void synchronize() const = 0;
   virtual const backend::CpuQueue* as_cpu_queue() const noexcept { return nullptr; }

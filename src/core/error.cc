@@ -10,6 +10,7 @@ const char* name(ErrorCode code) noexcept {
     case ErrorCode::device_failure: return "device_failure";
     case ErrorCode::bad_file: return "bad_file";
     case ErrorCode::internal: return "internal";
+    case ErrorCode::cancelled: return "cancelled";
   }
   return "unknown";
 }

@@ -201,6 +201,44 @@ TEST(QueueContract, ExecutorsThatLoseWork) {
   }
 }
 
+// ---- should_stop ----
+
+/// Asked when nothing has begun, and later, with one thread, several, or the caller's own.
+TEST(QueueContract, StopsWhenAsked) {
+  const auto in_turn = [](std::int64_t count, const Body& body) {
+    for (std::int64_t i = 0; i < count; ++i) body(i);
+  };
+  for (const std::string& way : our_ways()) {
+    for (const int after : {0, 1, 5}) {
+      for (const int threads : {1, 3}) {
+        for (const Executor& executor : {Executor(), Executor(in_turn)}) {
+          EXPECT_EQ(in_child([&] {
+                      std::atomic<int> asked{0};
+                      const auto stop = [&] { return asked++ >= after; };
+                      const Queue queue =
+                          Queue::cpu({.threads = threads, .executor = executor, .should_stop = stop});
+                      std::string outcome = outcome_of([&] { Work().run(queue, way); });
+                      asked = -1000000;  // the queue goes on to serve
+                      return outcome + "; " + Work().outcome(queue, way);
+                    }),
+                    "cancelled: cancelled: the queue's should_stop said so; ok")
+              << way << " after " << after << " on " << threads;
+        }
+      }
+    }
+  }
+}
+
+TEST(QueueContract, WhatShouldStopThrowsEndsTheCall) {
+  EXPECT_EQ(in_child([] {
+              const Queue queue =
+                  Queue::cpu({.should_stop = []() -> bool { throw std::runtime_error("enough"); }});
+              const Tensor a(DType::f32, {64, 64}), b(DType::f32, {64, 64}), c(DType::f32, {64, 64});
+              return outcome_of(try_gemm(c, a, b, {.way = "panels", .queue = queue}));
+            }),
+            "device_failure: enough");
+}
+
 // ---- forks ----
 
 /// What f() returns in a child of this process that was forked while four threads were in calls on `queue`.

@@ -55,6 +55,7 @@ int threads_of_arena(int threads) {
 
 CpuQueue::CpuQueue(CpuQueueOptions options)
     : threads_(checked_threads(options.threads) > 0 ? options.threads : default_threads()),
+      should_stop_(std::move(options.should_stop)),
       executor_(std::move(options.executor)),
       arena_(threads_of_arena(threads_)) {}
 

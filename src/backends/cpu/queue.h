@@ -19,8 +19,12 @@ class CpuQueue final : public Queue::State {
 
   Device device() const noexcept override { return Device::cpu(); }
   int threads() const noexcept override { return threads_; }
+  bool may_stop() const noexcept override { return static_cast<bool>(should_stop_); }
   void synchronize() const override {}  // every call has finished when it returns
   const CpuQueue* as_cpu_queue() const noexcept override { return this; }
+
+  /// The caller's wish to end its calls; empty when it has none.
+  const std::function<bool()>& should_stop() const noexcept { return should_stop_; }
 
   /// Calls work(i) for each i in [0, count), on up to threads() threads at once. `work` must not throw.
   /// Errors: invalid_argument for an executor that does not do its work, and in a forked child that lost threads.
@@ -28,6 +32,7 @@ class CpuQueue final : public Queue::State {
 
  private:
   int threads_;
+  std::function<bool()> should_stop_;
   ExecutorCalls executor_;
   mutable Callers callers_;
   mutable tbb::task_arena arena_;  // its calls are safe from any thread, but not const

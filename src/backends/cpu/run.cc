@@ -82,8 +82,10 @@ class Scratch {
 /// One launch: the indices still to be done, and the first exception.
 class Work {
  public:
-  Work(std::int64_t count, std::int64_t workers)
-      : count_(count), chunk_(std::clamp<std::int64_t>(count / (workers * 64), 1, 64)) {}
+  Work(std::int64_t count, std::int64_t workers, const std::function<bool()>& should_stop)
+      : count_(count),
+        chunk_(std::clamp<std::int64_t>(count / (workers * 64), 1, 64)),
+        should_stop_(should_stop) {}
 
   /// Takes the next indices, in ascending order; none are left when begin == end, or after a failure.
   struct Range {
@@ -91,7 +93,7 @@ class Work {
   };
   Range take() {
     const std::int64_t begin = next_.fetch_add(chunk_, std::memory_order_acq_rel);
-    if (begin >= count_ || failed_.load(std::memory_order_acquire)) return {0, 0};
+    if (begin >= count_ || failed_.load(std::memory_order_acquire) || stopped()) return {0, 0};
     return {begin, std::min(begin + chunk_, count_)};
   }
 
@@ -106,7 +108,20 @@ class Work {
   }
 
  private:
+  /// Asks the caller, and fails when it wants no more.
+  bool stopped() noexcept {
+    if (!should_stop_) return false;
+    try {
+      if (!should_stop_()) return false;
+      throw Error(ErrorCode::cancelled, "cancelled: the queue's should_stop said so");
+    } catch (...) {
+      fail(std::current_exception());
+    }
+    return true;
+  }
+
   const std::int64_t count_, chunk_;
+  const std::function<bool()>& should_stop_;
   std::atomic<std::int64_t> next_{0};
   std::atomic<bool> failed_{false};
   std::exception_ptr exception_;
@@ -206,10 +221,10 @@ class Team {
   std::vector<std::unique_ptr<LargeThread>> threads_;  ///< last: they use what is above
 };
 
-void run_teams(int threads, std::int64_t count, std::size_t bytes, int simdgroups, Body body,
+void run_teams(const CpuQueue& queue, std::int64_t count, std::size_t bytes, int simdgroups, Body body,
                const void* context) {
-  const std::int64_t teams = std::clamp<std::int64_t>(threads / simdgroups, 1, count);
-  Work work(count, teams);
+  const std::int64_t teams = std::clamp<std::int64_t>(queue.threads() / simdgroups, 1, count);
+  Work work(count, teams, queue.should_stop());
   std::vector<std::unique_ptr<Team>> running;
   for (std::int64_t t = 0; t < teams; ++t) running.push_back(std::make_unique<Team>(simdgroups, bytes));
   for (const auto& team : running) team->start(work, body, context);
@@ -246,10 +261,10 @@ void run_on_cpu(const Queue& queue, std::int64_t count, std::size_t bytes, int s
                 "launch: the grid has " + std::to_string(count) + " threadgroups; expected 0 or more");
   }
   if (count == 0) return;
-  if (simdgroups > 1) return backend::run_teams(cpu.threads(), count, bytes, simdgroups, body, context);
+  if (simdgroups > 1) return backend::run_teams(cpu, count, bytes, simdgroups, body, context);
 
   const std::int64_t workers = std::min<std::int64_t>(cpu.threads(), count);
-  backend::Work work(count, workers);
+  backend::Work work(count, workers, cpu.should_stop());
   const core::Subnormals subnormals = core::FloatEnvironment::subnormals();  // also on other threads
   const auto work_off_here = [&] {
     // A launch from inside a kernel of several simdgroups: this one's threadgroups have one.

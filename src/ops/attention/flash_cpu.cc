@@ -4,6 +4,7 @@
 #include <string>
 
 #include "flashtile/detail/run_on_cpu.h"
+#include "src/backends/backend.h"
 #include "src/backends/cpu/isa.h"
 #include "src/ops/attention/kernel/flash_cpu/table.h"
 #include "src/ops/attention/ways.h"
@@ -140,7 +141,7 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
                                static_cast<double>(problem.query_length) *
                                static_cast<double>(problem.kv_length) *
                                static_cast<double>(problem.head_dim + problem.value_dim);
-  if (multiply_adds < kWorthThreads || queue.threads() == 1)
+  if (multiply_adds < kWorthThreads || (queue.threads() == 1 && !queue.state().may_stop()))
     return detail::run_on_cpu(queue, 1, scratch, 1, run_all, &call);
   const std::int64_t at_once = heads_at_once(problem);
   for (; call.first_head < heads; call.first_head += at_once) {

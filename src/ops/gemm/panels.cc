@@ -3,6 +3,7 @@
 #include <string>
 
 #include "flashtile/detail/run_on_cpu.h"
+#include "src/backends/backend.h"
 #include "src/backends/cpu/isa.h"
 #include "src/ops/gemm/kernel/panels_table.h"
 #include "src/ops/gemm/ways.h"
@@ -110,7 +111,7 @@ void run(const GemmProblem& problem, const GemmBuffers&, std::span<std::byte>, c
   const std::size_t scratch = kernels.scratch_bytes(product);
   const double multiply_adds =
       static_cast<double>(problem.m()) * static_cast<double>(problem.n()) * static_cast<double>(problem.k());
-  const bool alone = multiply_adds < kWorthThreads || queue.threads() == 1;
+  const bool alone = multiply_adds < kWorthThreads || (queue.threads() == 1 && !queue.state().may_stop());
   if (alone)
     detail::run_on_cpu(queue, 1, scratch, 1, run_all, &call);
   else
