@@ -27,6 +27,9 @@ flashtile_status guarded(F&& f) noexcept {
 
 [[noreturn]] void refuse(const std::string& message);
 
+/// Refuses NULL where a pointer must be given.
+void expect_given(const void* pointer, const char* name);
+
 /// The memory of a caller's struct that this library's has no field for must be zero.
 void check_size(const void* given, std::size_t size, std::size_t least, std::size_t known, const char* name);
 
@@ -43,13 +46,20 @@ T read(const T* given, const char* name, std::size_t least) {
   return known;
 }
 
+/// Gives the caller as many fields as its struct has. Errors: invalid_argument for NULL and for a size that cannot be.
+template <class T>
+void write(T* given, T known, const char* name, std::size_t least) {
+  expect_given(given, name);
+  const std::size_t size = given->size;
+  check_size(given, size, least, size, name);
+  known.size = given->size;
+  std::memcpy(given, &known, size < sizeof(T) ? size : sizeof(T));
+}
+
 /// A tensor that must be there. Errors: invalid_argument for NULL, a bad size, rank or type.
 TensorView view_of(const flashtile_tensor* tensor, const char* name);
 
 /// A tensor that may be NULL.
 std::optional<TensorView> optional_view_of(const flashtile_tensor* tensor, const char* name);
-
-/// Refuses NULL where a pointer must be given.
-void expect_given(const void* pointer, const char* name);
 
 }  // namespace flashtile::c_api

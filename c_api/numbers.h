@@ -19,7 +19,8 @@ static_assert(same(FLASHTILE_INVALID_ARGUMENT, ErrorCode::invalid_argument) &&
               same(FLASHTILE_UNSUPPORTED, ErrorCode::unsupported) &&
               same(FLASHTILE_OUT_OF_MEMORY, ErrorCode::out_of_memory) &&
               same(FLASHTILE_DEVICE_FAILURE, ErrorCode::device_failure) &&
-              same(FLASHTILE_BAD_FILE, ErrorCode::bad_file) && same(FLASHTILE_INTERNAL, ErrorCode::internal));
+              same(FLASHTILE_BAD_FILE, ErrorCode::bad_file) && same(FLASHTILE_INTERNAL, ErrorCode::internal) &&
+              same(FLASHTILE_CANCELLED, ErrorCode::cancelled));
 static_assert(same(FLASHTILE_F64, DType::f64) && same(FLASHTILE_F32, DType::f32) &&
               same(FLASHTILE_F16, DType::f16) && same(FLASHTILE_BF16, DType::bf16) &&
               same(FLASHTILE_I8, DType::i8) && same(FLASHTILE_U8, DType::u8) &&

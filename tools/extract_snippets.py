@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """Takes what can be run out of Markdown pages. Called by tests/snippets/CMakeLists.txt.
 
-extract_snippets.py FOLDER PAGE...              writes every ```cpp block to FOLDER as a file and prints the files, one a line;
-                                                each block must be a whole program. An unchanged file is left alone, so that
-                                                nothing is compiled again
+extract_snippets.py FOLDER PAGE...              writes every ```cpp, ```c and ```python block to FOLDER as a file and prints the
+                                                files, one a line; each block must be a whole program. An unchanged file is
+                                                left alone, so that nothing is compiled again
 extract_snippets.py --commands PROGRAM PAGE...  prints every line of ```sh blocks that calls PROGRAM
 """
 import pathlib
 import re
 import sys
+
+# Of each language the end of a file's name, how a comment begins, and what a whole program has.
+LANGUAGES = {"cpp": (".cc", "//", "int main("), "c": (".c", "//", "int main("), "python": (".py", "#", "import ")}
 
 
 def blocks(page, language):
@@ -18,14 +21,16 @@ def blocks(page, language):
 def programs(folder, pages):
     folder.mkdir(parents=True, exist_ok=True)
     for page in pages:
-        for number, block in enumerate(blocks(page, "cpp"), 1):
-            if "int main(" not in block:
-                sys.exit(f"{page}: cpp block {number} is no program; a fragment is marked ```c++")
-            path = folder / f"{page.stem.lower()}_{number}.cc"
-            text = f"// From {page.name}, block {number}.\n{block}"
-            if not path.exists() or path.read_text() != text:
-                path.write_text(text)
-            print(path)
+        for language, (suffix, comment, mark) in LANGUAGES.items():
+            for number, block in enumerate(blocks(page, language), 1):
+                if mark not in block:
+                    sys.exit(f"{page}: {language} block {number} is no program; a fragment of C++ is marked ```c++")
+                name = page.stem.lower() if language == "cpp" else f"{page.stem.lower()}_{language}"
+                path = folder / f"{name}_{number}{suffix}"
+                text = f"{comment} From {page.name}, block {number}.\n{block}"
+                if not path.exists() or path.read_text() != text:
+                    path.write_text(text)
+                print(path)
 
 
 def commands(program, pages):

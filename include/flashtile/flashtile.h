@@ -39,7 +39,8 @@ enum {
   FLASHTILE_OUT_OF_MEMORY = 3,   ///< host or device memory ran out; the library stays usable
   FLASHTILE_DEVICE_FAILURE = 4,  ///< a device or vendor library failed; carries its own text
   FLASHTILE_BAD_FILE = 5,        ///< a file is missing, cut short or malformed
-  FLASHTILE_INTERNAL = 6         ///< a bug in flashtile
+  FLASHTILE_INTERNAL = 6,        ///< a bug in flashtile
+  FLASHTILE_CANCELLED = 7        ///< the queue's should_stop said so; results hold what was done by then
 };
 
 /// What the last call of this thread that failed says of it; "" before one has. Valid until this thread's next call fails.
@@ -89,8 +90,52 @@ typedef struct flashtile_tensor {
 FLASHTILE_API flashtile_status flashtile_packed_tensor(flashtile_tensor* tensor, void* data, int32_t dtype,
                                                        int32_t rank, const int64_t* shape);
 
-/// Where work runs. Opaque.
+/// Fills `tensor` with what a DLPack DLTensor describes (dlpack.h, ABI 1.x and 0.x): its memory, type, shape, strides and
+/// device. Sets its size, too. The memory stays its owner's. Booleans become u8; pinned host memory is the CPU's.
+/// Errors: invalid_argument for more than FLASHTILE_MAX_RANK dimensions, and for vectors as elements; unsupported for types
+/// and devices that flashtile does not know.
+FLASHTILE_API flashtile_status flashtile_tensor_from_dlpack(flashtile_tensor* tensor, const void* dl_tensor);
+
+/// Where work runs: a set of CPU threads, or a stream of a GPU. Opaque.
 typedef struct flashtile_queue flashtile_queue;
+
+/// What an executor calls, once for each i in [0, count).
+typedef void (*flashtile_body)(void* context, int64_t i);
+
+/// A caller's own threads: calls body(context, i) once for each i in [0, count), on any threads, and returns when all of
+/// them have returned.
+typedef void (*flashtile_executor)(void* user, int64_t count, flashtile_body body, void* context);
+
+/// Not 0 ends the call that asks.
+typedef int32_t (*flashtile_should_stop)(void* user);
+
+typedef struct flashtile_cpu_queue_options {
+  uint32_t size;
+  int32_t
+      threads;  ///< at most this many work at once, up to 65536; 0: FLASHTILE_THREADS, or else every hardware thread
+  flashtile_executor executor;  ///< used instead of the library's own threads; NULL: those
+  void* executor_user;          ///< its first argument
+  flashtile_should_stop
+      should_stop;         ///< asked before each task of a call, by several threads at once; NULL: never
+  void* should_stop_user;  ///< its argument
+} flashtile_cpu_queue_options;
+
+/// A queue of CPU threads. Options NULL: all defaults. After a fork the child may use one that nobody was in at that moment.
+/// Errors: invalid_argument for a number of threads that cannot be.
+FLASHTILE_API flashtile_status flashtile_queue_create_cpu(flashtile_queue** queue,
+                                                          const flashtile_cpu_queue_options* options);
+
+/// A queue over the caller's cudaStream_t; NULL: the default stream. Errors: unsupported, with the reason.
+FLASHTILE_API flashtile_status flashtile_queue_create_cuda(flashtile_queue** queue, int32_t device_index,
+                                                           void* stream);
+
+FLASHTILE_API int32_t flashtile_queue_threads(const flashtile_queue* queue);  ///< 1 on a GPU, 0 for NULL
+
+/// Waits for all work of this queue. Errors: device_failure, also for work that failed after its call returned.
+FLASHTILE_API flashtile_status flashtile_queue_synchronize(const flashtile_queue* queue);
+
+/// No call may be using the queue any more.
+FLASHTILE_API void flashtile_queue_free(flashtile_queue* queue);
 
 /// What a call will do, and why. Opaque.
 typedef struct flashtile_plan flashtile_plan;
@@ -196,6 +241,36 @@ FLASHTILE_API const char* flashtile_plan_refused_reason(const flashtile_plan* pl
 FLASHTILE_API const char* flashtile_plan_text(const flashtile_plan* plan);  ///< a few lines for people
 FLASHTILE_API const char* flashtile_plan_json(const flashtile_plan* plan);  ///< one object on one line
 FLASHTILE_API void flashtile_plan_free(flashtile_plan* plan);
+
+/// One row of an op's table of ways, best first. Strings stay for as long as the library does.
+typedef struct flashtile_way_info {
+  uint32_t size;
+  int32_t built;  ///< 0: left out of this build
+  const char* name;
+  const char* about;  ///< one line
+} flashtile_way_info;
+
+FLASHTILE_API int32_t flashtile_attention_way_count(void);
+FLASHTILE_API int32_t flashtile_gemm_way_count(void);
+/// Fills `way`, whose size is set. Errors: invalid_argument for an index out of range.
+FLASHTILE_API flashtile_status flashtile_attention_way(int32_t index, flashtile_way_info* way);
+FLASHTILE_API flashtile_status flashtile_gemm_way(int32_t index, flashtile_way_info* way);
+
+/// A device of this machine; or, with compute_units 0, a kind of which this build or machine has none, and why.
+typedef struct flashtile_device_info {
+  uint32_t size;
+  int32_t device_type;
+  int32_t device_index;
+  int32_t compute_units;  ///< hardware threads, multiprocessors or GPU cores
+  uint64_t memory_bytes;
+  const char* name;                ///< as the vendor spells it
+  const char* architecture;        ///< "avx512", "sm_90", ...: what kernels are chosen by
+  const char* unavailable_reason;  ///< "" for a device
+} flashtile_device_info;
+
+FLASHTILE_API int32_t flashtile_device_count(void);
+/// Fills `device`, whose size is set. Errors: invalid_argument for an index out of range.
+FLASHTILE_API flashtile_status flashtile_device(int32_t index, flashtile_device_info* device);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,0 +1,411 @@
+// The C interface: every struct's rules, every callback, every code that a call ends with.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "flashtile/flashtile.h"
+
+namespace {
+
+/// A valid call whose answer is known: two equal keys with values 1 and 3.
+struct Call {
+  std::vector<float> q_data = std::vector<float>(2 * 3 * 8, 1.0f), k_data = std::vector<float>(2 * 2 * 8, 1.0f);
+  std::vector<float> v_data = std::vector<float>(2 * 2 * 4), out_data = std::vector<float>(2 * 3 * 4, -1.0f);
+  std::vector<float> lse_data = std::vector<float>(2 * 3, -1.0f);
+  flashtile_tensor q = packed(q_data, {1, 2, 3, 8}), k = packed(k_data, {1, 2, 2, 8});
+  flashtile_tensor v = packed(v_data, {1, 2, 2, 4}), out = packed(out_data, {1, 2, 3, 4});
+  flashtile_tensor lse = packed(lse_data, {1, 2, 3});
+  flashtile_attention_outputs outputs;
+  flashtile_attention_options options;
+
+  Call() {
+    for (std::size_t i = 0; i < v_data.size(); ++i) v_data[i] = i / 4 % 2 == 0 ? 1.0f : 3.0f;
+    FLASHTILE_INIT(outputs);
+    FLASHTILE_INIT(options);
+    outputs.out = &out;
+  }
+  Call(const Call&) = delete;
+
+  static flashtile_tensor packed(std::vector<float>& data, const std::vector<std::int64_t>& shape) {
+    flashtile_tensor tensor;
+    EXPECT_EQ(flashtile_packed_tensor(&tensor, data.data(), FLASHTILE_F32,
+                                      static_cast<std::int32_t>(shape.size()), shape.data()),
+              FLASHTILE_OK);
+    return tensor;
+  }
+  flashtile_status run() { return flashtile_attention(&outputs, &q, &k, &v, &options); }
+  /// "ok" when every row is `value`; otherwise what went wrong.
+  std::string outcome(float value) {
+    if (const flashtile_status status = run(); status != FLASHTILE_OK)
+      return flashtile_status_name(status) + std::string(": ") + flashtile_error_message();
+    for (const float found : out_data) {
+      if (found != value) return "wrong: " + std::to_string(found);
+    }
+    return "ok";
+  }
+};
+
+/// A struct of a later version: one more field.
+template <class T>
+struct Later {
+  T known;
+  std::uint64_t more;
+
+  explicit Later(const T& value) : known(value), more(0) { known.size = sizeof(Later); }
+};
+
+TEST(CApi, ComputesAttention) {
+  Call call;
+  call.outputs.lse = &call.lse;
+  EXPECT_EQ(call.outcome(2.0f), "ok");
+  EXPECT_NEAR(call.lse_data[5], 8 / std::sqrt(8.0) + std::log(2.0), 1e-6);
+}
+
+TEST(CApi, PassesEveryOptionOn) {
+  Call call;
+  const auto outcome = [&](auto set, float value) {
+    FLASHTILE_INIT(call.options);
+    set(call.options);
+    return call.outcome(value);
+  };
+  using Options = flashtile_attention_options;
+  std::vector<std::uint8_t> first{1, 0};
+  const std::int64_t shape[] = {1, 2};
+  flashtile_tensor mask, bias;
+  flashtile_packed_tensor(&mask, first.data(), FLASHTILE_U8, 2, shape);
+  std::vector<float> second{-std::numeric_limits<float>::infinity(), 0.0f};
+  flashtile_packed_tensor(&bias, second.data(), FLASHTILE_F32, 2, shape);
+  EXPECT_EQ(outcome([&](Options& o) { o.mask = &mask; }, 1.0f), "ok");
+  EXPECT_EQ(outcome([&](Options& o) { o.bias = &bias; }, 3.0f), "ok");
+  EXPECT_EQ(outcome([&](Options& o) { o.bias = &bias, o.mask = &mask; }, 0.0f), "ok");
+  const flashtile_window none_after{-1, 0}, first_only{0, -1};
+  EXPECT_EQ(outcome(
+                [&](Options& o) {
+                  o.window = &none_after, o.query_offset = FLASHTILE_OFFSET, o.query_offset_number = 5;
+                },
+                2.0f),
+            "ok");
+  EXPECT_EQ(outcome(
+                [&](Options& o) {
+                  o.window = &first_only, o.query_offset = FLASHTILE_OFFSET, o.query_offset_number = 5;
+                },
+                0.0f),
+            "ok");
+  EXPECT_EQ(outcome([&](Options& o) { o.causal = FLASHTILE_OFFSET, o.causal_offset = 9; }, 2.0f), "ok");
+  EXPECT_EQ(outcome([&](Options& o) { o.causal = FLASHTILE_OFFSET, o.causal_offset = -9; }, 0.0f), "ok");
+  const float nothing = 0.0f, infinite = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(outcome([&](Options& o) { o.scale = &nothing; }, 2.0f), "ok");
+  EXPECT_EQ(outcome([&](Options& o) { o.scale = &infinite; }, 2.0f),
+            "invalid_argument: attention: scale is inf; expected a finite number");
+  EXPECT_EQ(outcome([&](Options& o) { o.softcap = 2.0f; }, 2.0f), "ok");
+  EXPECT_EQ(outcome([&](Options& o) { o.softcap = -2.0f; }, 2.0f),
+            "invalid_argument: attention: softcap is -2.000000; expected 0 (none) or a positive finite number");
+  EXPECT_EQ(outcome([&](Options& o) { o.way = "unfused"; }, 2.0f), "ok");
+}
+
+TEST(CApi, RefusesWhatCannotBe) {
+  const auto outcome = [](auto change) {
+    Call call;
+    change(call);
+    const std::string found = call.outcome(2.0f);
+    for (const float value : call.out_data) EXPECT_EQ(value, -1.0f) << found;
+    return found;
+  };
+  EXPECT_EQ(outcome([](Call& c) { c.q.size = 0; }),
+            "invalid_argument: attention: q has size 0; expected at least 160, as FLASHTILE_INIT sets it");
+  EXPECT_EQ(outcome([](Call& c) { c.options.size = 4; }),
+            "invalid_argument: attention: options has size 4; expected at least 80, as FLASHTILE_INIT sets it");
+  EXPECT_EQ(outcome([](Call& c) { c.outputs.out = nullptr; }),
+            "invalid_argument: attention: out is NULL; it must be given");
+  EXPECT_EQ(outcome([](Call& c) { c.k.rank = 9; }),
+            "invalid_argument: attention: k has rank 9; expected 0 ... 8");
+  EXPECT_EQ(outcome([](Call& c) { c.v.dtype = 257; }),
+            "invalid_argument: attention: v has dtype 257; expected one such as FLASHTILE_F32");
+  EXPECT_EQ(outcome([](Call& c) { c.v.dtype = 77; }),
+            "invalid_argument: attention: v has dtype DType(77); expected an enumerator of DType");
+  EXPECT_EQ(outcome([](Call& c) { c.v.device_type = -1; }),
+            "invalid_argument: attention: v has device_type -1; expected one such as FLASHTILE_CPU");
+  EXPECT_EQ(outcome([](Call& c) { c.v.reserved = 1; }),
+            "invalid_argument: attention: v has reserved 1; expected 0");
+  EXPECT_EQ(outcome([](Call& c) { c.outputs.reserved = 1; }),
+            "invalid_argument: attention: outputs.reserved is 1; expected 0");
+  EXPECT_EQ(outcome([](Call& c) { c.options.causal = 4; }),
+            "invalid_argument: attention: causal is 4; expected FLASHTILE_NOT_GIVEN, FLASHTILE_TOP_LEFT, "
+            "FLASHTILE_BOTTOM_RIGHT or FLASHTILE_OFFSET");
+  EXPECT_EQ(outcome([](Call& c) { c.options.causal_offset = 4; }),
+            "invalid_argument: attention: causal_offset is 4, and causal is not FLASHTILE_OFFSET; it counts "
+            "only then");
+  EXPECT_EQ(outcome([](Call& c) { c.options.way = "flash.cpu "; }).find("invalid_argument: attention: way is"),
+            0u);
+  EXPECT_EQ(outcome([](Call& c) {
+              c.q.device_type = c.k.device_type = c.v.device_type = c.out.device_type = FLASHTILE_METAL;
+            }),
+            "unsupported: device: this build of flashtile has no Metal backend");
+  Call call;
+  EXPECT_EQ(flashtile_attention(nullptr, &call.q, &call.k, &call.v, nullptr), FLASHTILE_INVALID_ARGUMENT);
+  EXPECT_STREQ(flashtile_error_message(), "attention: outputs is NULL; it must be given");
+  EXPECT_EQ(flashtile_attention(&call.outputs, nullptr, &call.k, &call.v, nullptr), FLASHTILE_INVALID_ARGUMENT);
+  EXPECT_STREQ(flashtile_error_message(), "attention: q is NULL; it must be given");
+}
+
+TEST(CApi, TakesStructsOfLaterVersionsWhoseNewFieldsAreZero) {
+  Call call;
+  Later<flashtile_attention_options> options(call.options);
+  EXPECT_EQ(flashtile_attention(&call.outputs, &call.q, &call.k, &call.v, &options.known), FLASHTILE_OK);
+  options.more = std::uint64_t{1} << 60;
+  EXPECT_EQ(flashtile_attention(&call.outputs, &call.q, &call.k, &call.v, &options.known),
+            FLASHTILE_INVALID_ARGUMENT);
+  EXPECT_EQ(flashtile_error_message(),
+            "attention: options sets a field at byte 87, and this library, flashtile " +
+                std::string(flashtile_version()) + ", knows 80 bytes; it needs a newer library");
+  Later<flashtile_tensor> q(call.q);
+  EXPECT_EQ(flashtile_attention(&call.outputs, &q.known, &call.k, &call.v, nullptr), FLASHTILE_OK);
+  q.more = 1;
+  EXPECT_EQ(flashtile_attention(&call.outputs, &q.known, &call.k, &call.v, nullptr),
+            FLASHTILE_INVALID_ARGUMENT);
+  EXPECT_EQ(std::string(flashtile_error_message()).find("attention: q sets a field at byte 160"), 0u);
+  Later<flashtile_way_info> way({});
+  EXPECT_EQ(flashtile_attention_way(0, &way.known), FLASHTILE_OK);
+  EXPECT_EQ(way.known.size, sizeof way);
+  EXPECT_STRNE(way.known.name, "");
+}
+
+TEST(CApi, KeepsAMessageAThread) {
+  Call call;
+  call.q.rank = 9;
+  EXPECT_EQ(call.run(), FLASHTILE_INVALID_ARGUMENT);
+  std::string elsewhere = "?";
+  std::thread([&] { elsewhere = flashtile_error_message(); }).join();
+  EXPECT_EQ(elsewhere, "");
+  EXPECT_STREQ(flashtile_error_message(), "attention: q has rank 9; expected 0 ... 8");
+  EXPECT_STREQ(flashtile_status_name(99), "unknown");
+}
+
+TEST(CApi, Multiplies) {
+  std::vector<float> a{1, 2, 3, 4}, b{1, 0, 1, 1}, c{5, 5, 5, 5};
+  flashtile_tensor ta = Call::packed(a, {2, 2}), tb = Call::packed(b, {2, 2}), tc = Call::packed(c, {2, 2});
+  flashtile_gemm_options options;
+  FLASHTILE_INIT(options);
+  const float alpha = 2.0f;
+  options.alpha = &alpha;
+  options.beta = 1.0f;
+  EXPECT_EQ(flashtile_gemm(&tc, &ta, &tb, &options), FLASHTILE_OK);
+  EXPECT_EQ(c, (std::vector<float>{11, 9, 19, 13}));
+  flashtile_plan* plan = nullptr;
+  EXPECT_EQ(flashtile_plan_gemm(&plan, &tc, &ta, &tb, nullptr), FLASHTILE_OK);
+  EXPECT_STREQ(flashtile_plan_op(plan), "gemm");
+  flashtile_plan_free(plan);
+  tb.shape[0] = 3;
+  EXPECT_EQ(flashtile_gemm(&tc, &ta, &tb, nullptr), FLASHTILE_INVALID_ARGUMENT);
+}
+
+TEST(CApi, PlansSayWhatWillRun) {
+  Call call;
+  flashtile_plan* plan = nullptr;
+  call.options.way = "unfused";
+  call.q.data = call.k.data = call.v.data = nullptr;
+  ASSERT_EQ(flashtile_plan_attention(&plan, nullptr, &call.q, &call.k, &call.v, &call.options), FLASHTILE_OK);
+  EXPECT_STREQ(flashtile_plan_op(plan), "attention");
+  EXPECT_STREQ(flashtile_plan_way(plan), "unfused");
+  EXPECT_STRNE(flashtile_plan_kernel(plan), "");
+  EXPECT_GT(flashtile_plan_workspace_bytes(plan), 0u);
+  EXPECT_EQ(flashtile_plan_stores_scores(plan), 1);
+  const std::int32_t refused = flashtile_plan_refused_count(plan);
+  EXPECT_EQ(refused, flashtile_attention_way_count() - 1);
+  for (std::int32_t i = 0; i < refused; ++i) {
+    EXPECT_STRNE(flashtile_plan_refused_way(plan, i), "");
+    EXPECT_STRNE(flashtile_plan_refused_reason(plan, i), "");
+  }
+  EXPECT_STREQ(flashtile_plan_refused_way(plan, refused), "");
+  EXPECT_STREQ(flashtile_plan_refused_reason(plan, -1), "");
+  EXPECT_EQ(std::string(flashtile_plan_text(plan)).find("attention by unfused on cpu"), 0u);
+  EXPECT_EQ(std::string(flashtile_plan_json(plan)).find("{\"op\": \"attention\""), 0u);
+  flashtile_plan_free(plan);
+
+  flashtile_plan_free(nullptr);
+  EXPECT_STREQ(flashtile_plan_way(nullptr), "");
+  EXPECT_EQ(flashtile_plan_workspace_bytes(nullptr), 0u);
+  plan = nullptr;
+  call.options.way = "vendor.cudnn";
+  EXPECT_EQ(flashtile_plan_attention(&plan, nullptr, &call.q, &call.k, &call.v, &call.options),
+            FLASHTILE_UNSUPPORTED);
+  EXPECT_EQ(plan, nullptr);
+}
+
+TEST(CApi, TakesAWorkspaceOfThePlansSize) {
+  Call call;
+  call.options.way = "unfused";
+  flashtile_plan* plan = nullptr;
+  ASSERT_EQ(flashtile_plan_attention(&plan, &call.outputs, &call.q, &call.k, &call.v, &call.options),
+            FLASHTILE_OK);
+  alignas(64) static unsigned char workspace[1 << 16];
+  call.outputs.workspace = workspace;
+  call.outputs.workspace_bytes = flashtile_plan_workspace_bytes(plan);
+  flashtile_plan_free(plan);
+  ASSERT_LE(call.outputs.workspace_bytes, sizeof workspace);
+  EXPECT_EQ(call.outcome(2.0f), "ok");
+  call.outputs.workspace_bytes = 1;
+  EXPECT_EQ(call.outcome(2.0f).find("invalid_argument: attention: workspace has 1 bytes"), 0u);
+}
+
+/// A queue for one call.
+struct OwnQueue {
+  flashtile_cpu_queue_options options;
+  flashtile_queue* queue = nullptr;
+
+  OwnQueue() { FLASHTILE_INIT(options); }
+  ~OwnQueue() { flashtile_queue_free(queue); }
+  OwnQueue(const OwnQueue&) = delete;
+  std::string outcome(Call& call) {
+    if (flashtile_queue_create_cpu(&queue, &options) != FLASHTILE_OK) return flashtile_error_message();
+    call.options.queue = queue;
+    call.options.way = "tensor_ops";
+    return call.outcome(2.0f);
+  }
+};
+
+TEST(CApiQueue, HasThreads) {
+  Call call;
+  OwnQueue own;
+  own.options.threads = 3;
+  EXPECT_EQ(own.outcome(call), "ok");
+  EXPECT_EQ(flashtile_queue_threads(own.queue), 3);
+  EXPECT_EQ(flashtile_queue_threads(nullptr), 0);
+  EXPECT_EQ(flashtile_queue_synchronize(own.queue), FLASHTILE_OK);
+  EXPECT_EQ(flashtile_queue_synchronize(nullptr), FLASHTILE_INVALID_ARGUMENT);
+  OwnQueue wrong;
+  wrong.options.threads = -1;
+  EXPECT_EQ(wrong.outcome(call), "Queue::cpu: threads is -1; expected 1 ... 65536, or 0 for the default");
+  flashtile_queue* cuda = nullptr;
+  EXPECT_EQ(flashtile_queue_create_cuda(&cuda, 1 << 30, nullptr), FLASHTILE_UNSUPPORTED);
+  EXPECT_EQ(cuda, nullptr);
+}
+
+TEST(CApiQueue, RunsOnTheCallersThreads) {
+  Call call;
+  OwnQueue own;
+  std::atomic<int> bodies{0};
+  own.options.threads = 2;
+  own.options.executor_user = &bodies;
+  own.options.executor = [](void* user, std::int64_t count, flashtile_body body, void* context) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      ++*static_cast<std::atomic<int>*>(user);
+      std::thread(body, context, i).join();
+    }
+  };
+  EXPECT_EQ(own.outcome(call), "ok");
+  EXPECT_EQ(bodies, 2);
+  OwnQueue lazy;
+  lazy.options.threads = 2;
+  lazy.options.executor = [](void*, std::int64_t, flashtile_body, void*) {};
+  EXPECT_EQ(lazy.outcome(call).find("invalid_argument: Queue::cpu: executor called its body 0 times"), 0u);
+}
+
+TEST(CApiQueue, StopsWhenAsked) {
+  Call call;
+  OwnQueue own;
+  int stop = 1;
+  own.options.should_stop_user = &stop;
+  own.options.should_stop = [](void* user) -> std::int32_t { return *static_cast<int*>(user); };
+  EXPECT_EQ(own.outcome(call), "cancelled: cancelled: the queue's should_stop said so");
+  stop = 0;
+  EXPECT_EQ(call.outcome(2.0f), "ok");
+}
+
+TEST(CApi, ListsWaysAndDevices) {
+  flashtile_way_info way;
+  FLASHTILE_INIT(way);
+  EXPECT_GT(flashtile_gemm_way_count(), 0);
+  ASSERT_EQ(flashtile_gemm_way(0, &way), FLASHTILE_OK);
+  EXPECT_STRNE(way.about, "");
+  EXPECT_EQ(flashtile_gemm_way(-1, &way), FLASHTILE_INVALID_ARGUMENT);
+  EXPECT_EQ(flashtile_attention_way(flashtile_attention_way_count(), &way), FLASHTILE_INVALID_ARGUMENT);
+  way.size = 0;
+  EXPECT_EQ(flashtile_gemm_way(0, &way), FLASHTILE_INVALID_ARGUMENT);
+
+  flashtile_device_info device;
+  FLASHTILE_INIT(device);
+  ASSERT_EQ(flashtile_device(0, &device), FLASHTILE_OK);
+  EXPECT_EQ(device.device_type, FLASHTILE_CPU);
+  EXPECT_GT(device.compute_units, 0);
+  EXPECT_STREQ(device.unavailable_reason, "");
+  ASSERT_EQ(flashtile_device(flashtile_device_count() - 1, &device), FLASHTILE_OK);
+  EXPECT_EQ(device.device_type, FLASHTILE_METAL);
+  EXPECT_STRNE(device.unavailable_reason, "");
+}
+
+// ---- DLPack: the structs as dlpack.h has them ----
+
+struct DlTensor {
+  void* data;
+  std::int32_t device_type, device_id, rank;
+  std::uint8_t code, bits;
+  std::uint16_t lanes;
+  std::int64_t *shape, *strides;
+  std::uint64_t byte_offset;
+};
+
+TEST(CApiDlpack, BecomesATensor) {
+  float data[30];
+  std::int64_t shape[] = {2, 3, 4}, strides[] = {1, 2, 0};
+  DlTensor dl{data, 1, 0, 3, 2, 32, 1, shape, nullptr, 8};
+  flashtile_tensor tensor;
+  ASSERT_EQ(flashtile_tensor_from_dlpack(&tensor, &dl), FLASHTILE_OK);
+  EXPECT_EQ(tensor.size, sizeof tensor);
+  EXPECT_EQ(tensor.data, data + 2);
+  EXPECT_EQ(tensor.dtype, FLASHTILE_F32);
+  EXPECT_EQ(tensor.rank, 3);
+  EXPECT_EQ(std::vector(tensor.shape, tensor.shape + 4), (std::vector<std::int64_t>{2, 3, 4, 0}));
+  EXPECT_EQ(std::vector(tensor.strides, tensor.strides + 4), (std::vector<std::int64_t>{12, 4, 1, 0}));
+  dl.strides = strides;
+  ASSERT_EQ(flashtile_tensor_from_dlpack(&tensor, &dl), FLASHTILE_OK);
+  EXPECT_EQ(std::vector(tensor.strides, tensor.strides + 4), (std::vector<std::int64_t>{1, 2, 0, 0}));
+
+  const auto dtype = [&](std::uint8_t code, std::uint8_t bits) {
+    dl.code = code;
+    dl.bits = bits;
+    return flashtile_tensor_from_dlpack(&tensor, &dl) == FLASHTILE_OK ? tensor.dtype : -1;
+  };
+  EXPECT_EQ(dtype(2, 16), FLASHTILE_F16);
+  EXPECT_EQ(dtype(4, 16), FLASHTILE_BF16);
+  EXPECT_EQ(dtype(6, 8), FLASHTILE_U8);
+  EXPECT_EQ(dtype(0, 8), FLASHTILE_I8);
+  EXPECT_EQ(dtype(1, 4), FLASHTILE_UINT4);
+  EXPECT_EQ(dtype(0, 64), -1);
+  EXPECT_STREQ(flashtile_error_message(),
+               "tensor_from_dlpack: flashtile has no type of DLPack's code 0 with 64 bits");
+  EXPECT_EQ(dtype(2, 32), FLASHTILE_F32);
+
+  dl.device_type = 2;
+  dl.device_id = 3;
+  ASSERT_EQ(flashtile_tensor_from_dlpack(&tensor, &dl), FLASHTILE_OK);
+  EXPECT_EQ(tensor.device_type, FLASHTILE_CUDA);
+  EXPECT_EQ(tensor.device_index, 3);
+  dl.device_type = 10;
+  EXPECT_EQ(flashtile_tensor_from_dlpack(&tensor, &dl), FLASHTILE_UNSUPPORTED);
+  dl.device_type = 1;
+  dl.lanes = 4;
+  EXPECT_EQ(flashtile_tensor_from_dlpack(&tensor, &dl), FLASHTILE_INVALID_ARGUMENT);
+  dl.lanes = 1;
+  dl.rank = 9;
+  EXPECT_EQ(flashtile_tensor_from_dlpack(&tensor, &dl), FLASHTILE_INVALID_ARGUMENT);
+}
+
+TEST(CApi, PackedTensorsAreChecked) {
+  flashtile_tensor tensor;
+  const std::int64_t negative[] = {-1}, huge[] = {1LL << 40, 1LL << 40};
+  EXPECT_EQ(flashtile_packed_tensor(&tensor, nullptr, FLASHTILE_F32, 1, negative), FLASHTILE_INVALID_ARGUMENT);
+  EXPECT_EQ(flashtile_packed_tensor(&tensor, nullptr, FLASHTILE_F32, 2, huge), FLASHTILE_INVALID_ARGUMENT);
+  EXPECT_EQ(flashtile_packed_tensor(&tensor, nullptr, FLASHTILE_F32, 9, huge), FLASHTILE_INVALID_ARGUMENT);
+  EXPECT_EQ(flashtile_packed_tensor(&tensor, nullptr, FLASHTILE_F32, 1, nullptr), FLASHTILE_INVALID_ARGUMENT);
+  EXPECT_EQ(flashtile_packed_tensor(nullptr, nullptr, FLASHTILE_F32, 0, nullptr), FLASHTILE_INVALID_ARGUMENT);
+  EXPECT_EQ(flashtile_packed_tensor(&tensor, nullptr, FLASHTILE_F32, 0, nullptr), FLASHTILE_OK);
+}
+
+}  // namespace
