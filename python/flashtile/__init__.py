@@ -1,0 +1,23 @@
+"""flashtile: exact attention without a framework.
+
+    import flashtile, numpy as np
+    q = np.random.rand(1, 8, 100, 64).astype(np.float32)
+    k = v = np.random.rand(1, 2, 300, 64).astype(np.float32)
+    out = flashtile.attention(q, k, v, causal="bottom_right")
+
+attention and gemm compute; plan, plan_gemm and explain say how; info says what is there; check compares every way with float64.
+"""
+from flashtile._attention import attention, plan
+from flashtile._check import check
+from flashtile._gemm import gemm, plan_gemm
+from flashtile._info import info
+from flashtile._library import Cancelled, lib
+from flashtile._plan import Plan
+
+__all__ = ["Cancelled", "Plan", "attention", "check", "explain", "gemm", "info", "plan", "plan_gemm"]
+__version__ = lib.flashtile_version().decode()
+
+
+def explain(q, k, v, **options):
+    """Prints what attention() would do for these arguments, and why not otherwise."""
+    print(plan(q, k, v, **options))

@@ -1,0 +1,135 @@
+"""attention(), and the plan of such a call."""
+import sys
+from ctypes import addressof, c_float
+
+from flashtile import _queues
+from flashtile._arrays import empty_like
+from flashtile._calls import Call, Pool
+from flashtile._library import BOTTOM_RIGHT, F32, OFFSET, TOP_LEFT, AttentionOptions, AttentionOutputs, Window, lib
+from flashtile._plan import plan_of
+
+CORNERS = {"top_left": TOP_LEFT, "bottom_right": BOTTOM_RIGHT}
+pool = Pool()
+
+
+def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, window=None, mask=None, bias=None,
+              way=None, threads=None, out=None, return_lse=False):
+    """Scaled dot-product attention: softmax(scale * q kᵀ + bias) v, exactly.
+
+    Shapes    q (B, Hq, Lq, D), k (B, Hkv, Lkv, D), v (B, Hkv, Lkv, Dv) -> (B, Hq, Lq, Dv). Hq is a multiple of Hkv: query
+              head h reads KV head h // (Hq // Hkv). Any length may be 0. D and Dv are 1 ... 256.
+    Types     float32, float16 or bfloat16, the same for all. Any strides but in the last dimension, where it is 1.
+              Nothing is copied. NumPy, PyTorch, JAX and CuPy arrays, and others with __dlpack__, the array interface or the
+              buffer protocol; the result is of q's kind.
+    Numerics  Scores, softmax and sums are float32. A query with no key to attend to gives exactly 0, and lse -inf. A masked
+              position never reaches the result, even if it holds NaN.
+    Errors    ValueError names the argument; NotImplementedError lists each way and its reason; MemoryError; TypeError for
+              what is no array.
+    Threads   May be called from several threads; the GIL is released.
+
+    scale          multiplies raw scores; 1/sqrt(D) unless given
+    softcap        scores become softcap * tanh(score / softcap), before mask and bias
+    causal         "top_left": query i sees keys 0 ... i; "bottom_right": the last query sees every key; a number: query i
+                   sees keys 0 ... i + number; True, where q and k are equally long
+    query_offset   where queries lie among the keys, for windows: as causal
+    window         (left, right): a query sees so many keys before and after its position; -1 is no limit
+    mask           boolean or uint8, broadcast to (B, Hq, Lq, Lkv): a query attends to a key where it is true
+    bias           float32, float16 or bfloat16, broadcast likewise: added to scores; -inf excludes exactly
+    way            the name of a way (flashtile.info() lists them) instead of the best
+    threads        at most so many at once; otherwise FLASHTILE_THREADS, or every hardware thread
+    out            an array for the result, which is then returned
+    return_lse     also returns log(sum(exp(scores))), float32 (B, Hq, Lq)
+    """
+    key = None
+    if mask is None and bias is None and not return_lse and pool.serves(q, k, v):
+        if out is None and q.ndim == v.ndim == 4:
+            out = sys.modules["numpy"].empty((*q.shape[:3], v.shape[3]), q.dtype)
+        if pool.serves(out):
+            key = (q.shape, q.strides, q.dtype, k.shape, k.strides, k.dtype, v.shape, v.strides, v.dtype, out.shape,
+                   out.strides, out.dtype, scale, softcap, causal, type(causal), query_offset,
+                   None if window is None else tuple(window), way, threads, _queues.forked)
+            if pool.run(key, (q, k, v, out)):
+                return out
+    call = call_of(lib.flashtile_attention, q, k, v)
+    results = set_results(call, q, out, return_lse)
+    set_options(call, q, scale, softcap, causal, query_offset, window, mask, bias, way, threads)
+    call.run()
+    if key is not None:
+        pool.keep(key, call)
+    given = [made if finish is None else finish(made) for made, finish in results]
+    return tuple(given) if return_lse else given[0]
+
+
+def plan(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, window=None, mask=None, bias=None, way=None,
+         threads=None, out=None, return_lse=False):
+    """What attention() would do for these arguments: a Plan. Computes nothing; same errors."""
+    call = call_of(lib.flashtile_plan_attention, q, k, v)
+    if out is not None or return_lse:
+        set_results(call, q, out, return_lse)
+    else:
+        call.arguments = (None, *call.arguments[1:])
+    set_options(call, q, scale, softcap, causal, query_offset, window, mask, bias, way, threads)
+    return plan_of(call)
+
+
+def call_of(function, q, k, v):
+    call = Call(function)
+    addresses = [call.take(x, name)[1] for x, name in ((q, "q"), (k, "k"), (v, "v"))]
+    call.outputs, call.options = AttentionOutputs(), AttentionOptions()
+    call.arguments = (addressof(call.outputs), *addresses, addressof(call.options))
+    return call
+
+
+def set_results(call, q, out, return_lse):
+    """What the call writes; for each result the array, and how the caller's is made of it."""
+    q_tensor, v_tensor = call.tensors[0], call.tensors[2]
+    shape = (*q_tensor.shape[:3], v_tensor.shape[3]) if q_tensor.rank == v_tensor.rank == 4 else (0, 0, 0, 0)
+    results = [(out, None) if out is not None else empty_like(q, shape, q_tensor.dtype)]
+    call.outputs.out = call.take(results[0][0], "out", writable=True)[1]
+    if return_lse:
+        results.append(empty_like(q, shape[:3], F32))
+        call.outputs.lse = call.take(results[1][0], "lse", writable=True)[1]
+    return results
+
+
+def set_options(call, q, scale, softcap, causal, query_offset, window, mask, bias, way, threads):
+    options = call.options
+    if scale is not None:
+        options.scale = call.point_to(c_float(scale))
+    options.softcap = softcap or 0.0
+    options.causal, options.causal_offset = offset_of(corner_of(causal, call), "causal")
+    options.query_offset, options.query_offset_number = offset_of(query_offset, "query_offset")
+    if window is not None:
+        left, right = window
+        options.window = call.point_to(Window(left, right))
+    if mask is not None:
+        options.mask = call.take(mask, "mask")[1]
+    if bias is not None:
+        options.bias = call.take(bias, "bias")[1]
+    if way:
+        options.way = way.encode()
+    options.queue = _queues.queue_of(call.tensors[0], q, threads)
+
+
+def corner_of(causal, call):
+    """True is right where both corners are the same one; False is none."""
+    if not isinstance(causal, bool):
+        return causal
+    if not causal:
+        return None
+    q_length, k_length = call.tensors[0].shape[2], call.tensors[1].shape[2]
+    if q_length != k_length:
+        raise ValueError(f"causal is True, and q has length {q_length}, k has {k_length}; say which corner, \"top_left\" or "
+                         '"bottom_right", or an offset')
+    return "top_left"
+
+
+def offset_of(given, name):
+    """A corner or a number as the C interface has it."""
+    if given is None:
+        return 0, 0
+    if given in CORNERS:
+        return CORNERS[given], 0
+    if isinstance(given, (str, bool)) or not hasattr(given, "__index__"):
+        raise ValueError(f'{name} is {given!r}; expected "top_left", "bottom_right" or a whole number')
+    return OFFSET, given.__index__()

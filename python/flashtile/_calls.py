@@ -1,0 +1,90 @@
+"""A call's structs, and their use again: most programs call with arrays that differ in nothing but their addresses."""
+import sys
+from ctypes import addressof, c_char
+
+from flashtile._arrays import tensor_of
+from flashtile._library import check
+
+
+class Call:
+    """The structs of one call of a function of the C interface, wired up. Used by one thread at a time."""
+
+    def __init__(self, function):
+        self.function, self.arguments = function, ()
+        self.tensors = []  # of the arrays, in their order
+        self.kept = []  # what the structs point to
+        self.owners = []  # of the arrays' memory
+
+    def take(self, x, name, writable=False):
+        """The tensor of an array, and its address."""
+        tensor, owner = tensor_of(x, name, writable)
+        self.tensors.append(tensor)
+        self.owners.append(owner)
+        return tensor, addressof(tensor)
+
+    def point_to(self, value):
+        """The address of a number or struct that lives as long as the call."""
+        self.kept.append(value)
+        return addressof(value)
+
+    def run(self):
+        check(self.function(*self.arguments))
+
+
+def address_of(x, writable):
+    """Where a NumPy array's elements are."""
+    try:
+        return addressof(c_char.from_buffer(x))  # the quickest way there is, for arrays that are dense and may be written
+    except (TypeError, ValueError, BufferError):
+        data, read_only = x.__array_interface__["data"]
+        if writable and read_only:
+            raise ValueError("out is read-only; a result is written to it") from None
+        return data
+
+
+class Pool:
+    """Calls that have been made, by all that is the same in the next one. For NumPy's arrays; the last one is the result."""
+
+    MOST = 256
+
+    def __init__(self):
+        self.calls = {}
+        self.array_type = None
+
+    def serves(self, *arrays):
+        """Whether the arrays are NumPy's own. NumPy is not imported for that."""
+        if self.array_type is None:
+            numpy = sys.modules.get("numpy")
+            if numpy is None:
+                return False
+            self.array_type = numpy.ndarray
+        kind = self.array_type
+        for x in arrays:
+            if type(x) is not kind:
+                return False
+        return True
+
+    def run(self, key, arrays):
+        """Runs an earlier call on these arrays, if there is one. A call is taken out while it runs: another thread, or code
+        that interrupts this one, makes its own."""
+        try:
+            calls = self.calls[key]
+            call = calls.pop()
+        except (KeyError, IndexError):
+            return False
+        try:
+            tensors = call.tensors
+            last = len(arrays) - 1
+            for i, x in enumerate(arrays):
+                tensors[i].data = address_of(x, i == last)
+            check(call.function(*call.arguments))
+        finally:
+            calls.append(call)
+        return True
+
+    def keep(self, key, call):
+        """After a call has run; its arrays are let go."""
+        call.owners.clear()
+        if len(self.calls) >= self.MOST:
+            self.calls.clear()
+        self.calls.setdefault(key, []).append(call)

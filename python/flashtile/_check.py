@@ -1,0 +1,90 @@
+"""check(): every way of a call beside float64. Needs NumPy."""
+from flashtile._attention import attention
+from flashtile._info import ways
+
+ROUNDOFF = {"float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+
+
+class Report(list):
+    """What each way's largest error is, in units of what rounding may cause there. Prints itself."""
+
+    @property
+    def ok(self):
+        return all(row["error"] <= 1 for row in self if "error" in row)
+
+    def __str__(self):
+        return "\n".join(f"{row['way']}: " + (f"largest error {row['error']:.3f} of its bound" + ("" if row["error"] <= 1 else ", WRONG")
+                                              if "error" in row else f"cannot: {row['reason']}") for row in self)
+
+
+def check(q=None, k=None, v=None, **options):
+    """Computes attention by every way and compares each element with a computation in float64.
+
+    Takes NumPy arrays and the options of attention(); without arrays, some of its own. The bound of an element adds up
+    what rounding may do: of scores and sums in float32, of weights and results in their type.
+
+    Returns a Report: a row for each way, with its error as a share of the bound or the reason why it cannot; `ok` when none
+    passes its bound.
+    """
+    import numpy as np
+
+    if q is None:
+        random = np.random.default_rng(0)
+        q = random.standard_normal((2, 4, 65, 64), np.float32)
+        k, v = random.standard_normal((2, 2, 2, 130, 64), np.float32)
+    exact, bound = reference(np, q, k, v, **options)
+    report = Report()
+    for way in ways("attention"):
+        try:
+            found = attention(q, k, v, way=way["way"], **options)
+        except NotImplementedError as error:
+            report.append({"way": way["way"], "reason": str(error).partition("cannot run this call: ")[2] or str(error)})
+            continue
+        error = np.abs(found.astype(np.float64) - exact)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = np.where(error == 0, 0, error / bound)
+        report.append({"way": way["way"], "error": float(np.max(share, initial=0))})
+    return report
+
+
+def reference(np, q, k, v, scale=None, softcap=None, causal=None, query_offset=None, window=None, mask=None, bias=None,
+              threads=None):
+    """The exact result, and the bound of each of its elements."""
+    roundoff = ROUNDOFF[str(q.dtype)]
+    q, k, v = (x.astype(np.float64) for x in (q, k, v))
+    group = q.shape[1] // max(k.shape[1], 1)
+    k, v = (np.repeat(x, group, axis=1) for x in (k, v))
+    (queries, depth), keys = q.shape[2:], k.shape[2]
+    scale = 1 / np.sqrt(depth) if scale is None else scale
+    scores = scale * q @ k.swapaxes(2, 3)
+    spread = abs(scale) * np.abs(q) @ np.abs(k).swapaxes(2, 3) * (depth + 4) * 2.0**-24  # of a score's error
+    if softcap:
+        scores = softcap * np.tanh(scores / softcap)
+    if bias is not None:
+        scores = scores + np.asarray(bias, np.float64)
+    seen = visible(np, queries, keys, causal, query_offset, window)
+    if mask is not None:
+        seen = seen & (np.asarray(mask) != 0)
+    scores = np.where(seen, scores, -np.inf)
+    top = np.max(scores, axis=3, keepdims=True, initial=-np.inf)
+    with np.errstate(invalid="ignore"):
+        weights = np.where(np.isfinite(scores), np.exp(scores - top), 0.0)
+        spread += np.where(np.isfinite(scores), np.abs(scores), 0.0) * 2.0**-22
+    total = weights.sum(axis=3, keepdims=True)
+    weights = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+    exact = weights @ v
+    worst = np.max(np.where(weights > 0, spread, 0.0), axis=3, keepdims=True, initial=0.0)
+    relative = roundoff + 2 * worst + (min(keys, 2**16) + 16) * 2.0**-24
+    return exact, roundoff * np.abs(exact) + 2 * relative * (weights @ np.abs(v)) + 2.0**-140
+
+
+def visible(np, queries, keys, causal, query_offset, window):
+    """Which keys each query sees by its position."""
+    given = query_offset if query_offset is not None else None if isinstance(causal, bool) else causal
+    offset = {None: 0, "top_left": 0, "bottom_right": keys - queries}.get(given, given)
+    position = np.arange(queries)[:, None] + offset
+    key = np.arange(keys)[None, :]
+    left, right = window if window is not None else (-1, -1)
+    if causal is not None and causal is not False:
+        right = 0
+    return ((left < 0) | (key >= position - left)) & ((right < 0) | (key <= position + right))

@@ -1,0 +1,190 @@
+"""The package with NumPy: right against float64, every option, strides, types, calls that are made again."""
+import gc
+import threading
+import tracemalloc
+import unittest
+import weakref
+
+import numpy as np
+
+import flashtile
+from flashtile import _attention
+from flashtile._check import reference
+
+NEEDS = ["numpy"]
+random = np.random.default_rng(7)
+
+
+def inputs(q_length=9, kv_length=13, dtype=np.float32):
+    q = random.standard_normal((2, 4, q_length, 16), np.float32)
+    k, v = random.standard_normal((2, 2, 2, kv_length, 16), np.float32)
+    return q.astype(dtype), k.astype(dtype), v[..., :8].astype(dtype)
+
+
+class Attention(unittest.TestCase):
+    def test_every_option_is_right_by_every_way(self):
+        mask = random.random((9, 13)) < 0.7
+        mask[3] = False
+        bias = random.standard_normal((4, 9, 13)).astype(np.float32)
+        for options in ({}, {"scale": -0.5}, {"scale": 0.0}, {"softcap": 1.5}, {"causal": "top_left"}, {"causal": "bottom_right"},
+                        {"causal": -4}, {"causal": False}, {"window": (2, 1)}, {"window": (3, -1), "query_offset": 4},
+                        {"window": [1, 0], "query_offset": "bottom_right"}, {"mask": mask}, {"bias": bias},
+                        {"mask": mask.astype(np.uint8)[None], "bias": bias[0], "causal": np.int64(2), "softcap": 3.0, "threads": 2}):
+            for dtype in (np.float32, np.float16):
+                with self.subTest(options=str(options), dtype=dtype):
+                    report = flashtile.check(*inputs(dtype=dtype), **options)
+                    self.assertTrue(report.ok, report)
+                    self.assertGreaterEqual(sum("error" in row for row in report), 3, report)
+
+    def test_the_check_finds_what_is_wrong(self):
+        q, k, v = inputs()
+        exact, bound = reference(np, q, k, v)
+        for wrong in (flashtile.attention(q, k, v, causal=11), flashtile.attention(q, k[:, :, :-1], v[:, :, :-1]),
+                      flashtile.attention(q, k, v, scale=0.2501), flashtile.attention(q, k[:, ::-1], v)):
+            self.assertTrue((np.abs(wrong - exact) > bound).any())
+        self.assertTrue(flashtile.check().ok)
+
+    def test_true_where_both_corners_are_one(self):
+        q, k, v = inputs(9, 9)
+        np.testing.assert_array_equal(flashtile.attention(q, k, v, causal=True), flashtile.attention(q, k, v, causal="top_left"))
+        with self.assertRaisesRegex(ValueError, "say which corner"):
+            flashtile.attention(*inputs(), causal=True)
+        # the same keyword as a number is an offset, and calls that are kept know them apart
+        self.assertFalse(np.array_equal(flashtile.attention(q, k, v, causal=True), flashtile.attention(q, k, v, causal=1)))
+
+    def test_lse(self):
+        q, k, v = inputs()
+        out, lse = flashtile.attention(q, k, v, causal=-2, return_lse=True)
+        self.assertEqual((lse.dtype, lse.shape), (np.float32, (2, 4, 9)))
+        self.assertTrue((lse[:, :, :2] == -np.inf).all() and (out[:, :, :2] == 0).all())
+        scores = np.einsum("bd,bkd->bk", q[:, 0, 5], k[:, 0, :4]) / 4
+        np.testing.assert_allclose(lse[:, 0, 5], np.log(np.exp(scores).sum(1)), rtol=1e-5)
+
+    def test_strides(self):
+        """The layout (B, L, H, D), every second row, and what NumPy repeats."""
+        q, k, v = inputs()
+        expected = flashtile.attention(q, k, v)
+        turned = [np.ascontiguousarray(x.swapaxes(1, 2)).swapaxes(1, 2) for x in (q, k, v)]
+        np.testing.assert_array_equal(flashtile.attention(*turned), expected)
+        wide = np.zeros((2, 4, 18, 32), np.float32)
+        wide[:, :, ::2, :16] = q
+        out = np.zeros((2, 9, 4, 8), np.float32)
+        flashtile.attention(wide[:, :, ::2, :16], k, v, out=out.swapaxes(1, 2))
+        np.testing.assert_array_equal(out.swapaxes(1, 2), expected)
+        repeated = np.broadcast_to(k[:1, :1], k.shape)
+        np.testing.assert_array_equal(flashtile.attention(q, repeated, v), flashtile.attention(q, repeated.copy(), v))
+        backwards = flashtile.attention(q[:, :, ::-1], k, v)
+        np.testing.assert_array_equal(backwards, expected[:, :, ::-1])
+
+    def test_shapes_of_nothing(self):
+        q, k, v = inputs()
+        self.assertEqual(flashtile.attention(q[:0], k[:0], v[:0]).shape, (0, 4, 9, 8))
+        self.assertTrue((flashtile.attention(q, k[:, :, :0], v[:, :, :0]) == 0).all())
+
+    def test_refuses(self):
+        q, k, v = inputs()
+        out = np.zeros((2, 4, 9, 8), np.float32)
+        locked = out.copy()
+        locked.flags.writeable = False
+        for message, change in {"out is read-only": {"out": locked}, "out overlaps q": {"out": q[..., :8]},
+                                "k has dtype >f4": {"k": k.astype(">f4")}, "k has dtype int64": {"k": k.astype(np.int64)},
+                                "k has stride 64": {"k": np.asfortranarray(k)}, "mask.boolean has shape": {"mask": np.ones((5, 5), bool)},
+                                "k has 9 dimensions": {"k": k.reshape(1, 1, 1, 1, 1, 2, 2, 13, 16)}}.items():
+            arguments = {"q": q, "k": k, "v": v, "out": out, **change}
+            for _ in range(2):
+                with self.subTest(message), self.assertRaises(ValueError) as found:
+                    flashtile.attention(**arguments)
+                self.assertIn(message.split(" has stride")[0], str(found.exception))
+
+
+class CallsMadeAgain(unittest.TestCase):
+    def test_new_addresses_and_old(self):
+        for _ in range(3):
+            q, k, v = inputs()
+            out = np.full((2, 4, 9, 8), np.nan, np.float32)
+            self.assertIs(flashtile.attention(q, k, v, out=out), out)
+            np.testing.assert_array_equal(out, flashtile.attention(q, k, v, way=None))
+
+    def test_read_only_arguments_and_results(self):
+        q, k, v = inputs()
+        out = np.zeros((2, 4, 9, 8), np.float32)
+        flashtile.attention(q, k, v, out=out)
+        expected = out.copy()
+        q.flags.writeable = False
+        np.testing.assert_array_equal(flashtile.attention(q, k, v, out=out), expected)
+        out.flags.writeable = False
+        with self.assertRaisesRegex(ValueError, "out is read-only"):
+            flashtile.attention(q, k, v, out=out)
+
+    def test_lets_arrays_go(self):
+        q, k, v = inputs()
+        flashtile.attention(q, k, v)
+        gone = weakref.ref(q)
+        del q
+        gc.collect()
+        self.assertIsNone(gone())
+
+    def test_keeps_few(self):
+        for length in range(1, 400):
+            flashtile.attention(*inputs(1, length))
+        self.assertLessEqual(len(_attention.pool.calls), _attention.pool.MOST)
+
+    def test_does_not_grow(self):
+        q, k, v = inputs()
+        out = flashtile.attention(q, k, v)
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(1000):
+            flashtile.attention(q, k, v, out=out)
+        grown = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+        self.assertLess(grown, 10000)
+
+    def test_threads_do_not_share_a_call(self):
+        wrong = []
+
+        def work(value):
+            q, k, v = inputs()
+            v[:] = value
+            out = np.empty((2, 4, 9, 8), np.float32)
+            for _ in range(300):
+                flashtile.attention(q, k, v, out=out)
+                if not np.allclose(out, value):
+                    wrong.append(value)
+
+        threads = [threading.Thread(target=work, args=(value,)) for value in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(wrong, [])
+
+
+class Gemm(unittest.TestCase):
+    def test_products(self):
+        a, b = random.standard_normal((5, 7), np.float32), random.standard_normal((7, 3), np.float32)
+        for _ in range(2):
+            np.testing.assert_allclose(flashtile.gemm(a, b), a @ b, rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(flashtile.gemm(b.T, a.T), (a @ b).T, rtol=1e-5, atol=1e-6)
+        half = flashtile.gemm(a.astype(np.float16), b.astype(np.float16))
+        self.assertEqual(half.dtype, np.float16)
+        out = np.ones((5, 3), np.float32)
+        flashtile.gemm(a, b, out=out, alpha=2.0, beta=0.5)
+        np.testing.assert_allclose(out, 2 * (a @ b) + 0.5, rtol=1e-5, atol=1e-5)
+
+    def test_integers(self):
+        a, b = random.integers(-128, 128, (5, 7), np.int8), random.integers(-128, 128, (7, 3), np.int8)
+        found = flashtile.gemm(a, b)
+        self.assertEqual(found.dtype, np.int32)
+        np.testing.assert_array_equal(found, a.astype(np.int32) @ b.astype(np.int32))
+
+    def test_refuses(self):
+        a = np.ones((3, 4), np.float32)
+        with self.assertRaisesRegex(ValueError, "gemm: "):
+            flashtile.gemm(a, a)
+        with self.assertRaisesRegex(ValueError, "gemm: "):
+            flashtile.gemm(a[0], a)
+
+
+if __name__ == "__main__":
+    unittest.main()
