@@ -8,13 +8,13 @@
 attention and gemm compute; plan, plan_gemm and explain say how; info says what is there; check compares every way with float64.
 """
 from flashtile._attention import attention, plan
-from flashtile._check import check
+from flashtile._check import Report, check
 from flashtile._gemm import gemm, plan_gemm
 from flashtile._info import info
 from flashtile._library import Cancelled, lib
 from flashtile._plan import Plan
 
-__all__ = ["Cancelled", "Plan", "attention", "check", "explain", "gemm", "info", "plan", "plan_gemm"]
+__all__ = ["Cancelled", "Plan", "Report", "attention", "check", "explain", "gemm", "info", "plan", "plan_gemm"]
 __version__ = lib.flashtile_version().decode()
 
 

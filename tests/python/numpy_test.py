@@ -1,5 +1,6 @@
 """The package with NumPy: right against float64, every option, strides, types, calls that are made again."""
 import gc
+import sys
 import threading
 import tracemalloc
 import unittest
@@ -95,6 +96,72 @@ class Attention(unittest.TestCase):
                 with self.subTest(message), self.assertRaises(ValueError) as found:
                     flashtile.attention(**arguments)
                 self.assertIn(message.split(" has stride")[0], str(found.exception))
+
+
+class Exporter:
+    """An array of a library that flashtile has never heard of: DLPack, and a namespace that makes new ones."""
+
+    device = "cpu"
+
+    def __init__(self, array, old=False):
+        self.array, self.dtype, self.old = array, array.dtype, old
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+    def __dlpack__(self, **keywords):
+        if self.old and keywords:
+            raise TypeError("what is max_version?")
+        return self.array.__dlpack__(**(keywords if NUMPY_2 else {}))
+
+    def __array_namespace__(self):
+        return ExporterNamespace
+
+
+class ExporterNamespace:
+    float32 = np.float32
+
+    @staticmethod
+    def empty(shape, dtype, device):
+        return Exporter(np.empty(shape, dtype))
+
+
+NUMPY_2 = int(np.__version__.split(".")[0]) >= 2
+
+
+class Dlpack(unittest.TestCase):
+    def test_the_callers_kind(self):
+        arrays = inputs()
+        expected, expected_lse = flashtile.attention(*arrays, return_lse=True)
+        for old in (False, True):
+            out, lse = flashtile.attention(*(Exporter(x, old) for x in arrays), return_lse=True)
+            self.assertIsInstance(out, Exporter)
+            np.testing.assert_array_equal(out.array, expected)
+            np.testing.assert_array_equal(lse.array, expected_lse)
+
+    def test_strides_and_kinds_mixed(self):
+        q, k, v = inputs()
+        turned = Exporter(np.ascontiguousarray(k.swapaxes(1, 2)).swapaxes(1, 2))
+        np.testing.assert_array_equal(flashtile.attention(q, turned, memoryview(v)), flashtile.attention(q, k, v))
+
+    def test_read_only(self):
+        q, k, v = inputs()
+        out = np.zeros((2, 4, 9, 8), np.float32)
+        out.flags.writeable = False
+        with self.assertRaisesRegex((ValueError, BufferError), "read-?only"):
+            flashtile.attention(q, k, v, out=Exporter(out))
+
+    def test_types_that_flashtile_does_not_know(self):
+        q, k, v = inputs()
+        with self.assertRaisesRegex(ValueError, "k: tensor_from_dlpack: flashtile has no type of DLPack's code 0 with 64 bits"):
+            flashtile.attention(q, Exporter(k.astype(np.int64)), v)
+
+    def test_capsules_do_not_stay(self):
+        q, k, v = inputs()
+        before = sys.getrefcount(k)
+        for _ in range(10):
+            flashtile.attention(q, Exporter(k), v)
+        self.assertEqual(sys.getrefcount(k), before)
 
 
 class CallsMadeAgain(unittest.TestCase):

@@ -1,6 +1,8 @@
 """The package with Python alone: memoryviews, errors, plans, structs, threads and processes."""
 import array
+import ast
 import ctypes
+import inspect
 import multiprocessing
 import os
 import pathlib
@@ -140,6 +142,27 @@ class Structs(unittest.TestCase):
             self.assertIn(f"number FLASHTILE_{name} {getattr(_library, name)}\n", self.listed)
         for code, kind in ((1, ValueError), (2, NotImplementedError), (3, MemoryError), (7, flashtile.Cancelled)):
             self.assertIs(_library.EXCEPTIONS[code], kind)
+
+
+class Stubs(unittest.TestCase):
+    def test_are_what_the_package_has(self):
+        tree = ast.parse((pathlib.Path(flashtile.__file__).parent / "__init__.pyi").read_text())
+        found = set()
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef):
+                found.add(node.name)
+            elif isinstance(node, ast.FunctionDef):
+                found.add(node.name)
+                parameters = inspect.signature(getattr(flashtile, node.name)).parameters.values()
+                arguments = node.args
+                names = [argument.arg for argument in (*arguments.args, *arguments.kwonlyargs)]
+                named = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
+                self.assertEqual(names, [p.name for p in named], node.name)
+                given = dict(zip(names[len(arguments.args) - len(arguments.defaults):], (*arguments.defaults, *arguments.kw_defaults)))
+                for p in named:
+                    if p.default is not p.empty and p.name != "return_lse":
+                        self.assertEqual(ast.literal_eval(given[p.name]), p.default, f"{node.name}: {p.name}")
+        self.assertEqual(found, set(flashtile.__all__))
 
 
 class Threads(unittest.TestCase):

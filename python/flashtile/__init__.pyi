@@ -1,0 +1,45 @@
+from typing import Any, Dict, Literal, Optional, Sequence, SupportsIndex, Tuple, TypeVar, Union, overload
+
+Array = TypeVar("Array")
+Offset = Union[Literal["top_left", "bottom_right"], SupportsIndex]
+
+__version__: str
+
+class Cancelled(RuntimeError): ...
+
+class Plan:
+    op: str
+    way: str
+    device: str
+    kernel: str
+    workspace_bytes: int
+    stores_scores: bool
+    refused: Dict[str, str]
+    text: str
+    def _repr_html_(self) -> str: ...
+
+class Report(list[Dict[str, Any]]):
+    @property
+    def ok(self) -> bool: ...
+
+@overload
+def attention(q: Array, k: Any, v: Any, *, scale: Optional[float] = None, softcap: Optional[float] = None,
+              causal: Optional[Union[bool, Offset]] = None, query_offset: Optional[Offset] = None,
+              window: Optional[Sequence[int]] = None, mask: Any = None, bias: Any = None, way: Optional[str] = None,
+              threads: Optional[int] = None, out: Any = None, return_lse: Literal[False] = False) -> Array: ...
+@overload
+def attention(q: Array, k: Any, v: Any, *, scale: Optional[float] = None, softcap: Optional[float] = None,
+              causal: Optional[Union[bool, Offset]] = None, query_offset: Optional[Offset] = None,
+              window: Optional[Sequence[int]] = None, mask: Any = None, bias: Any = None, way: Optional[str] = None,
+              threads: Optional[int] = None, out: Any = None, return_lse: Literal[True]) -> Tuple[Array, Array]: ...
+def plan(q: Any, k: Any, v: Any, *, scale: Optional[float] = None, softcap: Optional[float] = None,
+         causal: Optional[Union[bool, Offset]] = None, query_offset: Optional[Offset] = None,
+         window: Optional[Sequence[int]] = None, mask: Any = None, bias: Any = None, way: Optional[str] = None,
+         threads: Optional[int] = None, out: Any = None, return_lse: bool = False) -> Plan: ...
+def explain(q: Any, k: Any, v: Any, **options: Any) -> None: ...
+def gemm(a: Array, b: Any, *, out: Any = None, alpha: float = 1.0, beta: float = 0.0, way: Optional[str] = None,
+         threads: Optional[int] = None) -> Array: ...
+def plan_gemm(a: Any, b: Any, *, out: Any = None, alpha: float = 1.0, beta: float = 0.0, way: Optional[str] = None,
+              threads: Optional[int] = None) -> Plan: ...
+def info() -> Dict[str, Any]: ...
+def check(q: Any = None, k: Any = None, v: Any = None, **options: Any) -> Report: ...
