@@ -47,7 +47,7 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
         if pool.serves(out):
             key = (q.shape, q.strides, q.dtype, k.shape, k.strides, k.dtype, v.shape, v.strides, v.dtype, out.shape,
                    out.strides, out.dtype, scale, softcap, causal, type(causal), query_offset,
-                   None if window is None else tuple(window), way, threads, _queues.forked)
+                   None if window is None else tuple(window), way, threads, _queues.forks)
             if pool.run(key, (q, k, v, out)):
                 return out
     call = call_of(lib.flashtile_attention, q, k, v)

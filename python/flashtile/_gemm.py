@@ -25,7 +25,7 @@ def gemm(a, b, *, out=None, alpha=1.0, beta=0.0, way=None, threads=None):
             out = sys.modules["numpy"].empty((a.shape[0], b.shape[1]), a.dtype)
         if pool.serves(out):
             key = (a.shape, a.strides, a.dtype, b.shape, b.strides, b.dtype, out.shape, out.strides, out.dtype, alpha, beta, way,
-                   threads, _queues.forked)
+                   threads, _queues.forks)
             if pool.run(key, (a, b, out)):
                 return out
     call, made, finish = call_of(lib.flashtile_gemm, a, b, out, alpha, beta, way, threads)

@@ -6,7 +6,7 @@ from flashtile._arrays import stream_of
 from flashtile._library import CUDA, CpuQueueOptions, check, lib
 
 queues = {}
-forked = False
+forks = 0  # how many this process has behind it
 
 
 def queue_of(tensor, x, threads):
@@ -16,7 +16,7 @@ def queue_of(tensor, x, threads):
             raise ValueError(f"threads is {threads}, and the arrays are on a GPU; leave it out")
         stream = stream_of(x)
         return kept(("cuda", tensor.device_index, stream), create_cuda) if stream is not None else None
-    if threads is None and not forked:
+    if threads is None and not forks:
         return None
     return kept(("cpu", threads or 0), create_cpu)
 
@@ -46,8 +46,8 @@ def create_cuda(index, stream):
 
 def after_fork():
     """A child has lost the threads of a queue that was busy, so that it makes its own."""
-    global forked
-    forked = True
+    global forks
+    forks += 1
     queues.clear()
 
 
