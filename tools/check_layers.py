@@ -35,7 +35,7 @@ LAYERS = [
     ("src/io/*", PUBLIC + CORE + ["src/io/*"], SYSTEM + ["zlib.h", "nlohmann/*"]),
     # compiled with each kernel file, at run time; needs no header of the C++ library but the one for places in the source
     ("src/metal_emulator/device/*", ["src/metal_emulator/device/*"], []),
-    ("src/metal_emulator/*", ["include/flashtile/error.h", "src/metal_emulator/*"], ["boost/context/*", "sanitizer/*", "spawn.h", "link.h", "signal.h", "ucontext.h"] + SYSTEM),
+    ("src/metal_emulator/*", ["include/flashtile/error.h", "src/metal_emulator/*"], ["boost/context/*", "fmt/*", "sanitizer/*", "spawn.h", "link.h", "signal.h", "ucontext.h"] + SYSTEM),
     ("src/backends/cuda/*", PUBLIC + CORE + LAUNCH + ["src/backends/*"], CUDA + SYSTEM),
     ("src/backends/*", PUBLIC + CORE + LAUNCH + ["src/backends/*"], ["tbb/*", "oneapi/tbb/*"] + SYSTEM),
     ("src/ops/gemm/kernel/instances*", PUBLIC + PRIMITIVES + CORE + LAUNCH + ["src/ops/gemm/*", "src/ops/common/*", "src/backends/*"], CUDA),

@@ -11,10 +11,10 @@ from flashtile._attention import attention, plan
 from flashtile._check import Report, check
 from flashtile._gemm import gemm, plan_gemm
 from flashtile._info import info
-from flashtile._library import Cancelled, lib
+from flashtile._library import lib
 from flashtile._plan import Plan
 
-__all__ = ["Cancelled", "Plan", "Report", "attention", "check", "explain", "gemm", "info", "plan", "plan_gemm"]
+__all__ = ["Plan", "Report", "attention", "check", "explain", "gemm", "info", "plan", "plan_gemm"]
 __version__ = lib.flashtile_version().decode()
 
 

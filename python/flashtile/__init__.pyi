@@ -5,8 +5,6 @@ Offset = Union[Literal["top_left", "bottom_right"], SupportsIndex]
 
 __version__: str
 
-class Cancelled(RuntimeError): ...
-
 class Plan:
     op: str
     way: str

@@ -46,7 +46,7 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
             out = sys.modules["numpy"].empty((*q.shape[:3], v.shape[3]), q.dtype)
         if pool.serves(out):
             key = (q.shape, q.strides, q.dtype, k.shape, k.strides, k.dtype, v.shape, v.strides, v.dtype, out.shape,
-                   out.strides, out.dtype, scale, softcap, causal, type(causal), query_offset,
+                   out.strides, out.dtype, scale, softcap, causal, type(causal), query_offset, type(query_offset),
                    None if window is None else tuple(window), way, threads, _queues.forks)
             if pool.run(key, (q, k, v, out)):
                 return out

@@ -10,11 +10,8 @@ CPU, CUDA, METAL = range(3)
 NOT_GIVEN, TOP_LEFT, BOTTOM_RIGHT, OFFSET = range(4)
 
 
-class Cancelled(RuntimeError):
-    """The call ended because its queue was asked to stop."""
-
-
-EXCEPTIONS = {1: ValueError, 2: NotImplementedError, 3: MemoryError, 5: OSError, 7: Cancelled}
+# Of a status what is raised; RuntimeError for the others.
+EXCEPTIONS = {1: ValueError, 2: NotImplementedError, 3: MemoryError}
 
 
 class Sized(ctypes.Structure):

@@ -50,6 +50,10 @@ class Attention(unittest.TestCase):
         np.testing.assert_array_equal(flashtile.attention(q, k, v, causal=True), flashtile.attention(q, k, v, causal="top_left"))
         with self.assertRaisesRegex(ValueError, "say which corner"):
             flashtile.attention(*inputs(), causal=True)
+        for _ in range(2):
+            flashtile.attention(q, k, v, query_offset=1)
+            with self.assertRaisesRegex(ValueError, "query_offset is True"):
+                flashtile.attention(q, k, v, query_offset=True)
         # the same keyword as a number is an offset, and calls that are kept know them apart
         self.assertFalse(np.array_equal(flashtile.attention(q, k, v, causal=True), flashtile.attention(q, k, v, causal=1)))
 
