@@ -1,5 +1,6 @@
 // The way `unfused`: a matrix product, a softmax pass over the stored scores, and another matrix product, head
 // by head. Its workspace holds the whole score matrix of one head.
+#include <algorithm>
 #include <span>
 #include <string>
 
@@ -26,11 +27,26 @@ std::string_view declines(const AttentionProblem& problem) {
   return unknown(problem.needed, kScoreRuleFeatures);
 }
 
+std::int64_t scores_count(const AttentionProblem& problem) {
+  return core::checked_multiply(problem.query_length, score_stride(problem), "attention: scores of unfused");
+}
+
+/// Are keys so many that their weighted values are summed in chains? Libraries for GPUs do so by themselves.
+bool sums_in_chains(const AttentionProblem& problem) {
+  return problem.device.type == DeviceType::cpu && problem.kv_length > kernels::kKeysOfChain;
+}
+/// Elements of the float32 sums of one head's chains; of float32 they are summed in the output.
+std::int64_t sums_count(const AttentionProblem& problem) {
+  const bool needed = sums_in_chains(problem) && problem.dtype != DType::f32;
+  return needed ? core::checked_multiply(problem.query_length, problem.value_dim, "attention: sums of unfused")
+                : 0;
+}
+
 std::size_t workspace_bytes(const AttentionProblem& problem) {
-  const std::int64_t scores =
-      core::checked_multiply(problem.query_length, score_stride(problem), "attention: scores of unfused");
+  const std::int64_t floats =
+      core::checked_add(scores_count(problem), sums_count(problem), "attention: scores of unfused");
   return static_cast<std::size_t>(
-      core::checked_multiply(scores, sizeof(float), "attention: scores of unfused"));
+      core::checked_multiply(floats, sizeof(float), "attention: scores of unfused"));
 }
 
 /// One head's rows as a matrix.
@@ -58,6 +74,31 @@ TensorView weights_view(const AttentionProblem& problem, void* data) {
   view.dtype = problem.dtype;
   view.strides[0] *= 32 / bits(problem.dtype);
   return view;
+}
+
+template <class T>
+void round_rows(const TensorView& out, const TensorView& sums) {
+  for (std::int64_t i = 0; i < out.shape[0]; ++i) {
+    T* const to = static_cast<T*>(out.data) + i * out.strides[0];
+    const float* const from = static_cast<const float*>(sums.data) + i * sums.strides[0];
+    for (std::int64_t d = 0; d < out.shape[1]; ++d) to[d] = T(from[d]);
+  }
+}
+
+/// out = weights v, where each chain of keys is a product of its own that is added to those before.
+void multiply_in_chains(const TensorView& out, const TensorView& weights, const TensorView& v,
+                        float* sums_memory, GemmOptions options) {
+  const bool rounds = out.dtype != DType::f32;
+  TensorView sums = out;
+  if (rounds) sums = {sums_memory, DType::f32, out.shape, {out.shape[1], 1}, out.device};
+  const std::int64_t keys = weights.shape[1];
+  for (std::int64_t begin = 0; begin < keys; begin += kernels::kKeysOfChain) {
+    const std::int64_t end = std::min<std::int64_t>(begin + kernels::kKeysOfChain, keys);
+    gemm(sums, weights.sliced(1, begin, end), v.sliced(0, begin, end), options);
+    options.beta = 1.0f;
+  }
+  if (!rounds) return;
+  out.dtype == DType::f16 ? round_rows<half>(out, sums) : round_rows<bfloat>(out, sums);
 }
 
 /// "gemm by panels (panels f32 x f32 avx512), softmax_rows ...".
@@ -96,7 +137,11 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
       }
       softmax.launch(queue, params);
 
-      gemm(matrix_of(buffers.out, b, h), weights, matrix_of(problem.v, b, kv_head), of_weights);
+      const TensorView out = matrix_of(buffers.out, b, h), v = matrix_of(problem.v, b, kv_head);
+      if (sums_in_chains(problem))
+        multiply_in_chains(out, weights, v, params.scores + scores_count(problem), of_weights);
+      else
+        gemm(out, weights, v, of_weights);
     }
   }
 }

@@ -9,6 +9,7 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/ops/attention/cases.h"
@@ -207,15 +208,48 @@ TEST_P(Meaning, SmallWeightsOfHalfAreNotLost) {
   EXPECT_NEAR(r.out[0], expected, expected * (GetParam() == "unfused" ? 0x1p-10 : 0x1p-5));
 }
 
-TEST_P(Meaning, SumsOfManyKeysStayExact) {
-  const std::int64_t keys = 300'000;
-  const Tensor zero = zeros(1), third = rows(1, 1, [](auto, auto) { return 1.0f / 3.0f; });
-  TensorView k = zero, v = third;
-  for (TensorView* view : {&k, &v}) view->shape[2] = keys, view->strides[2] = 0;
-  RUN_OR_SKIP(r, zeros(1), k, v, {}, true);
-  EXPECT_NEAR(r.out[0], 1.0 / 3.0, GetParam() == "flash.cpu" ? 3e-6 : 2e-3);
-  EXPECT_NEAR(r.lse[0], std::log(static_cast<double>(keys)), 1e-5);
+/// Rows that are all the same one, repeated by a stride of 0.
+TensorView repeated(const Tensor& row, std::int64_t length) {
+  TensorView view = row;
+  view.shape[2] = length;
+  view.strides[2] = 0;
+  return view;
 }
+
+TEST_P(Meaning, SumsOfManyKeysStayExact) {
+  struct Size {
+    DType dtype;
+    std::int64_t queries, keys;
+  };
+  std::vector<Size> sizes{{DType::f32, 1, 1 << 20}, {DType::f32, 20, 1 << 20}};
+  for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
+    for (const std::int64_t queries : {5, 70, 150}) sizes.push_back({dtype, queries, 20'000});
+  }
+  for (const auto& [dtype, queries, keys] : sizes) {
+    const Tensor zero = convert(zeros(1), dtype);
+    const Tensor third = convert(rows(1, 1, [](auto, auto) { return 1.0f / 3.0f; }), dtype);
+    const double expected = get(third, 0), count = static_cast<double>(keys);
+    RUN_OR_SKIP(r, repeated(zero, queries), repeated(zero, keys), repeated(third, keys), {}, true);
+    // Chains of 4096 keys, and what they add up to; a result of 16 bits is rounded once more.
+    const double sums = (4096 + count / 4096 + 8) * 0x1p-24;
+    const double rounding = dtype == DType::f32 ? 0.0 : format_of(dtype).unit();
+    for (std::size_t i = 0; i < r.out.size(); ++i) {
+      ASSERT_NEAR(r.out[i], expected, expected * (sums + rounding)) << name(dtype) << " " << queries;
+      ASSERT_NEAR(r.lse[i], std::log(count), sums + 2e-6) << name(dtype) << " " << queries;
+    }
+  }
+}
+
+#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST(LongSums, AHundredMillionEqualKeysAreExactByFlashCpu) {
+  const std::int64_t keys = 100'000'000;
+  const Tensor zero(DType::f32, {1, 1, 1, 1}), third(DType::f32, {1, 1, 1, 1});
+  zero.as<float>()[0] = 0.0f;
+  third.as<float>()[0] = 1.0f / 3.0f;
+  const Tensor out = attention(zero, repeated(zero, keys), repeated(third, keys), {.way = "flash.cpu"});
+  EXPECT_NEAR(out.as<float>()[0], 1.0 / 3.0, 1e-5 / 3.0);
+}
+#endif
 
 TEST_P(Meaning, BooleanAndBiasCompose) {
   Tensor attend(DType::u8, {1, 4}), bias(DType::f32, {1, 4});

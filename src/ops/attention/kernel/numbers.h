@@ -9,5 +9,7 @@ inline constexpr float kMinusInfinity = -__builtin_huge_valf();
 /// The lowest finite float. A running maximum starts at it, not at -inf: then a block without a visible key
 /// gives exp2(-inf - maximum) = 0 and never the NaN of -inf - -inf.
 inline constexpr float kLowest = -0x1.fffffep127f;
+/// The most keys whose sums are one chain of additions, and the most such chains whose sums are one.
+inline constexpr int kKeysOfChain = 1 << 12;
 
 }  // namespace flashtile::inline v0_2::kernels

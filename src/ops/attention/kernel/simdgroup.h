@@ -8,6 +8,7 @@
 //   O = O / row sum
 #pragma once
 
+#include "src/ops/attention/kernel/long_sums.h"
 #include "src/ops/attention/kernel/softmax.h"
 #include "src/ops/attention/kernel/tiles.h"
 #include "src/ops/attention/kernel/walk_tile.h"
@@ -54,37 +55,43 @@ struct AttentionSimdgroup {
     constexpr bool kAhead = Tile::kStages == 2;
     load_keys_and_values(memory, head, 0, keys.begin);
     int stage = 0;
-    for (int column = keys.begin; column < keys.end; column += kK) {
-      const int next = kAhead ? 1 - stage : 0;
-      wait_tiles<Scope, 1>();  // K is here, V may be on its way; all are done with the tile before
-      if constexpr (kAhead) load_keys_and_values(memory, head, next, column + kK);
+    const auto attend = [&](int begin, int end) {
+      for (int column = begin; column < end; column += kK) {
+        const int next = kAhead ? 1 - stage : 0;
+        wait_tiles<Scope, 1>();  // K is here, V may be on its way; all are done with the tile before
+        if constexpr (kAhead) load_keys_and_values(memory, head, next, column + kK);
 
-      s = simdgroup_matrix_block<float, R, CK>(0.0f);
-      FT_UNROLL for (int d = 0; d < kD / kStep; ++d) {
-        simdgroup_right_block<T, 2, CK> k;  // (kStep, kK) of Kᵀ
-        simdgroup_load(k, row_tile(memory.k, stage), memory.k.kElementsPerRow, matrix_origin{d * kStep, 0},
-                       true);
-        simdgroup_multiply_accumulate(s, q[d], k, s);
-      }
+        s = simdgroup_matrix_block<float, R, CK>(0.0f);
+        FT_UNROLL for (int d = 0; d < kD / kStep; ++d) {
+          simdgroup_right_block<T, 2, CK> k;  // (kStep, kK) of Kᵀ
+          simdgroup_load(k, row_tile(memory.k, stage), memory.k.kElementsPerRow, matrix_origin{d * kStep, 0},
+                         true);
+          simdgroup_multiply_accumulate(s, q[d], k, s);
+        }
 
-      apply_rule(s, scratch, head, keys, row, column, kK);
-      softmax.step(s, p.rule.exponent);
-      map_rows(o, softmax.correction, [](auto sum, auto factor) { return sum * factor; });
+        apply_rule(s, scratch, head, keys, row, column, kK);
+        softmax.step(s, p.rule.exponent);
+        map_rows(o, softmax.correction, [](auto sum, auto factor) { return sum * factor; });
 
-      wait_tiles<Scope, kAhead ? 2 : 0>();  // V is here
-      FT_UNROLL for (int c = 0; c < kK / kStep; ++c) {
-        auto weights = convert_columns<T, 2>(s, 2 * c);  // (kRows, kStep) of P
-        simdgroup_right_block<T, 2, CD> v;               // (kStep, kD)
-        simdgroup_load(v, row_tile(memory.v, stage), memory.v.kElementsPerRow, matrix_origin{0, c * kStep},
-                       false);
-        simdgroup_multiply_accumulate(o, weights, v, o);
+        wait_tiles<Scope, kAhead ? 2 : 0>();  // V is here
+        FT_UNROLL for (int c = 0; c < kK / kStep; ++c) {
+          auto weights = convert_columns<T, 2>(s, 2 * c);  // (kRows, kStep) of P
+          simdgroup_right_block<T, 2, CD> v;               // (kStep, kD)
+          simdgroup_load(v, row_tile(memory.v, stage), memory.v.kElementsPerRow, matrix_origin{0, c * kStep},
+                         false);
+          simdgroup_multiply_accumulate(o, weights, v, o);
+        }
+        if constexpr (!kAhead) {
+          threadgroup_barrier(mem_flags::mem_threadgroup);
+          load_keys_and_values(memory, head, next, column + kK);
+        }
+        stage = next;
       }
-      if constexpr (!kAhead) {
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        load_keys_and_values(memory, head, next, column + kK);
-      }
-      stage = next;
-    }
+    };
+    if constexpr (Tile::kChain > 0)
+      attend_in_chains<Tile::kChain>(keys, o, softmax, p.rule.exponent, attend);
+    else
+      attend(keys.begin, keys.end);
 
     softmax.finish();
     map_rows(o, softmax.correction, [](auto sum, auto inverse) { return sum * inverse; });

@@ -68,10 +68,14 @@ struct AttentionSoftmaxRows {
                                                int begin, int end, float top) {
     const float exponent = rule.exponent;
     floats sums = 0.0f;
-    for (int c = begin; c < end; c += kLanes) {
-      const floats weight = exp2((floats::load(scores + c) - top) * exponent);
-      weight.store(scores + c);
-      sums = sums + weight;
+    for (int64_t chain = begin; chain < end; chain += kKeysOfChain) {
+      floats of_chain = 0.0f;
+      for (int64_t c = chain; c < end && c < chain + kKeysOfChain; c += kLanes) {
+        const floats weight = exp2((floats::load(scores + c) - top) * exponent);
+        weight.store(scores + c);
+        of_chain = of_chain + weight;
+      }
+      sums = sums + of_chain;
     }
     SoftmaxState<float> state{top, 0.0f};
     for (int i = 0; i < kLanes; ++i) state.sum += sums[i];

@@ -10,6 +10,7 @@
 // overlap too: the scores of the next keys are computed while the last weights are multiplied with V.
 #pragma once
 
+#include "src/ops/attention/kernel/long_sums.h"
 #include "src/ops/attention/kernel/softmax.h"
 #include "src/ops/attention/kernel/tiles.h"
 #include "src/ops/attention/kernel/walk_tile.h"
@@ -80,30 +81,36 @@ struct AttentionTensorOps {
     if constexpr (Tile::kSchedule == AttentionSchedule::in_turn) {
       constexpr bool kAhead = Tile::kStages == 2;  // else each tile is loaded when the one before is used up
       int stage = 0;
-      for (int column = keys.begin; column < keys.end; column += kK) {
-        const int next = kAhead ? 1 - stage : 0;
-        // Q and K are here, V may be on its way; all simdgroups are done with the tile before.
-        wait_tiles<Scope, 1>();
-        if constexpr (kAhead) {
-          load_keys(memory, head, next, column + kK);
-          load_values(memory, head, next, column + kK);
+      const auto attend_all = [&](int begin, int end) {
+        for (int column = begin; column < end; column += kK) {
+          const int next = kAhead ? 1 - stage : 0;
+          // Q and K are here, V may be on its way; all simdgroups are done with the tile before.
+          wait_tiles<Scope, 1>();
+          if constexpr (kAhead) {
+            load_keys(memory, head, next, column + kK);
+            load_values(memory, head, next, column + kK);
+          }
+          auto q = tile(memory.q, 0);
+          auto k = tile(memory.k, stage);
+          score_product.run(q, k, s);
+          attend(column);
+          rescale();
+          auto weights = output_product.template get_left_input_cooperative_tensor<T, T, float>(s);
+          wait_tiles<Scope, kAhead ? 2 : 0>();  // V is here
+          auto v = tile(memory.v, stage);
+          output_product.run(weights, v, o);
+          if constexpr (!kAhead) {
+            threadgroup_barrier(mem_flags::mem_threadgroup);
+            load_keys(memory, head, next, column + kK);
+            load_values(memory, head, next, column + kK);
+          }
+          stage = next;
         }
-        auto q = tile(memory.q, 0);
-        auto k = tile(memory.k, stage);
-        score_product.run(q, k, s);
-        attend(column);
-        rescale();
-        auto weights = output_product.template get_left_input_cooperative_tensor<T, T, float>(s);
-        wait_tiles<Scope, kAhead ? 2 : 0>();  // V is here
-        auto v = tile(memory.v, stage);
-        output_product.run(weights, v, o);
-        if constexpr (!kAhead) {
-          threadgroup_barrier(mem_flags::mem_threadgroup);
-          load_keys(memory, head, next, column + kK);
-          load_values(memory, head, next, column + kK);
-        }
-        stage = next;
-      }
+      };
+      if constexpr (Tile::kChain > 0)
+        attend_in_chains<Tile::kChain>(keys, o, softmax, p.rule.exponent, attend_all);
+      else
+        attend_all(keys.begin, keys.end);
     } else {
       load_keys(memory, head, 1, keys.begin + kK);
       wait_tiles<Scope, 2>();  // Q and the first K are here

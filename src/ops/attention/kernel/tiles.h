@@ -3,6 +3,7 @@
 #pragma once
 
 #include "flashtile/primitives.h"
+#include "src/ops/attention/kernel/numbers.h"
 
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -22,6 +23,9 @@ struct AttentionTile {
   static constexpr int kThreadgroupsPerUnit = PerUnit;
   static_assert(Schedule == AttentionSchedule::in_turn || Stages == 2,
                 "AttentionTile: overlapping takes two stages");
+
+  /// More keys than so many are summed in chains of so many; 0: all of them in one.
+  static constexpr int kChain = 0;
 };
 
 #if defined(__CUDACC__)
@@ -53,10 +57,14 @@ struct SimdgroupTile<bfloat, HeadDim> : SimdgroupTile16<HeadDim> {};
 #else
 // 64 queries are four AVX-512 vectors, enough accumulators to hide the latency of FMA; 64 keys keep S, P and O
 // near L1. simdgroup with 16 x 32 was at 0.6 of its speed with 64 x 64 (f32, S=512, D=64, AVX-512).
+template <int HeadDim>
+struct CpuTile : AttentionTile<64, 64, HeadDim, 1, 1> {
+  static constexpr int kChain = kKeysOfChain;
+};
 template <class T, int HeadDim>
-struct TensorOpsTile : AttentionTile<64, 64, HeadDim, 1, 1> {};
+struct TensorOpsTile : CpuTile<HeadDim> {};
 template <class T, int HeadDim>
-struct SimdgroupTile : AttentionTile<64, 64, HeadDim, 1, 1> {};
+struct SimdgroupTile : CpuTile<HeadDim> {};
 #endif
 
 }  // namespace FLASHTILE_BACKEND

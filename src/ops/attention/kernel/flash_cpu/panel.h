@@ -2,6 +2,7 @@
 // before its first block of keys and after its last. Called by prefill.h and tiles.h.
 #pragma once
 
+#include "src/ops/attention/kernel/flash_cpu/long_sums.h"
 #include "src/ops/attention/kernel/flash_cpu/split.h"
 #include "src/ops/attention/kernel/flash_cpu/walk.h"
 
@@ -62,14 +63,20 @@ class PanelTask {
     return here;
   }
 
-  /// Takes the memory of a panel: `query_rows` rows of packed queries, `output_rows` rows of output.
-  void allot(Panel& panel, int query_rows, int output_rows) {
+  /// Takes the memory of a panel: `query_rows` rows of packed queries, `output_rows` rows of output; and of the
+  /// sums before the panel's own, where keys are so many that it needs them.
+  void allot(Panel& panel, PanelTotals<Width>& totals, int query_rows, int output_rows) {
     panel.queries = take<float>(query_rows * Width);
+    allot_sums(panel, output_rows);
+    for (std::int32_t** lanes : {&panel.position, &panel.head}) *lanes = take<std::int32_t>(Width);
+    if (p_.kv_length <= kKeysOfChain) return;
+    for (Panel* sums : {&totals.chains, &totals.all}) allot_sums(*sums, output_rows);
+  }
+  void allot_sums(Panel& panel, int output_rows) {
     panel.output = take<float>(output_rows * Width);
     panel.output_rows = output_rows;
     for (float** lanes : {&panel.maximum, &panel.sum}) *lanes = take<float>(Width);
     panel.lse_sum = panel.sum;
-    for (std::int32_t** lanes : {&panel.position, &panel.head}) *lanes = take<std::int32_t>(Width);
   }
 
   const T* keys_at(int column) const { return key_row<T>(p_, batch_, kv_head_, column); }

@@ -55,7 +55,7 @@ class Prefill : PanelTask<T, kWidth> {
 
   Prefill(const AttentionParams& p, void* workspace, void* scratch)
       : Base(p, workspace, scratch), head_steps_(steps_of<T>(p.head_dim)) {
-    for (Panel& panel : panels_) this->allot(panel, head_steps_, p.value_dim);
+    for (int i = 0; i < kPanels<T>; ++i) this->allot(panels_[i], totals_[i], head_steps_, p.value_dim);
     scores_ = this->template take<float>(kKeys * kWidth);
     staged_keys_ = this->template take<float>(
         panel::in_place<T>(p.head_dim) ? 0 : kKeys * staged_key_stride<T>(p.head_dim));
@@ -88,10 +88,15 @@ class Prefill : PanelTask<T, kWidth> {
       const RightRows v =
           values_operand(this->values_at(column), p_.v_strides.row, keys, p_.value_dim, staged_values_);
       for (int i = 0; i < used; ++i) step(panels_[i], k, v, column, keys);
+      if (ends_chain(column, column + kKeys)) {
+        for (int i = 0; i < used; ++i) totals_[i].add(panels_[i], p_.rule.exponent);
+      }
     }
     const int splits = tasks.splits.count;
-    for (int i = 0; i < used; ++i)
+    for (int i = 0; i < used; ++i) {
+      totals_[i].finish(panels_[i], p_.rule.exponent);
       this->finish(panels_[i], Partials(p_, this->workspace_, splits), splits, place.split);
+    }
   }
 
   void start(Panel& panel, const Tasks& tasks, std::int64_t unit, std::int64_t first, int count) {
@@ -164,6 +169,7 @@ class Prefill : PanelTask<T, kWidth> {
 
   int head_steps_;
   Panel panels_[kPanels<T>];
+  PanelTotals<kWidth> totals_[kPanels<T>];
   float *scores_, *staged_keys_, *staged_values_;
 };
 

@@ -110,8 +110,9 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
 
   TilePrefill(const AttentionParams& p, void* workspace, std::int64_t first_head, void* scratch)
       : Base(p, workspace, scratch), blocks_(p), first_head_(first_head) {
-    for (Panel& panel : panels_) {
-      this->allot(panel, kParts<T> * blocks_.key_steps, blocks_.value_rows);
+    for (int i = 0; i < kTilePanels; ++i) {
+      Panel& panel = panels_[i];
+      this->allot(panel, totals_[i], kParts<T> * blocks_.key_steps, blocks_.value_rows);
       panel.sum = panel.output + p.value_dim * kLanesOfPanel;
     }
     for (float*& scores : scores_) scores = this->template take<float>(kWeightParts<T> * kWeightsPart);
@@ -259,6 +260,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
       blend_units<Lse::unwanted>(begin);
     else
       blend_units<Lse::wanted>(begin);
+    for (int i = 0; i < active_; ++i) totals_[i].finish(panels_[i], p_.rule.exponent);
     bool good = plain_;
     for (int i = 0; i < active_; ++i) good &= in_range(panels_[i]);
     const int splits = tasks.splits.count;
@@ -341,6 +343,10 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
       if (before.keys > 0) multiply_values(before, scores_[1], weights);
       if (next.keys > 0) multiply_scores(next, scores_[1], weights);
       weights.finish();
+      if (next.keys > 0 && ends_chain(now.column, next.column)) {
+        // What the products of this unit's weights add later, under the same maximum, begins the next chain.
+        for (int i = 0; i < active_; ++i) totals_[i].add(panels_[i], exponent);
+      }
       before = now;
       now = next;
       float* const weighed = scores_[0];
@@ -431,6 +437,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   Blocks blocks_;
   std::int64_t first_head_;
   Panel panels_[kTilePanels];
+  PanelTotals<kLanesOfPanel> totals_[kTilePanels];
   int active_ = 0;  ///< panels in use
   Sight sights_[kTilePanels];
   int end_ = 0;        ///< the key after the last that any panel sees
