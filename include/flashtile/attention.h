@@ -39,7 +39,8 @@ struct AttentionOptions {
 ///           reads KV head h / (Hq / Hkv). Any length may be 0. D and Dv are 1 ... 256.
 /// Strides   Any, also 0, in all dimensions but the last, whose stride is 1.
 /// Types     f32, f16 or bf16, the same for q, k, v and O.
-/// Numerics  Scores, softmax and sums are float32. A query with no key to attend to gives exactly 0, and lse
+/// Numerics  Scores, softmax and sums are float32; on CPUs over many keys these are sums of sums, and a mean is
+///           right though its sum overflows on the way. A query with no key to attend to gives exactly 0, and lse
 ///           -inf. A masked position never reaches the result, even if it holds NaN; NaN in an attended
 ///           position reaches the rows that attend to it. On CPUs, whatever their instruction set, bfloats and
 ///           their sums below 2^-126 count as 0, as Intel's and AMD's bfloat units take them; GPUs keep them.

@@ -1,7 +1,8 @@
-// An attention call from end to end: validate, choose a way, run it, and compute again the rows
-// that tiled kernels get wrong.
+// An attention call from end to end: validate, choose a way, run it, and compute again the rows that tiled kernels
+// get wrong.
 #include "flashtile/attention.h"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -32,7 +33,21 @@ std::span<std::byte> checked_workspace(std::span<std::byte> given, std::size_t n
   return given.first(needed);
 }
 
-void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::span<std::byte> workspace,
+/// Computes again the rows that are not finite, where there may be some that should be.
+void compute_exact_rows(const AttentionProblem& problem, const AttentionBuffers& buffers,
+                        const AttentionWay& way, const Queue& queue) {
+  const bool on_cpu = problem.device.type == DeviceType::cpu;
+  if (problem.kv_length > 0) {
+    if (way.finishes_rows) return;
+    if (buffers.broken != nullptr && *buffers.broken == 0) return;
+    if (!on_cpu && !problem.hides_some()) return;
+  }
+  kernels::AttentionParams params = params_of(problem, buffers);
+  if (problem.kv_length == 0) params.broken = nullptr;
+  find_kernel("exact_rows", problem)->launch(queue, params);
+}
+
+void run(const AttentionProblem& problem, AttentionBuffers buffers, std::span<std::byte> workspace,
          const AttentionOptions& options, const Queue& queue) {
   const AttentionWay& way = choose("attention", attention_way_table(), problem, options.way);
   if (problem.empty()) return;
@@ -45,9 +60,10 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
       workspace = checked_workspace(workspace, needed, problem.device);
     }
   }
+  std::uint32_t broken = 0;
+  if (way.notes_rows && problem.device.type == DeviceType::cpu) buffers.broken = &broken;
   if (problem.kv_length > 0) way.run(problem, buffers, workspace, queue);
-  if (problem.hides_some() && (problem.kv_length == 0 || !way.finishes_rows))
-    find_kernel("exact_rows", problem)->launch(queue, params_of(problem, buffers));
+  compute_exact_rows(problem, buffers, way, queue);
 }
 
 Plan plan(AttentionProblem problem, const AttentionOptions& options) {

@@ -157,6 +157,7 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
 const AttentionWay kAttentionFlashCpu = {
     .name = "flash.cpu",
     .about = "fused: transposed panels scheduled for this CPU, lazy online softmax, split keys for few queries",
+    .notes_rows = true,
     .declines = declines,
     .workspace_bytes = workspace_bytes,
     .kernel = describe,

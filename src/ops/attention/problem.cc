@@ -332,6 +332,7 @@ kernels::AttentionParams params_of(const AttentionProblem& problem, const Attent
     p.lse = static_cast<float*>(buffers.lse->data);
     p.lse_strides = row_strides(*buffers.lse);
   }
+  p.broken = buffers.broken;
   kernels::MaskTensors mask{};
   if (problem.boolean) mask.boolean = entries_of(*problem.boolean);
   if (problem.bias) mask.bias = entries_of(*problem.bias);

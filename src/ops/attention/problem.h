@@ -34,7 +34,7 @@ struct AttentionProblem {
   kernels::Band band() const;
   /// Nothing to compute: the output has no elements.
   bool empty() const { return batch == 0 || query_heads == 0 || query_length == 0; }
-  /// Is there a pair of query and key that may be masked? Such a call ends with the exact_rows pass.
+  /// Is there a pair of query and key that may be masked?
   bool hides_some() const;
   Dims out_shape() const { return {batch, query_heads, query_length, value_dim}; }
 };
@@ -42,6 +42,8 @@ struct AttentionProblem {
 struct AttentionBuffers {
   TensorView out;
   std::optional<TensorView> lse;
+  /// Where a way that `notes_rows` says that exact_rows has rows to compute again.
+  std::uint32_t* broken = nullptr;
 };
 
 /// Checks the arguments of a call. Errors: invalid_argument, naming the argument and what was found.

@@ -9,6 +9,7 @@ constexpr char kText[] = "simdgroup";
 const AttentionWay kAttentionSimdgroup = {
     .name = kText,
     .about = "fused: 8x8 simdgroup matrices, online softmax",
+    .notes_rows = true,
     .declines = declines_without_kernel<kText>,
     .workspace_bytes = no_workspace<AttentionProblem>,
     .kernel = describe_kernel<kText>,

@@ -9,6 +9,7 @@ constexpr char kText[] = "tensor_ops";
 const AttentionWay kAttentionTensorOps = {
     .name = kText,
     .about = "fused: matmul2d and cooperative tensors, online softmax",
+    .notes_rows = true,
     .declines = declines_without_kernel<kText>,
     .workspace_bytes = no_workspace<AttentionProblem>,
     .kernel = describe_kernel<kText>,

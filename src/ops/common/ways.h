@@ -21,8 +21,10 @@ struct Way {
   std::string_view about;  ///< one line
   bool built = true;       ///< false: this build lacks the library, and `declines` says so
   bool stores_scores = false;
-  bool finishes_rows =
-      false;  ///< run itself sets rows without a key and those whose hidden values are not finite
+  /// run itself sets rows without a key and those whose hidden values are not finite.
+  bool finishes_rows = false;
+  /// run notes where rows are not finite that see a key, and sets all others, on a CPU.
+  bool notes_rows = false;
 
   /// Can it? Empty, or the reason why not. An allow-list: what it does not know it declines.
   std::string_view (*declines)(const Problem&);

@@ -251,6 +251,50 @@ TEST(LongSums, AHundredMillionEqualKeysAreExactByFlashCpu) {
 }
 #endif
 
+TEST_P(Meaning, AMeanIsRightWhereItsSumOverflowsOnTheWay) {
+  // The largest number of each type, so that any error upwards is an overflow too.
+  const std::pair<DType, float> largest[] = {
+      {DType::f32, std::numeric_limits<float>::max()}, {DType::f16, 65504.0f}, {DType::bf16, 0x1.fep127f}};
+  for (const auto& [dtype, value] : largest) {
+    for (const float size : {value, value / 64}) {
+      for (const std::int64_t queries : {1, 5, 20, 150}) {
+        const Tensor zero = convert(zeros(1), dtype),
+                     values = convert(rows(1, 1, [=](auto, auto) { return -size; }), dtype);
+        const std::int64_t keys = 5000;
+        RUN_OR_SKIP(r, repeated(zero, queries), repeated(zero, keys), repeated(values, keys), {}, true);
+        for (std::size_t i = 0; i < r.out.size(); ++i) {
+          ASSERT_NEAR(r.out[i] / size, -1.0f, 1e-3) << name(dtype) << " " << size << " " << queries;
+          ASSERT_NEAR(r.lse[i], std::log(static_cast<double>(keys)), 1e-5);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Meaning, RowsWithAndWithoutKeysOverflowAndNaNDoNotMix) {
+  // Query i sees key i - 3 alone: queries 0, 1, 2 none, 3 a value that overflows with its own weight, 4 NaN.
+  const std::int64_t queries = 80, keys = 70;
+  const Tensor v = rows(1, keys, [](auto, auto j) {
+    return j == 0 ? std::numeric_limits<float>::max() : j == 1 ? kNaN : static_cast<float>(j);
+  });
+  AttentionOptions options;
+  options.mask.window = Window{0, 0};
+  options.query_offset = -3;
+  RUN_OR_SKIP(r, zeros(queries), zeros(keys), v, options, true);
+  for (std::size_t i = 0; i < r.out.size(); ++i) {
+    const std::int64_t key = static_cast<std::int64_t>(i) - 3;
+    if (key < 0 || key >= keys) {
+      EXPECT_EQ(r.out[i], 0.0f) << i;
+      EXPECT_EQ(r.lse[i], -kInfinity) << i;
+    } else if (key == 1) {
+      EXPECT_TRUE(std::isnan(r.out[i]));
+    } else {
+      EXPECT_FLOAT_EQ(r.out[i], v.as<float>()[key * kD]) << i;
+      EXPECT_NEAR(r.lse[i], 0.0f, 1e-6) << i;
+    }
+  }
+}
+
 TEST_P(Meaning, BooleanAndBiasCompose) {
   Tensor attend(DType::u8, {1, 4}), bias(DType::f32, {1, 4});
   const std::uint8_t booleans[] = {0, 1, 1, 1};

@@ -1,9 +1,10 @@
-// Computes the rows that a tiled kernel gets wrong: after any way has run on a masked problem, each output row
-// that is not finite is computed again from only the keys that its query sees.
+// Computes again the rows that a tiled kernel gets wrong: each output row that is not finite, from only the keys
+// that its query sees.
 //
-// A matrix unit multiplies masked weights of 0 with values that may hold NaN or infinity, and 0 * NaN is NaN.
-// Such a row is recognised by not being finite, and so is a row without a key (0 / 0). Rows that really attend
-// to NaN come out as NaN again. One simdgroup looks at kQ rows; finite rows cost one read of the output.
+// A matrix unit multiplies hidden weights of 0 with values that may hold NaN or infinity, and 0 * NaN is NaN; and a
+// sum of weighted values may overflow whose mean does not. Such rows are recognised by not being finite, and so are
+// rows without a key (0 / 0). Rows that really attend to NaN come out as NaN again. One simdgroup looks at kQ rows;
+// finite rows cost one read of the output, and none where a kernel has noted that there are no others.
 #pragma once
 
 #include "src/ops/attention/kernel/mask_entries.h"
@@ -12,6 +13,14 @@
 
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
+
+/// The largest finite number of a type.
+template <class T>
+inline constexpr float kLargestOf = -kLowest;
+template <>
+inline constexpr float kLargestOf<half> = 65504.0f;
+template <>
+inline constexpr float kLargestOf<bfloat> = 0x1.fep127f;
 
 template <class T>
 struct AttentionExactRows {
@@ -24,7 +33,8 @@ struct AttentionExactRows {
   struct Threadgroup {
     float scores[kKeys];
     bool seen[kKeys];
-    float sums[kMaxColumns];  // (Dv)
+    float sums[kMaxColumns];   // (Dv)
+    float chain[kMaxColumns];  // (Dv) of the keys that are held
   };
 
   static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
@@ -42,47 +52,77 @@ struct AttentionExactRows {
   }
 
  private:
-  /// Softmax over the visible keys in three passes: the maximum; the sum of the weights; the sum of values, with
-  /// weights that are divided first, so that nothing overflows whose exact value does not.
+  /// Softmax over the visible keys in three passes: the maximum; the sum of the weights; the mean of values. Both
+  /// sums are sums of the sums of kKeys keys. A pass ends where NaN has made the rest of it pointless.
   static FT_FUNCTION void compute_row(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                                       FT_THREAD const Head<T>& head, FT_THREAD const KeyRange& keys,
                                       int64_t row) {
     FT_CONSTANT const ScoreRule& rule = p.rule;
     float top = kMinusInfinity;
     bool any = false;
-    for_each_score(memory, head, keys, row, [&](float score, int) {
-      top = score > top || score != score ? score : top;  // NaN stays
-      any = true;
+    for_each_block(memory, head, keys, row, [&](int, int count) {
+      for (int c = 0; c < count; ++c) {
+        if (!memory.seen[c]) continue;
+        top = memory.scores[c] > top || memory.scores[c] != memory.scores[c] ? memory.scores[c] : top;
+        any = true;
+      }
+      return top == top;
     });
     SoftmaxState<float> state;
     if (any) state.maximum = top;
-    for_each_score(memory, head, keys, row,
-                   [&](float score, int) { state.sum += exp2((score - top) * rule.exponent); });
-    const float inverse = state.inverse();
-    simd_for_each_index(p.value_dim, [&](int d) { memory.sums[d] = 0.0f; });
-    for_each_score(memory, head, keys, row, [&](float score, int column) {
-      const float weight = exp2((score - top) * rule.exponent) * inverse;
-      const auto values = head.values(column);
-      simd_for_each_index(p.value_dim, [&](int d) {
-        memory.sums[d] = fma(weight, static_cast<float>(values(d, 0)), memory.sums[d]);
-      });
+    for_each_block(memory, head, keys, row, [&](int, int count) {
+      float chain = 0.0f;
+      for (int c = 0; c < count; ++c) {
+        if (memory.seen[c]) chain += exp2((memory.scores[c] - top) * rule.exponent);
+      }
+      state.sum += chain;
+      return state.sum == state.sum;
     });
+    add_values(memory, head, keys, row, top, any ? state.inverse() : 0.0f);
     auto out = head.out(row);
-    simd_for_each_index(p.value_dim, [&](int d) { out(d, 0) = static_cast<T>(memory.sums[d]); });
+    simd_for_each_index(p.value_dim, [&](int d) { out(d, 0) = static_cast<T>(mean_of(memory.sums[d])); });
     if (p.lse != nullptr) {
       simd_for_each_index(1, [&](int) { head.lse(row) = state.lse(rule.unit); });
     }
   }
 
-  /// f(score, key) for each key that the query sees.
+  /// What weights are multiplied with, so that no sum overflows where rounding brings it above the largest value.
+  static constexpr float kShare = 0.25f;
+
+  /// A mean of finite values is not larger than these.
+  static FT_FUNCTION float mean_of(float sum) {
+    const float mean = sum * (1.0f / kShare);
+    return sum - sum == 0.0f ? min(max(mean, -kLargestOf<T>), kLargestOf<T>) : sum;
+  }
+
+  /// memory.sums <- the sums of kShare * weight * value.
+  static FT_FUNCTION void add_values(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Head<T>& head,
+                                     FT_THREAD const KeyRange& keys, int64_t row, float top, float inverse) {
+    const float exponent = head.p.rule.exponent;
+    const int columns = head.p.value_dim;
+    simd_for_each_index(columns, [&](int d) { memory.sums[d] = 0.0f; });
+    for_each_block(memory, head, keys, row, [&](int column, int count) {
+      simd_for_each_index(columns, [&](int d) { memory.chain[d] = 0.0f; });
+      for (int c = 0; c < count; ++c) {
+        if (!memory.seen[c]) continue;
+        const float weight = exp2((memory.scores[c] - top) * exponent) * inverse * kShare;
+        const auto values = head.values(column + c);
+        simd_for_each_index(columns, [&](int d) {
+          memory.chain[d] = fma(weight, static_cast<float>(values(d, 0)), memory.chain[d]);
+        });
+      }
+      simd_for_each_index(columns, [&](int d) { memory.sums[d] += memory.chain[d]; });
+      return true;
+    });
+  }
+
+  /// f(column, count) for the keys that are held at a time, from key `column` on, until it returns false.
   template <class F>
-  static FT_FUNCTION void for_each_score(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Head<T>& head,
+  static FT_FUNCTION void for_each_block(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Head<T>& head,
                                          FT_THREAD const KeyRange& keys, int64_t row, F f) {
     for (int column = keys.begin; column < keys.end; column += kKeys) {
       const int count = load_scores(memory, head, row, column, keys.end);
-      for (int c = 0; c < count; ++c) {
-        if (memory.seen[c]) f(memory.scores[c], column + c);
-      }
+      if (!f(column, count)) return;
     }
   }
 
@@ -105,10 +145,15 @@ struct AttentionExactRows {
   static FT_FUNCTION float product_of(FT_THREAD const Head<T>& head, int64_t row, int column) {
     const auto q = head.queries(row);
     const auto k = head.keys(column);
-    float dot = 0.0f;
-    for (int d = 0; d < head.p.head_dim; ++d)
-      dot = fma(static_cast<float>(q(d, 0)), static_cast<float>(k(d, 0)), dot);
-    return dot;
+    constexpr int kChains = 4;  // one would wait for each addition
+    float dot[kChains] = {};
+    for (int d = 0; d < head.p.head_dim; d += kChains) {
+      FT_UNROLL for (int i = 0; i < kChains; ++i) {
+        if (d + i < head.p.head_dim)
+          dot[i] = fma(static_cast<float>(q(d + i, 0)), static_cast<float>(k(d + i, 0)), dot[i]);
+      }
+    }
+    return (dot[0] + dot[1]) + (dot[2] + dot[3]);
   }
 };
 

@@ -82,7 +82,7 @@ struct AttentionParams {
   int32_t batch, query_heads, kv_heads;
   int32_t query_length, kv_length;
   int32_t head_dim, value_dim;
-  const uint32_t* broken;  ///< for exact_rows: in device memory, 0 where all rows are right; nullptr: not known
+  uint32_t* broken;  ///< in device memory: not 0 where exact_rows has rows to compute again; nullptr: not known
 };
 
 }  // namespace flashtile::inline v0_2::kernels

@@ -17,7 +17,7 @@ struct SoftmaxState {
   V maximum = kLowest, sum = 0.0f;
 
   /// What weighted sums of values are multiplied with at last. A row without keys becomes 0 * inf = NaN, and so does
-  /// one whose scores are all -inf; exact_rows tells them apart.
+  /// one whose scores are all -inf; the band and exact_rows tell them apart.
   FT_FUNCTION V inverse() const { return 1.0f / sum; }
   /// Natural logarithm of the sum of exp(score); -inf for a row without keys.
   FT_FUNCTION V lse(float unit) const { return maximum * unit + log2(sum) * kLn2; }

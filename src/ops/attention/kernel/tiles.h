@@ -4,6 +4,9 @@
 
 #include "flashtile/primitives.h"
 #include "src/ops/attention/kernel/numbers.h"
+#ifndef __CUDACC__
+#include "src/ops/attention/kernel/settle_rows_cpu.h"
+#endif
 
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -26,6 +29,9 @@ struct AttentionTile {
 
   /// More keys than so many are summed in chains of so many; 0: all of them in one.
   static constexpr int kChain = 0;
+  /// Called for the rows of a head that have been stored.
+  template <class Head>
+  static FT_FUNCTION void settle(FT_THREAD const Head&, int64_t, int) {}
 };
 
 #if defined(__CUDACC__)
@@ -60,6 +66,10 @@ struct SimdgroupTile<bfloat, HeadDim> : SimdgroupTile16<HeadDim> {};
 template <int HeadDim>
 struct CpuTile : AttentionTile<64, 64, HeadDim, 1, 1> {
   static constexpr int kChain = kKeysOfChain;
+  template <class T>
+  static FT_FUNCTION void settle(const Head<T>& head, int64_t row, int rows) {
+    settle_rows(head, row, rows);
+  }
 };
 template <class T, int HeadDim>
 struct TensorOpsTile : CpuTile<HeadDim> {};

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "src/ops/attention/kernel/flash_cpu/operands.h"
+#include "src/ops/attention/kernel/settle_rows_cpu.h"
 #include "src/ops/attention/kernel/softmax.h"
 
 namespace flashtile::inline v0_2::kernels {
@@ -133,6 +134,7 @@ FT_FUNCTION void merge_row(const AttentionParams& p, const Partials& partials, i
     store_some(out + d, value * inverse, p.value_dim - d);
   }
   store_lse(p, batch, head, position, top, lse_sum);
+  settle_rows(Head<T>(p, batch, head), position, 1);
 }
 
 }  // namespace flash_cpu

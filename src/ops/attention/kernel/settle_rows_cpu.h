@@ -1,0 +1,33 @@
+// What a kernel for CPUs does about rows of the output that are not finite once it has stored them.
+#pragma once
+
+#include "src/ops/attention/kernel/views.h"
+
+namespace flashtile::inline v0_2::kernels {
+inline namespace FLASHTILE_BACKEND {
+
+/// Rows first ... first + count - 1 of a head: one that sees no key by position becomes 0, and any other that is not
+/// finite is noted for exact_rows. Not inline, so that no loop of its callers is compiled otherwise.
+template <class T>
+[[gnu::noinline]] void settle_rows(const Head<T>& head, int64_t first, int count) {
+  constexpr int kAtOnce = 16;
+  const AttentionParams& p = head.p;
+  for (int64_t row = first; row < first + count && row < p.query_length; row += kAtOnce) {
+    auto out = head.out(row);
+    const int left = static_cast<int>(first + count - row);
+    const int rows = min(min(kAtOnce, left), out.get_extent(1));
+    const uint32_t broken = simd_rows_not_finite<kAtOnce>(&out(0, 0), p.out_strides.row, rows, p.value_dim);
+    for (int i = 0; i < rows; ++i) {
+      if ((broken >> i & 1) == 0) continue;
+      const KeyRange keys = p.rule.band.keys(row + i, row + i, p.kv_length);
+      if (keys.begin == keys.end) {
+        for (int d = 0; d < p.value_dim; ++d) out(d, i) = T(0.0f);
+      } else if (p.broken != nullptr) {
+        __atomic_store_n(p.broken, 1u, __ATOMIC_RELAXED);  // other threads may note the same
+      }
+    }
+  }
+}
+
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::inline v0_2::kernels
