@@ -114,22 +114,24 @@ class Prefill : PanelTask<T, kWidth> {
     if (block == MaskBlock::hidden) return;
 
     if (range.all_see(column, keys)) {
-      multiply_scores(panel, k, 0, keys, 0);
+      multiply_scores(panel, k, 0, keys, {0, panel.vectors});
       if (!p_.rule.is_factor || block == MaskBlock::mixed) apply_rule(panel, column, keys, block);
       softmax(panel, keys);
-      multiply_values(panel, v, 0, keys, 0);
+      multiply_values(panel, v, 0, keys, {0, panel.vectors});
       return;
     }
-    // On the diagonal kDiagonalKeys keys are multiplied at a time, and registers whose lanes
+    // On a diagonal, causal or a window's, kDiagonalKeys keys are multiplied at a time, and registers whose lanes
     // see none of them are left out.
     const Diagonal diagonal(panel, p_.rule.band, column);
     for (int c = 0; c < keys; c += kDiagonalKeys<T>) {
-      multiply_scores(panel, k, c, min(kDiagonalKeys<T>, keys - c), diagonal.first_vector(c, panel.vectors));
+      const int count = min(kDiagonalKeys<T>, keys - c);
+      multiply_scores(panel, k, c, count, diagonal.that_see(c, count));
     }
     apply_rule(panel, column, keys, block);
     softmax(panel, keys);
     for (int c = 0; c < keys; c += kDiagonalKeys<T>) {
-      multiply_values(panel, v, c, min(kDiagonalKeys<T>, keys - c), diagonal.first_vector(c, panel.vectors));
+      const int count = min(kDiagonalKeys<T>, keys - c);
+      multiply_values(panel, v, c, count, diagonal.that_see(c, count));
     }
   }
 
@@ -137,28 +139,29 @@ class Prefill : PanelTask<T, kWidth> {
     flash_cpu::apply_rule<kWidth>(p_.rule, panel, batch_, column, keys, block, scores_);
   }
 
-  /// Scores of keys c ... c + count - 1 of the block, for the registers of lanes from `first` on.
-  void multiply_scores(const Panel& panel, RightRows k, int c, int count, int first) {
-    float* to = scores_ + c * kWidth + first * kLanes;
-    const float* queries = panel.queries + first * kLanes;
+  /// Scores of keys c ... c + count - 1 of the block, for some registers of lanes.
+  void multiply_scores(const Panel& panel, RightRows k, int c, int count, Diagonal::Registers registers) {
+    const int first = registers.first * kLanes, vectors = registers.end - registers.first;
+    float* to = scores_ + c * kWidth + first;
+    const float* queries = panel.queries + first;
     using panel::Mode;
     for (int d = 0; d < head_steps_; d += kDepthSteps) {
       const int steps = min(kDepthSteps, head_steps_ - d);
       const auto rows = k.from(c, d);
       if (d == 0)
-        panel::multiply<typename Element::Step, Mode::overwrite>(to, rows, queries, count, steps,
-                                                                 panel.vectors - first);
+        panel::multiply<typename Element::Step, Mode::overwrite>(to, rows, queries, count, steps, vectors);
       else
         panel::multiply<typename Element::Step, Mode::accumulate>(to, rows, queries + d * kWidth, count, steps,
-                                                                  panel.vectors - first);
+                                                                  vectors);
     }
   }
 
-  void multiply_values(const Panel& panel, RightRows v, int c, int count, int first) {
+  void multiply_values(const Panel& panel, RightRows v, int c, int count, Diagonal::Registers registers) {
     constexpr int kPer = Element::kPerStep;
+    const int first = registers.first * kLanes, vectors = registers.end - registers.first;
     panel::multiply<typename Element::Step, panel::Mode::accumulate>(
-        panel.output + first * kLanes, v.from(0, c / kPer), scores_ + c / kPer * kWidth + first * kLanes,
-        p_.value_dim, (count + kPer - 1) / kPer, panel.vectors - first);
+        panel.output + first, v.from(0, c / kPer), scores_ + c / kPer * kWidth + first, p_.value_dim,
+        (count + kPer - 1) / kPer, vectors);
   }
 
   void softmax(const Panel& panel, int keys) {

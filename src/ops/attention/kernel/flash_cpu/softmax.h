@@ -27,24 +27,35 @@ struct Panel {
   int first_position, last_position;
 };
 
-/// How far each register of lanes sees into a block of keys.
-struct Diagonal {
-  std::int32_t register_reach[kVectors];
-
-  Diagonal(const Panel& p, const Band& band, int column) {
+/// Which keys of a block each register of lanes sees some of.
+class Diagonal {
+ public:
+  Diagonal(const Panel& p, const Band& band, int column) : vectors_(p.vectors) {
     const TileBand tile = band.tile(p.first_position, column, column + kKeys);
-    for (int j = 0; j < p.vectors; ++j) {
-      std::int32_t last = p.position[j * kLanes];
-      for (int i = j * kLanes; i < (j + 1) * kLanes; ++i) last = max(last, p.position[i]);
-      register_reach[j] = last - p.first_position + tile.high;
+    for (int j = 0; j < vectors_; ++j) {
+      std::int32_t first = p.position[j * kLanes], last = first;
+      for (int i = j * kLanes; i < (j + 1) * kLanes; ++i) {
+        first = min(first, p.position[i]);
+        last = max(last, p.position[i]);
+      }
+      first_key_[j] = first - p.first_position + tile.low;
+      last_key_[j] = last - p.first_position + tile.high;
     }
   }
-  /// The first register of lanes that sees key c of the block, or a later one.
-  int first_vector(int c, int vectors) const {
-    int j = 0;
-    while (j < vectors && register_reach[j] < c) ++j;
-    return j;
+  /// Registers first ... end - 1 hold all that see some of keys c ... c + count - 1.
+  struct Registers {
+    int first, end;
+  };
+  Registers that_see(int c, int count) const {
+    Registers r{0, vectors_};
+    while (r.first < r.end && last_key_[r.first] < c) ++r.first;
+    while (r.end > r.first && first_key_[r.end - 1] >= c + count) --r.end;
+    return r;
   }
+
+ private:
+  int vectors_;
+  std::int32_t first_key_[kVectors], last_key_[kVectors];
 };
 
 /// Two rows as pairs of bfloats, `even` in the low halves, each rounded to nearest.
