@@ -10,7 +10,7 @@
 
 namespace {
 
-constexpr int kRounds = 20, kCalls = 5000;
+constexpr int kRounds = 1000, kCalls = 100;
 
 template <class F>
 double microseconds(F&& call) {
