@@ -16,6 +16,17 @@ function(flashtile_instruction_sets variable)
   set(${variable} "${all}" PARENT_SCOPE)
 endfunction()
 
+# flashtile_cuda_architectures(<variable>): what to compile CUDA kernels for: those of CMAKE_CUDA_ARCHITECTURES that the primitives
+# are for, compute capability 8.0 and newer, or else these two. CMake itself fills in nvcc's older default where nobody chose.
+function(flashtile_cuda_architectures variable)
+  set(architectures ${CMAKE_CUDA_ARCHITECTURES})
+  list(FILTER architectures EXCLUDE REGEX "^[5-7][0-9]")
+  if(NOT architectures)
+    set(architectures 80 90a-real)
+  endif()
+  set(${variable} "${architectures}" PARENT_SCOPE)
+endfunction()
+
 # flashtile_add_kernels(<target> <file>...): compiles each file once for every instruction set of the CPU, optimised in every
 # build type, and adds the objects to the target. A .cu file is compiled by nvcc, too, where flashtile has CUDA; all files of
 # a target are then .cu files. Functions that the files define and FLASHTILE_KERNEL (flashtile/dispatch.h) declares are picked
@@ -60,17 +71,13 @@ function(flashtile_add_kernels target)
     if(NOT cuda_count EQUAL count)
       message(FATAL_ERROR "flashtile_add_kernels(${target}): .cu files beside others; with CUDA each kernel file of a target is a .cu file")
     endif()
-    if(NOT CMAKE_CUDA_COMPILER)
-      message(FATAL_ERROR "flashtile_add_kernels(${target}): this flashtile has CUDA, so .cu files need enable_language(CUDA) before")
+    if(NOT CMAKE_CUDA_COMPILER_LOADED)  # the compiler may be known from elsewhere, but not the language here
+      message(FATAL_ERROR "flashtile_add_kernels(${target}): this flashtile has CUDA, so .cu files need it in your project too: "
+                          "say enable_language(CUDA) before, or name the files .cc to compile them for CPUs alone")
     endif()
     flashtile_kernel_objects(${target} cuda ${cuda_files})
     target_compile_options(${target}_cuda PRIVATE -std=c++20 -Xcompiler=-Wno-psabi)  # CMake 3.25 does not know nvcc's C++20
-    # Without a choice of the user's CMake takes nvcc's default, which is older than what the primitives are for.
-    set(architectures ${CMAKE_CUDA_ARCHITECTURES})
-    list(FILTER architectures EXCLUDE REGEX "^[5-7][0-9]")
-    if(NOT architectures)
-      set(architectures 80 90a-real)
-    endif()
+    flashtile_cuda_architectures(architectures)
     set_target_properties(${target}_cuda PROPERTIES CUDA_ARCHITECTURES "${architectures}")
     target_compile_definitions(${target} PUBLIC FLASHTILE_CUDA_KERNELS)  # read by flashtile/dispatch.h
   endif()

@@ -18,8 +18,8 @@ void use(float* f, std::int8_t* i, std::uint8_t* u, std::int32_t* d, half* h) {
 
 // CASE types: matmul2d: no product of these element types; see the table in matmul2d.h
 #if defined(CASE_types)
-  auto left = matrix(i);
-  auto right = matrix(u);
+  auto left = matrix(u);
+  auto right = matrix(d);
   auto out = matrix(d);
   product.run(left, right, out);
 #endif

@@ -29,6 +29,11 @@ struct Fault {
   std::string name;
   std::function<void(TensorView&)> apply;
   bool of_data = false;  ///< a plan, which looks at no data, does not see it
+
+  /// The errors that it may end with, as a pattern: a size may be right, and more than any kernel takes.
+  std::string codes() const {
+    return name.starts_with("size ") ? "(invalid_argument|unsupported)" : "invalid_argument";
+  }
 };
 
 enum class Use { read, written };

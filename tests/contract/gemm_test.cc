@@ -59,7 +59,7 @@ TEST_P(GemmTensor, FaultsAreRefused) {
     SCOPED_TRACE(argument.name + std::string(": ") + fault.name);
     expect_refused(
         fault.of_data ? running : entries, [&](Call& c) { fault.apply(argument.of(c)); },
-        "invalid_argument: gemm: .*\\b" + std::string(argument.name) + "\\b");
+        fault.codes() + ": gemm: .*\\b" + argument.name + "\\b");
   }
 }
 

@@ -74,23 +74,59 @@ Isa detect() {
   return amx && tiles_permitted() ? Isa::amx : Isa::avx512_bf16;
 }
 
-#elif defined(__ARM_NEON)
+/// Are products of AVX512-BF16 slower than multiply-adds of floats?
+bool bfloat_products_are_slow() {
+  const Registers vendor = cpuid(0, 0);
+  return vendor.ebx == signature_INTEL_ebx && vendor.ecx == signature_INTEL_ecx &&
+         vendor.edx == signature_INTEL_edx;
+}
+
+#else
+#if defined(__ARM_NEON)
 Isa detect() { return Isa::neon; }
 #else
 Isa detect() { return Isa::scalar; }
 #endif
+bool bfloat_products_are_slow() { return false; }
+#endif
+
+/// What FLASHTILE_MAX_ISA says, or nothing.
+std::string_view given_limit() {
+  const char* text = std::getenv("FLASHTILE_MAX_ISA");
+  return text == nullptr ? "" : text;
+}
+
+/// The best of those up to `most` that the shared kernels are compiled for.
+Isa compiled_up_to(Isa most) {
+  constexpr Isa kCompiled[] = {
+#define FLASHTILE_NAME(backend, isa) Isa::isa,
+      FLASHTILE_CPU_BACKENDS(FLASHTILE_NAME)
+#undef FLASHTILE_NAME
+  };
+  Isa best = kCompiled[0];
+  for (const Isa isa : kCompiled) {
+    if (isa <= most) best = isa;
+  }
+  return best;
+}
+
+/// Is `isa`, for bfloats, to be replaced by avx512?
+bool multiplies_slowly(Isa isa, DType dtype) {
+  static const bool slow = given_limit().empty() && bfloat_products_are_slow();
+  return slow && isa == Isa::avx512_bf16 && dtype == DType::bf16;
+}
 
 Isa capped() {
-  const char* text = std::getenv("FLASHTILE_MAX_ISA");
-  if (text == nullptr || *text == '\0') return hardware_isa();
+  const std::string text(given_limit());
+  if (text.empty()) return hardware_isa();
   for (const Isa isa : kAll) {
 #if defined(FLASHTILE_EMULATE_AMX)
     if (isa == Isa::amx && name(isa) == text && hardware_isa() == Isa::avx512_bf16) return isa;
 #endif
     if (name(isa) == text) return std::min(isa, hardware_isa());
   }
-  throw Error(ErrorCode::invalid_argument, std::string("FLASHTILE_MAX_ISA is \"") + text +
-                                               "\"; expected scalar, neon, avx2, avx512, avx512_bf16 or amx");
+  throw Error(ErrorCode::invalid_argument,
+              "FLASHTILE_MAX_ISA is \"" + text + "\"; expected scalar, neon, avx2, avx512, avx512_bf16 or amx");
 }
 
 }  // namespace
@@ -117,21 +153,20 @@ Isa best_isa() {
   return isa;
 }
 
-Isa kernel_isa() {
-  constexpr Isa kCompiled[] = {
-#define FLASHTILE_NAME(backend, isa) Isa::isa,
-      FLASHTILE_CPU_BACKENDS(FLASHTILE_NAME)
-#undef FLASHTILE_NAME
-  };
-  Isa best = kCompiled[0];
-  for (const Isa isa : kCompiled) {
-    if (isa <= best_isa()) best = isa;
-  }
-  return best;
+Isa best_isa(DType dtype) {
+  const Isa best = best_isa();
+  return multiplies_slowly(best, dtype) ? Isa::avx512 : best;
 }
 
-std::string kernel_target(Device device) {
-  return device.type == DeviceType::cpu ? std::string(name(kernel_isa())) : flashtile::name(device);
+Isa kernel_isa() { return compiled_up_to(best_isa()); }
+
+Isa kernel_isa(DType dtype) {
+  const Isa best = kernel_isa();
+  return multiplies_slowly(best, dtype) ? Isa::avx512 : best;
+}
+
+std::string kernel_target(Device device, DType dtype) {
+  return device.type == DeviceType::cpu ? std::string(name(kernel_isa(dtype))) : flashtile::name(device);
 }
 
 }  // namespace flashtile::inline v0_2::backend

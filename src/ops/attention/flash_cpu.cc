@@ -44,7 +44,7 @@ constexpr double kWorthThreads = 1e6;
 constexpr std::int64_t kTasksPerThread = 8;
 
 const FlashCpuKernels* table_for(DType dtype) {
-  switch (backend::best_isa()) {
+  switch (backend::best_isa(dtype)) {
 #define FLASHTILE_TABLE(isa_name, namespace_name)                           \
   case backend::Isa::isa_name:                                              \
     return dtype == DType::f32    ? &kernels::namespace_name::kFlashCpuF32  \
@@ -86,7 +86,7 @@ std::size_t workspace_bytes(const AttentionProblem& problem) {
 
 std::string describe(const AttentionProblem& problem) {
   return "flash.cpu " + std::string(table_for(problem.dtype)->name(params_of(problem, {}))) + " " +
-         name(problem.dtype) + " " + std::string(backend::name(backend::best_isa()));
+         name(problem.dtype) + " " + std::string(backend::name(backend::best_isa(problem.dtype)));
 }
 
 /// What the threads of one call share: the KV heads that are worked on together, from `first_head` on.

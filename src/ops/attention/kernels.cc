@@ -16,7 +16,8 @@ const kernels::AttentionKernel* find_kernel(std::string_view text, const Attenti
   const kernels::AttentionKernel* found = nullptr;
   const std::int64_t widest = std::max(problem.head_dim, problem.value_dim);
   const std::size_t room = backend::of(problem.device.type).most_threadgroup_bytes(problem.device.index);
-  for (const kernels::AttentionKernel& kernel : kernels::compiled_for(problem.device, kernels::kTables)) {
+  for (const kernels::AttentionKernel& kernel :
+       kernels::compiled_for(problem.device, problem.dtype, kernels::kTables)) {
     if (kernel.text != text || kernel.dtype != problem.dtype) continue;
     if (kernel.head_dim != 0 && kernel.head_dim < widest) continue;
     if (kernel.threadgroup_bytes > room) continue;
@@ -26,8 +27,8 @@ const kernels::AttentionKernel* find_kernel(std::string_view text, const Attenti
 }
 
 std::string describe(const kernels::AttentionKernel& kernel, const AttentionProblem& problem) {
-  std::string text =
-      std::string(kernel.text) + " " + name(kernel.dtype) + " " + backend::kernel_target(problem.device);
+  std::string text = std::string(kernel.text) + " " + name(kernel.dtype) + " " +
+                     backend::kernel_target(problem.device, problem.dtype);
   if (kernel.tile_queries != 0) {
     text += " " + std::to_string(kernel.tile_queries) + "x" + std::to_string(kernel.tile_keys) + "x" +
             std::to_string(kernel.head_dim);

@@ -17,12 +17,12 @@ struct KernelTable {
   std::span<const Kernel> (*kernels)();
 };
 
-/// The table that a device uses; empty when none was compiled for it.
+/// The table that a device uses for products of `dtype`; empty when none was compiled for it.
 template <class Kernel, int Count>
-std::span<const Kernel> compiled_for(Device device, const KernelTable<Kernel> (&tables)[Count]) {
+std::span<const Kernel> compiled_for(Device device, DType dtype, const KernelTable<Kernel> (&tables)[Count]) {
   for (const KernelTable<Kernel>& table : tables) {
     if (table.device != device.type) continue;
-    if (device.type != DeviceType::cpu || table.isa == backend::kernel_isa()) return table.kernels();
+    if (device.type != DeviceType::cpu || table.isa == backend::kernel_isa(dtype)) return table.kernels();
   }
   return {};
 }

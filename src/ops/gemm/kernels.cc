@@ -12,7 +12,8 @@ namespace flashtile::inline v0_2::ops {
 
 const kernels::GemmKernel* find_kernel(std::string_view text, const GemmProblem& problem) {
   const std::size_t room = backend::of(problem.device.type).most_threadgroup_bytes(problem.device.index);
-  for (const kernels::GemmKernel& kernel : kernels::compiled_for(problem.device, kernels::kTables)) {
+  for (const kernels::GemmKernel& kernel :
+       kernels::compiled_for(problem.device, problem.multiplied(), kernels::kTables)) {
     if (kernel.text == text && kernel.a_dtype == problem.a_dtype && kernel.b_dtype == problem.b_dtype &&
         kernel.transpose_a == problem.transpose_a && kernel.transpose_b == problem.transpose_b &&
         kernel.threadgroup_bytes <= room) {
@@ -24,8 +25,8 @@ const kernels::GemmKernel* find_kernel(std::string_view text, const GemmProblem&
 
 std::string describe(const kernels::GemmKernel& kernel, const GemmProblem& problem) {
   return std::string(kernel.text) + " " + name(kernel.a_dtype) + " x " + name(kernel.b_dtype) + " " +
-         backend::kernel_target(problem.device) + " " + std::to_string(kernel.tile_m) + "x" +
-         std::to_string(kernel.tile_n) + "x" + std::to_string(kernel.tile_k);
+         backend::kernel_target(problem.device, problem.multiplied()) + " " + std::to_string(kernel.tile_m) +
+         "x" + std::to_string(kernel.tile_n) + "x" + std::to_string(kernel.tile_k);
 }
 
 }  // namespace flashtile::inline v0_2::ops

@@ -46,7 +46,7 @@ const GemmPanelsKernels* table_for(const GemmProblem& problem) {
   const DType a = problem.a_dtype, b = problem.b_dtype;
   const auto is = [&](DType a_dtype, DType b_dtype) { return a == a_dtype && b == b_dtype; };
   const auto compiled = [](const GemmPanelsKernels& table) { return table.run != nullptr ? &table : nullptr; };
-  switch (backend::best_isa()) {
+  switch (backend::best_isa(problem.multiplied())) {
 #define FLASHTILE_TABLE(isa_name, namespace_name)                                            \
   case backend::Isa::isa_name:                                                               \
     if (is(DType::f32, DType::f32)) return &kernels::namespace_name::kGemmPanelsF32;         \
@@ -86,7 +86,7 @@ GemmPanelsCall call_of(const GemmProblem& problem, const GemmPanelsKernels& kern
 
 std::string describe(const GemmProblem& problem) {
   return "panels " + std::string(name(problem.a_dtype)) + " x " + name(problem.b_dtype) + " " +
-         std::string(backend::name(backend::best_isa()));
+         std::string(backend::name(backend::best_isa(problem.multiplied())));
 }
 
 struct Call {

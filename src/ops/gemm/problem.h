@@ -24,6 +24,8 @@ struct GemmProblem {
   std::int64_t k() const { return params.k; }
   /// Nothing to compute: C has no elements.
   bool empty() const { return m() == 0 || n() == 0; }
+  /// The type that both operands have; float32, in which they meet, where they differ.
+  DType multiplied() const { return a_dtype == b_dtype ? a_dtype : DType::f32; }
 };
 
 struct GemmBuffers {};  ///< everything is in the problem's params

@@ -52,8 +52,10 @@ TEST(Isa, NamesAreInAscendingOrder) {
 }
 
 TEST(Isa, TheTargetOfKernelsIsTheCpusSetOrTheDevice) {
-  EXPECT_EQ(backend::kernel_target(Device::cpu()), backend::name(backend::kernel_isa()));
-  EXPECT_EQ(backend::kernel_target(Device::cuda(1)), name(Device::cuda(1)));
+  EXPECT_EQ(backend::kernel_target(Device::cpu(), DType::f32), backend::name(backend::kernel_isa()));
+  EXPECT_EQ(backend::kernel_target(Device::cpu(), DType::bf16),
+            backend::name(backend::kernel_isa(DType::bf16)));
+  EXPECT_EQ(backend::kernel_target(Device::cuda(1), DType::f32), name(Device::cuda(1)));
 }
 
 TEST(Isa, KernelsUseWhatTheProcessorHas) {
@@ -74,6 +76,29 @@ TEST_F(EnvironmentDeathTest, MaxIsaCaps) {
   EXPECT_IN_CHILD(
       "FLASHTILE_MAX_ISA", "scalar", [] { return std::string(backend::name(backend::best_isa())); },
       "^scalar$");
+}
+
+TEST_F(EnvironmentDeathTest, BfloatsAreMultipliedAsFloatsWhereThatIsFasterUnlessAskedFor) {
+#if defined(__x86_64__)
+  const bool slow = __builtin_cpu_is("intel");
+#else
+  const bool slow = false;
+#endif
+  const Isa hardware = backend::hardware_isa(), vectors = std::min(hardware, Isa::avx512_bf16);
+  const Isa expected = slow && vectors == Isa::avx512_bf16 ? Isa::avx512 : vectors;
+  const auto names = [] {
+    std::string text(backend::name(backend::best_isa(DType::bf16)));
+    for (const DType dtype : {DType::bf16, DType::f32, DType::i8})
+      text.append(" ").append(backend::name(backend::kernel_isa(dtype)));
+    return text;
+  };
+  const std::string vector_name(backend::name(vectors));
+  const std::string best(backend::name(hardware == Isa::amx ? hardware : expected)),
+      kernel(backend::name(expected));
+  EXPECT_IN_CHILD("FLASHTILE_MAX_ISA", "", names,
+                  "^" + best + " " + kernel + " " + vector_name + " " + vector_name + "$");
+  EXPECT_IN_CHILD("FLASHTILE_MAX_ISA", "avx512_bf16", names,
+                  "^" + vector_name + " " + vector_name + " " + vector_name + " " + vector_name + "$");
 }
 
 /// The best that FLASHTILE_MAX_ISA=amx may give: more than the processor's where the build emulates it.
