@@ -19,8 +19,8 @@ struct RegisterLoop {
 /// The instruction set that the processor itself has: a build for tests may report AMX and emulate it.
 std::string without_emulation(const std::string& architecture);
 
-/// The fastest arithmetic for products of `dtype` with float32 or int32 sums on this CPU, up to the instruction
-/// set that DeviceInfo::architecture names.
+/// The arithmetic made for products of `dtype` with float32 or int32 sums on this CPU, up to the instruction set
+/// that DeviceInfo::architecture names.
 RegisterLoop best_register_loop(DType dtype, const std::string& architecture);
 
 /// Reads 64-byte lines from first to last, with the widest loads of `architecture`: narrower ones keep fewer
