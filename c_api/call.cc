@@ -9,6 +9,8 @@ namespace {
 
 thread_local std::string message;
 
+constexpr std::size_t kLeastTensor = offsetof(flashtile_tensor, strides) + sizeof(flashtile_tensor::strides);
+
 }  // namespace
 
 flashtile_status failed(Failure failure) noexcept {
@@ -37,7 +39,7 @@ void check_size(const void* given, std::size_t size, std::size_t least, std::siz
 
 TensorView view_of(const flashtile_tensor* tensor, const char* name) {
   expect_given(tensor, name);
-  const flashtile_tensor t = read(tensor, name, sizeof(flashtile_tensor));
+  const flashtile_tensor t = read(tensor, name, kLeastTensor);
   if (t.rank < 0 || t.rank > kMaxRank) {
     refuse(std::string(name) + " has rank " + std::to_string(t.rank) + "; expected 0 ... " +
            std::to_string(kMaxRank));
