@@ -6,10 +6,11 @@
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
-/// Rows first ... first + count - 1 of a head: one that sees no key by position becomes 0, and any other that is not
-/// finite is noted for exact_rows. Not inline, so that no loop of its callers is compiled otherwise.
+/// Rows first ... first + count - 1 of a head, whose sums of weights are `sums`. One that sees no key by position
+/// becomes 0, and any other that is not finite is noted for exact_rows, unless its sum is NaN: then so is a score that
+/// the row attends to, and NaN is right. Not inline, so that no loop of its callers is compiled otherwise.
 template <class T>
-[[gnu::noinline]] void settle_rows(const Head<T>& head, int64_t first, int count) {
+[[gnu::noinline]] void settle_rows(const Head<T>& head, int64_t first, int count, const float* sums) {
   constexpr int kAtOnce = 16;
   const AttentionParams& p = head.p;
   for (int64_t row = first; row < first + count && row < p.query_length; row += kAtOnce) {
@@ -22,7 +23,7 @@ template <class T>
       const KeyRange keys = p.rule.band.keys(row + i, row + i, p.kv_length);
       if (keys.begin == keys.end) {
         for (int d = 0; d < p.value_dim; ++d) out(d, i) = T(0.0f);
-      } else if (p.broken != nullptr) {
+      } else if (p.broken != nullptr && sums[row + i - first] == sums[row + i - first]) {
         __atomic_store_n(p.broken, 1u, __ATOMIC_RELAXED);  // other threads may note the same
       }
     }

@@ -97,7 +97,7 @@ struct AttentionSimdgroup {
     map_rows(o, softmax.correction, [](auto sum, auto inverse) { return sum * inverse; });
     auto out = head.out(row);
     store(o, out);
-    Tile::settle(head, row, kRows);
+    Tile::settle(head, row, kRows, softmax.sum);
     if (p.lse != nullptr) {
       softmax.logarithm(p.rule.unit);
       for_each_element(softmax.maximum, [&](float value, int r) {

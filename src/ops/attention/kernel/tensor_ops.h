@@ -150,7 +150,7 @@ struct AttentionTensorOps {
     rescale();
     auto out = head.out(row);
     store(o, out);
-    Tile::settle(head, row, kQ);
+    Tile::settle(head, row, kQ, softmax.sum);
     if (p.lse != nullptr) {
       softmax.logarithm(p.rule.unit);
       for_each_element(softmax.maximum, [&](float value, int r) {

@@ -29,9 +29,9 @@ struct AttentionTile {
 
   /// More keys than so many are summed in chains of so many; 0: all of them in one.
   static constexpr int kChain = 0;
-  /// Called for the rows of a head that have been stored.
-  template <class Head>
-  static FT_FUNCTION void settle(FT_THREAD const Head&, int64_t, int) {}
+  /// Called for the rows of a head that have been stored, with their sums of weights.
+  template <class Head, class Rows>
+  static FT_FUNCTION void settle(FT_THREAD const Head&, int64_t, int, FT_THREAD Rows&) {}
 };
 
 #if defined(__CUDACC__)
@@ -66,9 +66,9 @@ struct SimdgroupTile<bfloat, HeadDim> : SimdgroupTile16<HeadDim> {};
 template <int HeadDim>
 struct CpuTile : AttentionTile<64, 64, HeadDim, 1, 1> {
   static constexpr int kChain = kKeysOfChain;
-  template <class T>
-  static FT_FUNCTION void settle(const Head<T>& head, int64_t row, int rows) {
-    settle_rows(head, row, rows);
+  template <class T, class Rows>
+  static FT_FUNCTION void settle(const Head<T>& head, int64_t row, int rows, Rows& sums) {
+    settle_rows(head, row, rows, sums.data());
   }
 };
 template <class T, int HeadDim>

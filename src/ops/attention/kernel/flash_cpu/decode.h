@@ -518,7 +518,7 @@ class DecodeTask {
         for (int d = 0; d < p_.value_dim; d += kLanes)
           store_some(out + d, floats::load(row + d) * inverse, p_.value_dim - d);
         store_lse(p_, batch_, head_of(r), position_of(r), maximum, sum);
-        settle_rows(Head<T>(p_, batch_, head_of(r)), position_of(r), 1);
+        settle_rows(Head<T>(p_, batch_, head_of(r)), position_of(r), 1, &sum);
       }
     }
   }

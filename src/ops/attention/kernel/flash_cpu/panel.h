@@ -135,7 +135,7 @@ class PanelTask {
         part.lse_sum() = panel.lse_sum[i];
       } else {
         store_lse(p_, batch_, panel.head[i], panel.position[i], panel.maximum[i], panel.lse_sum[i]);
-        settle_rows(Head<T>(p_, batch_, panel.head[i]), panel.position[i], 1);
+        settle_rows(Head<T>(p_, batch_, panel.head[i]), panel.position[i], 1, panel.lse_sum + i);
       }
     }
   }

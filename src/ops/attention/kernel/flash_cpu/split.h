@@ -134,7 +134,7 @@ FT_FUNCTION void merge_row(const AttentionParams& p, const Partials& partials, i
     store_some(out + d, value * inverse, p.value_dim - d);
   }
   store_lse(p, batch, head, position, top, lse_sum);
-  settle_rows(Head<T>(p, batch, head), position, 1);
+  settle_rows(Head<T>(p, batch, head), position, 1, &lse_sum);
 }
 
 }  // namespace flash_cpu
