@@ -39,7 +39,9 @@ enum class FreshTensors { poison, zero };
 
 struct Launch {
   std::string kernel;
-  std::map<int, std::span<std::byte>> buffers{};   ///< by number; results are in the same memory afterwards
+  std::map<int, std::span<std::byte>> buffers{};  ///< by number; results are in the same memory afterwards
+  /// Memory that pointers inside of buffers may point to, as GPU addresses do; it is used where it lies.
+  std::vector<std::span<std::byte>> resident{};
   std::map<int, std::string> constants{};          ///< function constants by number: true, false or a number
   std::map<int, std::size_t> threadgroup_bytes{};  ///< for [[threadgroup(n)]] parameters
   Dim threads{};                                   ///< of a threadgroup

@@ -40,6 +40,9 @@ void Group::check(const std::byte* address, std::size_t bytes, Access access, Wh
   }
   for (const LaunchState::Bound& bound : launch_.buffers)
     if (bound.memory->contains(address, bytes)) return;
+  for (const std::span<std::byte> memory : launch_.resident)
+    if (address >= memory.data() && static_cast<std::size_t>(address - memory.data()) + bytes <= memory.size())
+      return;
   if (on_stacks(address)) return;
   const bool writes = access != Access::read && access != Access::shared_read;
   if (launch_.lines->contains(address) && !writes) return;
@@ -55,6 +58,13 @@ std::pair<const char*, std::string> Group::outside(const std::byte* address, con
                                         " of buffer " + std::to_string(bound.index) + ", which has " +
                                         std::to_string(buffer.size()) +
                                         " bytes: check the index, or bind a larger buffer"};
+  }
+  for (const std::span<std::byte> memory : launch_.resident) {
+    if (address < memory.data() - kGuardBytes || address >= memory.data() + memory.size() + kGuardBytes)
+      continue;
+    return {"buffer.out_of_bounds", what + " at byte " + std::to_string(address - memory.data()) +
+                                        " of resident memory of " + std::to_string(memory.size()) +
+                                        " bytes: check the index, or make more memory resident"};
   }
   if (launch_.lines->contains(address))
     return {"constant.write", what + " to a constant of the program: constants cannot be changed"};

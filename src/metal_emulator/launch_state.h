@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ struct LaunchState {
     const GuardedMemory* memory = nullptr;
   };
   std::vector<Bound> buffers;
+  std::span<const std::span<std::byte>> resident;
   std::map<int, std::size_t> threadgroup_bytes;  ///< of [[threadgroup(i)]] parameters
   std::vector<int> builtins;                     ///< a parameter each: which index it is, or -1
   const SourceLines* lines = nullptr;

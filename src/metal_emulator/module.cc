@@ -1,6 +1,7 @@
 // Modules: loading, and the checks of a launch before any thread runs.
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -145,7 +146,8 @@ void run_groups(const LaunchState& state, int workers) {
     }
   };
   std::vector<std::thread> threads;
-  for (int i = 1; i < workers; ++i) threads.emplace_back(work);
+  const auto most = std::min(static_cast<std::uint64_t>(workers), total);
+  for (std::uint64_t i = 1; i < most; ++i) threads.emplace_back(work);
   work();
   for (std::thread& thread : threads) thread.join();
   if (failure) std::rethrow_exception(failure);
@@ -215,6 +217,7 @@ LaunchReport Module::run(const Launch& launch) {
   state.threadgroup_limit = launch.threadgroup_memory_limit;
   state.threadgroup_bytes = launch.threadgroup_bytes;
   state.buffers = buffers.bound;
+  state.resident = launch.resident;
   state.lines = &state_->lines;
   for (std::uint32_t i = 0; i < kernel.parameter_count; ++i) {
     state.builtins.push_back(builtin_index(kernel.parameters[i].attribute));

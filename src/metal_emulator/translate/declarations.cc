@@ -36,7 +36,9 @@ int Translator::declaration(int begin, int end, const Scope& scope) {
   using Kind = Head::Kind;
   const bool is_linkage = t.is(begin, "extern") && head.body >= 0 && head.parameters < 0;
   if ((head.kind == Kind::name_space || is_linkage) && head.body >= 0) {
-    const std::string name = is_linkage ? "" : t.text(after_template + 1, head.body);
+    std::string name;  // without `inline`, which may stand before it or inside it
+    for (int p = after_template; !is_linkage && p < head.body; ++p)
+      if (!t.is(p, "namespace") && !t.is(p, "inline")) name += t[p];
     scan(head.body + 1, head.end - 1,
          {scope.path + "::" + name, name.empty() ? scope.qualifier : scope.qualifier + name + "::"});
   } else if (is_instance) {
@@ -239,15 +241,19 @@ void Translator::explicit_instance(int begin, int end, const Scope& scope) {
     --last;
   }
   const std::string function = tokens_[last];
-  const std::string expression = scope.qualifier + tokens_.text(last, expression_end);
+  // Its address is taken here, where the names in its arguments mean what they mean.
+  const std::string instance = "metal_instance_" + std::to_string(instances_.size());
+  const std::string address =
+      "static constexpr auto " + instance + " = &" + tokens_.text(last, expression_end) + ";";
   std::string name;  // adjacent string literals join
   for (std::size_t i = 0, open = std::string::npos; i < host_name->second.size(); ++i) {
     if (host_name->second[i] != '"') continue;
     if (open != std::string::npos) name += host_name->second.substr(open + 1, i - open - 1);
     open = open == std::string::npos ? i : std::string::npos;
   }
-  instances_.push_back({name, function, expression, begin});
+  instances_.push_back({name, function, "*" + scope.qualifier + instance, begin});
   tokens_.remove(begin, end);
+  tokens_.insert_before(begin, address);
 }
 
 }  // namespace flashtile::metal_emulator
