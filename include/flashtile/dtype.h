@@ -6,13 +6,7 @@
 #include <cstdint>
 
 #include "flashtile/detail/config.h"
-
-#if defined(__CUDACC__)
-#define FLASHTILE_HOST_DEVICE __host__ __device__
-#else
-// Always inlined: a function compiled for one instruction set must not be linked into code for another.
-#define FLASHTILE_HOST_DEVICE [[gnu::always_inline]]
-#endif
+#include "flashtile/detail/kernel_words.h"
 
 namespace flashtile::inline v0_2 {
 FLASHTILE_EXPORTS_BEGIN

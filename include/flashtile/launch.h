@@ -28,21 +28,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "flashtile/detail/grid.h"
 #include "flashtile/detail/run_on_cpu.h"
 #include "flashtile/device.h"
 #include "flashtile/primitives.h"
 
 namespace flashtile::inline v0_2 {
-
-/// How many threadgroups run along each axis.
-struct Grid {
-  std::int64_t x = 1, y = 1, z = 1;
-};
-
-/// Which threadgroup of the grid this is.
-struct GridPosition {
-  std::int64_t x, y, z;
-};
 
 inline namespace FLASHTILE_BACKEND {
 

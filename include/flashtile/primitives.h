@@ -1,6 +1,6 @@
 // The tile vocabulary for kernel authors: Metal's words with Metal's meaning, on every backend.
 //
-// This header picks the backend: CUDA when nvcc compiles, the CPU otherwise. Everything lives in
+// This header picks the backend: Metal when Apple's compiler does, CUDA when nvcc does, the CPU otherwise. Everything lives in
 // flashtile::primitives, inside an inline namespace per backend and instruction set, so that copies compiled for
 // different machines never meet. Kernels live in such a namespace, too: launch.h says how.
 //
@@ -41,6 +41,12 @@
 // clang-format on
 #pragma once
 
+#include "flashtile/detail/kernel_words.h"
+
+#if defined(__METAL_VERSION__)
+#define FLASHTILE_BACKEND msl
+#include "flashtile/primitives/metal/primitives.h"
+#else
 #include "flashtile/dtype.h"
 
 #if defined(__CUDACC__)
@@ -65,22 +71,6 @@
 #endif
 #endif
 
-// Words of kernel text that C++ does not have: address spaces (empty but on Apple GPUs), functions that a
-// device can call, and unrolled loops.
-#define FT_DEVICE
-#define FT_CONSTANT
-#define FT_THREADGROUP
-#define FT_THREAD
-#if defined(__CUDACC__)
-#define FT_FUNCTION __device__ __forceinline__
-#define FT_UNROLL _Pragma("unroll")
-#define FT_NO_UNROLL _Pragma("unroll 1")
-#else
-#define FT_FUNCTION inline
-#define FT_UNROLL _Pragma("GCC unroll 16")
-#define FT_NO_UNROLL _Pragma("GCC unroll 1")
-#endif
-
 // A kernel's own check: an Error from launch on a CPU, a trap on a GPU.
 #if defined(__CUDA_ARCH__)
 #define FT_REFUSE_IF(condition, why) ((condition) ? __trap() : void())
@@ -98,4 +88,5 @@
 #include "flashtile/primitives/cuda/primitives.h"
 #else
 #include "flashtile/primitives/cpu/primitives.h"
+#endif
 #endif

@@ -50,6 +50,43 @@ class Layers(unittest.TestCase):
         self.assertEqual(self.include("src/core/a.cc", '"src/core/b.h"')[0], 1)
 
 
+@unittest.skipUnless(shutil.which("clang++"), "needs clang++")
+class Metal(unittest.TestCase):
+    TEXT = """#include <metal_stdlib>
+#define FT_CONSTANT constant
+struct Pair {
+  int a, b;
+  int sum() const FT_CONSTANT { return a + b; }
+  int own() const { return a; }
+};
+inline int first(thread const Pair& pair) { return pair.a; }
+inline void use(constant const Pair& there, device float* data, threadgroup float* tile) {
+  Pair here = there;
+  %s
+}
+"""
+
+    def found(self, line):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "own_tensor_ops.metal")
+            path.write_text(self.TEXT % line)
+            done = subprocess.run([sys.executable, ROOT / "tools/check_metal.py", path], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0 if " 1 files keep" in done.stdout else 1, done.stderr)
+        return done.stdout
+
+    def test_sound(self):
+        for line in ["tile[first(here)] = data[there.sum()];", "data[here.own()] = metal::exp2(tile[0]);"]:
+            self.assertIn("1 files keep", self.found(line), line)
+
+    def test_what_metal_refuses(self):
+        for line, why in [("data = tile;", "changes address space"), ("thread float* own = data;", "`thread` is meant"), ("float* own = tile;", "no address space"),
+                          ("static constexpr int k = 1;", "is `constant`"),
+                          ("first(there);", "`thread` is meant"), ("there.own();", "`thread` is meant"),
+                          ("here.sum();", "for constant objects"), ("metal::simd_sum(data[0]);", "simd_sum")]:
+            self.assertIn(why, self.found(line), line)
+            self.assertIn("own_tensor_ops.metal:11", self.found(line), line)
+
+
 class Links(unittest.TestCase):
     def test_sound(self):
         self.assertEqual(check("check_links.py", {"a.md": "# One two\n[b](docs/b.md#three-four), [here](#one-two)",

@@ -172,6 +172,14 @@ class matmul2d {
                   "matmul2d: this tile has not the shape of the left operand; store and load it");
     return converted<left_tile<Left, Destination, Coord>, left_tile<Left, Destination, Coord, true>>(source);
   }
+  /// Ours: threadgroup memory that a left input made from a result passes through where registers cannot hand it
+  /// over. Here they can.
+  template <class Left>
+  struct left_input_room {};
+  template <class Left, class Right, class Destination, class Coord = int, class Source>
+  static auto get_left_input_cooperative_tensor(Source& source, left_input_room<Left>&) {
+    return get_left_input_cooperative_tensor<Left, Right, Destination, Coord>(source);
+  }
   template <class Left, class Right, class Destination, class Coord = int, class Source>
   static auto get_right_input_cooperative_tensor(Source& source) {
     static_assert(is_compatible_as_right_input<Left, Right, Destination, Source>(),

@@ -143,6 +143,15 @@ class matmul2d {
     }
     return left;
   }
+  /// Ours: threadgroup memory that a left input made from a result passes through where registers cannot hand it
+  /// over. Here they can.
+  template <class Left>
+  struct left_input_room {};
+  template <class Left, class Right, class T, class Coord = int, class U, class Layout>
+  static FT_FUNCTION auto get_left_input_cooperative_tensor(const cooperative_tensor<U, Layout>& source,
+                                                            left_input_room<Left>&) {
+    return get_left_input_cooperative_tensor<Left, Right, T>(source);
+  }
   template <class Left, class Right, class T, class Coord = int, class U, class Layout>
   static FT_FUNCTION auto get_right_input_cooperative_tensor(const cooperative_tensor<U, Layout>& source) {
     static_assert(fits_right<Layout>(),

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "flashtile/dtype.h"
+#include "flashtile/detail/kernel_words.h"
 
 namespace flashtile::inline v0_2::kernels {
 
@@ -35,7 +35,7 @@ struct TileBand {
 class Band {
  public:
   /// A limit that is none: farther than any key.
-  static constexpr int64_t kOpen = int64_t{1} << 42;
+  static constexpr FT_CONSTANT int64_t kOpen = int64_t{1} << 42;
 
   constexpr Band() = default;
   FLASHTILE_HOST_DEVICE constexpr Band(int64_t low, int64_t high) : low_(low), high_(high) {}
@@ -45,14 +45,16 @@ class Band {
   }
 
   /// The keys of queries first_row ... last_row.
-  FLASHTILE_HOST_DEVICE constexpr KeyRange keys(int64_t first_row, int64_t last_row, int32_t kv_length) const {
+  FLASHTILE_HOST_DEVICE constexpr KeyRange keys(int64_t first_row, int64_t last_row,
+                                                int32_t kv_length) const FT_CONSTANT {
     const int32_t begin = clamp(first_row + low_, kv_length), end = clamp(last_row + high_ + 1, kv_length);
     return {begin, clamp(last_row + low_, kv_length), clamp(first_row + high_ + 1, kv_length),
             end < begin ? begin : end};
   }
 
   /// The band of a tile whose first query is `row` and whose first key is `column`.
-  FLASHTILE_HOST_DEVICE constexpr TileBand tile(int64_t row, int64_t column, int32_t kv_length) const {
+  FLASHTILE_HOST_DEVICE constexpr TileBand tile(int64_t row, int64_t column,
+                                                int32_t kv_length) const FT_CONSTANT {
     return {near(low_ + row - column), near(high_ + row - column), near(kv_length - column)};
   }
 

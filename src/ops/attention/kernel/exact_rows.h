@@ -16,19 +16,19 @@ inline namespace FLASHTILE_BACKEND {
 
 /// The largest finite number of a type.
 template <class T>
-inline constexpr float kLargestOf = -kLowest;
+inline constexpr FT_CONSTANT float kLargestOf = -kLowest;
 template <>
-inline constexpr float kLargestOf<half> = 65504.0f;
+inline constexpr FT_CONSTANT float kLargestOf<half> = 65504.0f;
 template <>
-inline constexpr float kLargestOf<bfloat> = 0x1.fep127f;
+inline constexpr FT_CONSTANT float kLargestOf<bfloat> = 0x1.fep127f;
 
 template <class T>
 struct AttentionExactRows {
   using Params = AttentionParams;
-  static constexpr int kSimdgroups = 1;
-  static constexpr int kQ = 16;      // rows of one threadgroup
-  static constexpr int kKeys = 256;  // scores held at a time
-  static constexpr int kMaxColumns = 256;
+  static constexpr FT_CONSTANT int kSimdgroups = 1;
+  static constexpr FT_CONSTANT int kQ = 16;      // rows of one threadgroup
+  static constexpr FT_CONSTANT int kKeys = 256;  // scores held at a time
+  static constexpr FT_CONSTANT int kMaxColumns = 256;
 
   struct Threadgroup {
     float scores[kKeys];
@@ -87,7 +87,7 @@ struct AttentionExactRows {
   }
 
   /// What weights are multiplied with, so that no sum overflows where rounding brings it above the largest value.
-  static constexpr float kShare = 0.25f;
+  static constexpr FT_CONSTANT float kShare = 0.25f;
 
   /// A mean of finite values is not larger than these.
   static FT_FUNCTION float mean_of(float sum) {

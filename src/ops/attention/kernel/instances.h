@@ -2,6 +2,7 @@
 // and its row of the table. Included by instances_table.h and instances_cuda.h.
 #pragma once
 
+#include "flashtile/launch.h"
 #include "src/ops/attention/kernel/exact_rows.h"
 #include "src/ops/attention/kernel/simdgroup.h"
 #include "src/ops/attention/kernel/tensor_ops.h"

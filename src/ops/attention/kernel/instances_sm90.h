@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "flashtile/launch.h"
 #include "src/core/checked.h"
 #include "src/ops/attention/kernel/flash_sm90.h"
 #include "src/ops/attention/kernel/flash_sm90_tiles.h"

@@ -21,19 +21,19 @@ enum class EntryType : int32_t { none, u8, f32, f16, bf16 };
 /// A tensor of Lq x Lkv entries, or 1 along a repeated dimension, for each batch and head (stride 0 where
 /// repeated).
 struct MaskEntries {
-  const void* data;
+  FT_DEVICE const void* data;
   RowStrides strides;     ///< row: from one query to the next
   int32_t rows, columns;  ///< Lq or 1, Lkv or 1
   EntryType type;         ///< none: there is no such tensor
 
-  FLASHTILE_HOST_DEVICE constexpr bool given() const { return type != EntryType::none; }
+  FLASHTILE_HOST_DEVICE constexpr bool given() const FT_CONSTANT { return type != EntryType::none; }
 };
 
 /// What mask tensors say of a pair of query and key is one entry: the bias, or -inf where the boolean hides.
 struct MaskTensors {
   MaskEntries boolean, bias;
 
-  FLASHTILE_HOST_DEVICE constexpr bool given() const { return boolean.given() || bias.given(); }
+  FLASHTILE_HOST_DEVICE constexpr bool given() const FT_CONSTANT { return boolean.given() || bias.given(); }
 };
 
 /// What a block of scores needs before its softmax: nothing, as no query sees a key of it; nothing but the factor
@@ -52,37 +52,40 @@ struct ScoreRule {
   float exponent;  ///< unit * log2(e): weights are exp2((score - maximum) * exponent)
 
   FLASHTILE_HOST_DEVICE constexpr ScoreRule() : ScoreRule(1.0f, 0.0f, {}, {}) {}
-  FLASHTILE_HOST_DEVICE constexpr ScoreRule(float scale_, float softcap_, Band band_, const MaskTensors& mask_)
+  FLASHTILE_HOST_DEVICE constexpr ScoreRule(float scale_, float softcap_, Band band_, MaskTensors mask_)
       : band(band_),
         mask(mask_),
         scale(scale_),
         softcap(softcap_),
-        is_factor(scale_ > 0.0f && scale_ * kLog2E <= -kLowest && softcap_ == 0.0f && !mask_.bias.given()),
+        is_factor(scale_ > 0.0f && scale_ * kLog2E <= -kLowest && softcap_ == 0.0f &&
+                  mask_.bias.type == EntryType::none),
         unit(is_factor ? scale_ : 1.0f),
         exponent(unit * kLog2E) {}
 
   /// Of keys column ... column + count - 1 for the queries whose range of keys is `keys`.
-  FLASHTILE_HOST_DEVICE constexpr ScoreWork work(const KeyRange& keys, int32_t column, int32_t count) const {
+  FLASHTILE_HOST_DEVICE constexpr ScoreWork work(FT_THREAD const KeyRange& keys, int32_t column,
+                                                 int32_t count) const FT_CONSTANT {
     if (column + count <= keys.begin || column >= keys.end) return ScoreWork::hidden;
     return is_factor && !mask.given() && keys.all_see(column, count) ? ScoreWork::factor : ScoreWork::rule;
   }
 };
 
 struct AttentionParams {
-  const void* q;
-  const void* k;
-  const void* v;
-  void* out;
-  float* lse;  ///< nullptr when not asked for
+  FT_DEVICE const void* q;
+  FT_DEVICE const void* k;
+  FT_DEVICE const void* v;
+  FT_DEVICE void* out;
+  FT_DEVICE float* lse;  ///< nullptr when not asked for
   RowStrides q_strides, k_strides, v_strides, out_strides, lse_strides;
   ScoreRule rule;
-  float* scores;          ///< (Lq, Lkv) of one head, for kernels that work on stored scores
-  int64_t scores_stride;  ///< elements from one row of them to the next
-  float weights_scale;    ///< what the weights that replace them are multiplied with
+  FT_DEVICE float* scores;  ///< (Lq, Lkv) of one head, for kernels that work on stored scores
+  int64_t scores_stride;    ///< elements from one row of them to the next
+  float weights_scale;      ///< what the weights that replace them are multiplied with
   int32_t batch, query_heads, kv_heads;
   int32_t query_length, kv_length;
   int32_t head_dim, value_dim;
-  uint32_t* broken;  ///< in device memory: not 0 where exact_rows has rows to compute again; nullptr: not known
+  /// In device memory: not 0 where exact_rows has rows to compute again; nullptr: not known.
+  FT_DEVICE uint32_t* broken;
 };
 
 }  // namespace flashtile::inline v0_2::kernels

@@ -19,11 +19,12 @@ inline namespace FLASHTILE_BACKEND {
 template <class T, class Tile>
 struct AttentionSimdgroup {
   using Params = AttentionParams;
-  static constexpr int kSimdgroups = Tile::kSimdgroups, kThreadgroupsPerUnit = Tile::kThreadgroupsPerUnit;
-  static constexpr int kQ = Tile::kQ, kK = Tile::kK, kD = Tile::kD;
-  static constexpr int kRows = kQ / kSimdgroups;                 // queries of one simdgroup
-  static constexpr int R = kRows / 8, CK = kK / 8, CD = kD / 8;  // the same in 8x8 matrices
-  static constexpr int kStep = 16;                               // depth of one product: two matrices
+  static constexpr FT_CONSTANT int kSimdgroups = Tile::kSimdgroups,
+                                   kThreadgroupsPerUnit = Tile::kThreadgroupsPerUnit;
+  static constexpr FT_CONSTANT int kQ = Tile::kQ, kK = Tile::kK, kD = Tile::kD;
+  static constexpr FT_CONSTANT int kRows = kQ / kSimdgroups;                 // queries of one simdgroup
+  static constexpr FT_CONSTANT int R = kRows / 8, CK = kK / 8, CD = kD / 8;  // the same in 8x8 matrices
+  static constexpr FT_CONSTANT int kStep = Tile::kStep, S = kStep / 8;       // depth of one product
 
   using Scope = execution_simdgroups<kSimdgroups>;
 
@@ -41,7 +42,7 @@ struct AttentionSimdgroup {
     const KeyRange keys = p.rule.band.keys(first_row, first_row + kQ - 1, p.kv_length);
     const int64_t row = first_row + simdgroup_index_in_threadgroup() * kRows;
 
-    simdgroup_matrix_block<T, R, 2> q[kD / kStep];    // (kRows, kD)
+    simdgroup_matrix_block<T, R, S> q[kD / kStep];    // (kRows, kD)
     simdgroup_matrix_block<float, R, CK> s, scratch;  // (kRows, kK)
     simdgroup_matrix_block<float, R, CD> o(0.0f);     // (kRows, kD)
     OnlineSoftmax<simdgroup_rows<R>> softmax;         // (kRows) each
@@ -63,7 +64,7 @@ struct AttentionSimdgroup {
 
         s = simdgroup_matrix_block<float, R, CK>(0.0f);
         FT_UNROLL for (int d = 0; d < kD / kStep; ++d) {
-          simdgroup_right_block<T, 2, CK> k;  // (kStep, kK) of Kᵀ
+          simdgroup_right_block<T, S, CK> k;  // (kStep, kK) of Kᵀ
           simdgroup_load(k, row_tile(memory.k, stage), memory.k.kElementsPerRow, matrix_origin{d * kStep, 0},
                          true);
           simdgroup_multiply_accumulate(s, q[d], k, s);
@@ -75,8 +76,8 @@ struct AttentionSimdgroup {
 
         wait_tiles<Scope, kAhead ? 2 : 0>();  // V is here
         FT_UNROLL for (int c = 0; c < kK / kStep; ++c) {
-          auto weights = convert_columns<T, 2>(s, 2 * c);  // (kRows, kStep) of P
-          simdgroup_right_block<T, 2, CD> v;               // (kStep, kD)
+          auto weights = convert_columns<T, S>(s, S * c);  // (kRows, kStep) of P
+          simdgroup_right_block<T, S, CD> v;               // (kStep, kD)
           simdgroup_load(v, row_tile(memory.v, stage), memory.v.kElementsPerRow, matrix_origin{0, c * kStep},
                          false);
           simdgroup_multiply_accumulate(o, weights, v, o);

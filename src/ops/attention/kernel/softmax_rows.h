@@ -18,20 +18,19 @@ template <class T>
 struct AttentionSoftmaxRows {
   using Params = AttentionParams;
   struct Threadgroup {};
-  static constexpr int kSimdgroups = 1;
-  static constexpr int kQ = 8, kK = 64;  // rows of one threadgroup, columns of one tile
+  static constexpr FT_CONSTANT int kSimdgroups = 1;
+  static constexpr FT_CONSTANT int kQ = 8, kK = 64;  // rows of one threadgroup, columns of one tile
   using Scores = simdgroup_matrix_block<float, kQ / 8, kK / 8>;
 
   static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup&, GridPosition at) {
     const Head<T> head(p, 0, 0);
     const int64_t row = at.x * kQ;
     const KeyRange keys = p.rule.band.keys(row, row + kQ - 1, p.kv_length);
-    const RowStrides strides = {0, 0, p.scores_stride};
+    const int64_t stride = p.scores_stride;
+    const auto scores = score_rows(p.scores, stride, p, row);
     // A row of weights lies in the first bytes of its row of scores, never ahead of scores still to be read.
-    const RowStrides weight_strides = {0, 0, p.scores_stride * static_cast<int>(sizeof(float) / sizeof(T))};
-    const auto scores = rows_of(p.scores, strides, 0, 0, row, p.query_length, p.kv_length);
-    const auto weights = rows_of(reinterpret_cast<FT_DEVICE T*>(p.scores), weight_strides, 0, 0, row,
-                                 p.query_length, p.kv_length);
+    const auto weights = score_rows(reinterpret_cast<FT_DEVICE T*>(p.scores),
+                                    stride * static_cast<int>(sizeof(float) / sizeof(T)), p, row);
     const float exponent = p.rule.exponent;
     Scores s, scratch;  // (kQ, kK)
     OnlineSoftmax<simdgroup_rows<kQ / 8>> softmax;
@@ -60,6 +59,17 @@ struct AttentionSoftmaxRows {
         if (row + r < p.query_length) head.lse(row + r) = value;
       });
     }
+  }
+
+ private:
+  /// The scores or weights of queries from `row` on, `stride` elements apart.
+  template <class E>
+  static FT_FUNCTION Matrix<E> score_rows(FT_DEVICE E* data, int64_t stride, FT_CONSTANT const Params& p,
+                                          int64_t row) {
+    const int64_t strides[2] = {1, stride};
+    const int64_t left = p.query_length - row;
+    return Matrix<E>(data + row * stride, dextents<int, 2>(p.kv_length, left > 0 ? static_cast<int>(left) : 0),
+                     strides);
   }
 };
 

@@ -21,20 +21,21 @@ inline namespace FLASHTILE_BACKEND {
 template <class T, class Tile>
 struct AttentionTensorOps {
   using Params = AttentionParams;
-  static constexpr int kSimdgroups = Tile::kSimdgroups, kThreadgroupsPerUnit = Tile::kThreadgroupsPerUnit;
-  static constexpr int kQ = Tile::kQ, kK = Tile::kK, kD = Tile::kD;
+  static constexpr FT_CONSTANT int kSimdgroups = Tile::kSimdgroups,
+                                   kThreadgroupsPerUnit = Tile::kThreadgroupsPerUnit;
+  static constexpr FT_CONSTANT int kQ = Tile::kQ, kK = Tile::kK, kD = Tile::kD;
 
   using Scope = execution_simdgroups<kSimdgroups>;
-  static constexpr matmul2d_descriptor kScores{kQ, kK, kD, false, true};
-  static constexpr matmul2d_descriptor kOutput{
-      kQ, kD, kK, false, false, false, matmul2d_descriptor::mode::multiply_accumulate};
-  using ScoreProduct = matmul2d<kScores, Scope>;
-  using OutputProduct = matmul2d<kOutput, Scope>;
+  using ScoreProduct = matmul2d<matmul2d_descriptor(kQ, kK, kD, false, true), Scope>;
+  using OutputProduct = matmul2d<matmul2d_descriptor(kQ, kD, kK, false, false, false,
+                                                     matmul2d_descriptor::mode::multiply_accumulate),
+                                 Scope>;
 
   struct Threadgroup {
-    typename ScoreProduct::template left_tile_stages<T, 1> q;                // (kQ, kD)
-    typename ScoreProduct::template right_tile_stages<T, Tile::kStages> k;   // Stages x (kK, kD)
-    typename OutputProduct::template right_tile_stages<T, Tile::kStages> v;  // Stages x (kK, kD)
+    typename ScoreProduct::template left_tile_stages<T, 1> q;                           // (kQ, kD)
+    typename ScoreProduct::template right_tile_stages<T, Tile::kStages> k;              // Stages x (kK, kD)
+    typename OutputProduct::template right_tile_stages<T, Tile::kStages> v;             // Stages x (kK, kD)
+    [[no_unique_address]] typename OutputProduct::template left_input_room<T> weights;  // (kQ, kK)
   };
 
   static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
@@ -52,8 +53,8 @@ struct AttentionTensorOps {
     auto s = score_product.template get_destination_cooperative_tensor<Queries, Keys, float>();  // (kQ, kK)
     auto scratch =
         score_product.template get_destination_cooperative_tensor<Queries, Keys, float>();  // (kQ, kK)
-    using Weights =
-        decltype(output_product.template get_left_input_cooperative_tensor<T, T, float>(s));        // (kQ, kK)
+    using Weights = decltype(output_product.template get_left_input_cooperative_tensor<T, T, float>(
+        s, memory.weights));                                                                        // (kQ, kK)
     auto o = output_product.template get_destination_cooperative_tensor<Weights, Values, float>();  // (kQ, kD)
     OnlineSoftmax<decltype(score_product.template get_row_reduction_destination_cooperative_tensor<
                            Queries, Keys, float>())>
@@ -95,7 +96,8 @@ struct AttentionTensorOps {
           score_product.run(q, k, s);
           attend(column);
           rescale();
-          auto weights = output_product.template get_left_input_cooperative_tensor<T, T, float>(s);
+          auto weights =
+              output_product.template get_left_input_cooperative_tensor<T, T, float>(s, memory.weights);
           wait_tiles<Scope, kAhead ? 2 : 0>();  // V is here
           auto v = tile(memory.v, stage);
           output_product.run(weights, v, o);
@@ -118,7 +120,7 @@ struct AttentionTensorOps {
       auto first = tile(memory.k, 0);
       score_product.run(q, first, s);
       attend(keys.begin);
-      auto weights = output_product.template get_left_input_cooperative_tensor<T, T, float>(s);
+      auto weights = output_product.template get_left_input_cooperative_tensor<T, T, float>(s, memory.weights);
       int stage = 0;
       const auto step = [&](int column, auto attend_next) {  // O += last weights V; S = weights of column ...
         const int next = 1 - stage;
@@ -134,7 +136,7 @@ struct AttentionTensorOps {
         attend_next(column);
         wait_products<0>(o);
         rescale();
-        weights = output_product.template get_left_input_cooperative_tensor<T, T, float>(s);
+        weights = output_product.template get_left_input_cooperative_tensor<T, T, float>(s, memory.weights);
         stage = next;
       };
       // Two loops: with a branch in one, the compiler moves the conversion of the weights past the wait for O.

@@ -4,7 +4,7 @@
 
 #include "flashtile/primitives.h"
 #include "src/ops/attention/kernel/numbers.h"
-#ifndef __CUDACC__
+#if !defined(__CUDACC__) && !defined(__METAL_VERSION__) && !defined(FLASHTILE_METAL_TILES)
 #include "src/ops/attention/kernel/settle_rows_cpu.h"
 #endif
 
@@ -21,20 +21,30 @@ enum class AttentionSchedule : int { in_turn, overlapped };
 template <int Queries, int Keys, int HeadDim, int Simdgroups, int Stages,
           AttentionSchedule Schedule = AttentionSchedule::in_turn, int PerUnit = 1>
 struct AttentionTile {
-  static constexpr int kQ = Queries, kK = Keys, kD = HeadDim, kSimdgroups = Simdgroups, kStages = Stages;
-  static constexpr AttentionSchedule kSchedule = Schedule;
-  static constexpr int kThreadgroupsPerUnit = PerUnit;
+  static constexpr FT_CONSTANT int kQ = Queries, kK = Keys, kD = HeadDim, kSimdgroups = Simdgroups,
+                                   kStages = Stages;
+  static constexpr FT_CONSTANT int kStep = Keys < 16 ? 8 : 16;  ///< depth of a product of simdgroup matrices
+  static constexpr FT_CONSTANT AttentionSchedule kSchedule = Schedule;
+  static constexpr FT_CONSTANT int kThreadgroupsPerUnit = PerUnit;
   static_assert(Schedule == AttentionSchedule::in_turn || Stages == 2,
                 "AttentionTile: overlapping takes two stages");
 
   /// More keys than so many are summed in chains of so many; 0: all of them in one.
-  static constexpr int kChain = 0;
+  static constexpr FT_CONSTANT int kChain = 0;
   /// Called for the rows of a head that have been stored, with their sums of weights.
   template <class Head, class Rows>
   static FT_FUNCTION void settle(FT_THREAD const Head&, int64_t, int, FT_THREAD Rows&) {}
 };
 
-#if defined(__CUDACC__)
+#if defined(__METAL_VERSION__) || defined(FLASHTILE_METAL_TILES)
+// One simdgroup a threadgroup, chosen without an Apple GPU to measure on. tensor_ops: S and O stay near 100 registers a
+// lane. simdgroup: tiles of K and V are at most 8 KiB each.
+template <class T, int HeadDim>
+struct TensorOpsTile : AttentionTile<HeadDim <= 64 ? 32 : 16, 32, HeadDim, 1, 1> {};
+template <class T, int HeadDim>
+struct SimdgroupTile : AttentionTile<8, HeadDim <= 256 / static_cast<int>(sizeof(T)) ? 16 : 8, HeadDim, 1, 1> {
+};
+#elif defined(__CUDACC__)
 // float32 products are six of bfloat16 each; small tiles keep their parts in registers.
 template <class T, int HeadDim>
 struct TensorOpsTile : AttentionTile<64, 32, HeadDim, 4, HeadDim <= 128 ? 2 : 1> {};
@@ -65,7 +75,7 @@ struct SimdgroupTile<bfloat, HeadDim> : SimdgroupTile16<HeadDim> {};
 // near L1. simdgroup with 16 x 32 was at 0.6 of its speed with 64 x 64 (f32, S=512, D=64, AVX-512).
 template <int HeadDim>
 struct CpuTile : AttentionTile<64, 64, HeadDim, 1, 1> {
-  static constexpr int kChain = kKeysOfChain;
+  static constexpr FT_CONSTANT int kChain = kKeysOfChain;
   template <class T, class Rows>
   static FT_FUNCTION void settle(const Head<T>& head, int64_t row, int rows, Rows& sums) {
     settle_rows(head, row, rows, sums.data());

@@ -2,7 +2,7 @@
 // indices are 32-bit, is built.
 #pragma once
 
-#include "flashtile/launch.h"
+#include "flashtile/detail/grid.h"
 #include "flashtile/primitives.h"
 #include "src/ops/attention/kernel/params.h"
 

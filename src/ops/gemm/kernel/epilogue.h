@@ -1,7 +1,7 @@
 // What happens to a tile of sums: C = alpha * sums + beta * C, in C's own type.
 #pragma once
 
-#include "flashtile/launch.h"
+#include "flashtile/detail/grid.h"
 #include "flashtile/primitives.h"
 #include "src/ops/gemm/kernel/params.h"
 #include "src/ops/gemm/kernel/tiles.h"

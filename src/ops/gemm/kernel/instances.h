@@ -2,6 +2,7 @@
 // Included by instances_table.h and instances_cuda.h.
 #pragma once
 
+#include "flashtile/launch.h"
 #include "src/ops/gemm/kernel/simdgroup.h"
 #include "src/ops/gemm/kernel/tensor_ops.h"
 #include "src/ops/gemm/kernels.h"

@@ -14,11 +14,11 @@ inline namespace FLASHTILE_BACKEND {
 template <class T, bool TransposeA, bool TransposeB, class Tile>
 struct GemmSimdgroup {
   using Params = GemmParams;
-  static constexpr int kSimdgroups = Tile::kSimdgroups;
-  static constexpr int kM = Tile::kM, kN = Tile::kN, kK = Tile::kK;
-  static constexpr int kRows = kM / kSimdgroups;   // rows of one simdgroup
-  static constexpr int R = kRows / 8, C = kN / 8;  // the same in 8x8 matrices
-  static constexpr int kStep = 16;                 // depth of one product: two matrices
+  static constexpr FT_CONSTANT int kSimdgroups = Tile::kSimdgroups;
+  static constexpr FT_CONSTANT int kM = Tile::kM, kN = Tile::kN, kK = Tile::kK;
+  static constexpr FT_CONSTANT int kRows = kM / kSimdgroups;   // rows of one simdgroup
+  static constexpr FT_CONSTANT int R = kRows / 8, C = kN / 8;  // the same in 8x8 matrices
+  static constexpr FT_CONSTANT int kStep = 16;                 // depth of one product: two matrices
 
   using Scope = execution_simdgroups<kSimdgroups>;
 

@@ -18,16 +18,16 @@ inline namespace FLASHTILE_BACKEND {
 template <class A, class B, class Sum, bool TransposeA, bool TransposeB, class Tile>
 struct GemmTensorOps {
   using Params = GemmParams;
-  static constexpr int kSimdgroups = Tile::kSimdgroups;
-  static constexpr int kM = Tile::kM, kN = Tile::kN, kK = Tile::kK;
+  static constexpr FT_CONSTANT int kSimdgroups = Tile::kSimdgroups;
+  static constexpr FT_CONSTANT int kM = Tile::kM, kN = Tile::kN, kK = Tile::kK;
 
   using Scope = execution_simdgroups<kSimdgroups>;
-  static constexpr matmul2d_descriptor kPart{kM, kN, kK, TransposeA, TransposeB};
-  static constexpr matmul2d_descriptor kChain{
-      kM, kN, kK, TransposeA, TransposeB, false, matmul2d_descriptor::mode::multiply_accumulate};
-  using Product = matmul2d<kPart, Scope>;
+  using Product = matmul2d<matmul2d_descriptor(kM, kN, kK, TransposeA, TransposeB), Scope>;
+  using Chain = matmul2d<matmul2d_descriptor(kM, kN, kK, TransposeA, TransposeB, false,
+                                             matmul2d_descriptor::mode::multiply_accumulate),
+                         Scope>;
 
-  static constexpr int kStages = Tile::kStages;
+  static constexpr FT_CONSTANT int kStages = Tile::kStages;
 
   struct Threadgroup {
     typename Product::template left_tile_stages<A, kStages, B> a;   // Stages x (kM, kK)
@@ -54,7 +54,7 @@ struct GemmTensorOps {
         threadgroup_barrier(mem_flags::mem_threadgroup);  // all simdgroups are done with the tiles
       }
     } else {
-      matmul2d<kChain, Scope> chain;
+      Chain chain;
       constexpr int kAhead = kStages - 2;  // tiles on their way while one is multiplied
       FT_UNROLL for (int t = 0; t < kAhead; ++t) load_tiles(p, memory, t, row, column, t * kK);
       int stage = 0, next = kAhead;

@@ -12,11 +12,19 @@ inline namespace FLASHTILE_BACKEND {
 /// stage is loaded when it is needed.
 template <int Rows, int Columns, int Depth, int Simdgroups, int Stages = 1>
 struct GemmTile {
-  static constexpr int kM = Rows, kN = Columns, kK = Depth, kSimdgroups = Simdgroups, kStages = Stages;
+  static constexpr FT_CONSTANT int kM = Rows, kN = Columns, kK = Depth, kSimdgroups = Simdgroups,
+                                   kStages = Stages;
   static_assert(Stages == 1 || Stages >= 3, "GemmTile: one stage, or three and more");
 };
 
-#if defined(__CUDACC__)
+#if defined(__METAL_VERSION__) || defined(FLASHTILE_METAL_TILES)
+// One simdgroup a threadgroup; sizes that its registers hold, chosen without an Apple GPU to measure on. Two tiles of
+// 32 x 32 floats are 9 KiB.
+struct GemmMetalTile : GemmTile<32, 32, 32, 1> {};
+template <class A, class B>
+struct GemmTensorOpsTile : GemmMetalTile {};
+struct GemmSimdgroupTile : GemmMetalTile {};
+#elif defined(__CUDACC__)
 template <class A, class B>
 struct GemmTensorOpsTile : GemmTile<64, 64, 32, 4> {};
 template <>

@@ -1,0 +1,194 @@
+// matmul2d: Apple's, with operands that say where a tile lies. Included by metal/primitives.h from Metal 4 on.
+//
+// Apple's matrix unit reads device memory by itself, so that a stage of a tile is an address, and nothing is copied. The depth
+// of a product is what its operands have: a static one must not exceed them, which the last tile of a ragged K does.
+#pragma once
+
+#include "flashtile/primitives/metal/cooperative_tensor.h"
+#include "flashtile/primitives/metal/execution.h"
+#include "flashtile/primitives/metal/tensor.h"
+
+namespace flashtile::inline v0_2::primitives {
+inline namespace FLASHTILE_BACKEND {
+
+using ::mpp::tensor_ops::matmul2d_descriptor;
+
+namespace detail {
+
+/// Apple's name of an element type.
+template <class T>
+struct apple {
+  using type = T;
+  using pointer = device T*;
+};
+template <>
+struct apple<int4b_format> {
+  using type = ::metal::int4b_format;
+  using pointer = device uchar*;
+};
+template <>
+struct apple<uint4b_format> {
+  using type = ::metal::uint4b_format;
+  using pointer = device uchar*;
+};
+
+using apple_extents = ::metal::dextents<int32_t, 2>;
+template <class T>
+using apple_tensor = ::metal::tensor<device typename apple<T>::type, apple_extents, ::metal::tensor_inline>;
+template <class T>
+using apple_shared_tensor = ::metal::tensor<threadgroup T, apple_extents, ::metal::tensor_inline>;
+
+}  // namespace detail
+
+/// A tile in device memory: `rows` rows of `columns` elements, `stride` apart.
+template <class T>
+struct device_tile {
+  typename detail::apple<T>::pointer data;
+  int columns, rows, stride;
+
+  using apple = detail::apple_tensor<T>;
+  /// The first `depth` rows or columns of it.
+  apple rows_of(int depth) const {
+    return apple(data, detail::apple_extents(columns, depth), ::metal::array<int32_t, 2>{1, stride});
+  }
+  apple columns_of(int depth) const {
+    return apple(data, detail::apple_extents(depth, rows), ::metal::array<int32_t, 2>{1, stride});
+  }
+};
+
+/// A left operand that was a result, in threadgroup memory.
+template <class T, int Rows, int Columns>
+struct left_input {
+  threadgroup T* data;
+  static constexpr constant int columns = Columns, rows = Rows;
+
+  using apple = detail::apple_shared_tensor<T>;
+  apple columns_of(int depth) const {
+    return apple(data, detail::apple_extents(depth, Rows), ::metal::array<int32_t, 2>{1, Columns});
+  }
+};
+
+/// Which tiles of at most Rows x Columns a kernel works on.
+template <class T, int Rows, int Columns, int Stages>
+struct device_tile_stages {
+  device_tile<T> stage[Stages];
+};
+
+/// Stage i, as an operand of matmul2d.
+template <class T, int Rows, int Columns, int Stages>
+inline device_tile<T> tile(threadgroup const device_tile_stages<T, Rows, Columns, Stages>& stages, int i) {
+  return {stages.stage[i].data, stages.stage[i].columns, stages.stage[i].rows, stages.stage[i].stride};
+}
+
+/// Stage i is the tensor's elements from its origin on.
+template <class Scope, class T, int Rows, int Columns, int Stages, class E, class X>
+inline void load_tile_async(threadgroup device_tile_stages<T, Rows, Columns, Stages>& stages, int i,
+                            thread const tensor<E, X>& source) {
+  static_assert(detail::is_one_simdgroup<Scope>::value,
+                "load_tile_async: a threadgroup has one simdgroup here");
+  if (detail::lane() != 0) return;
+  stages.stage[i].data = (typename detail::apple<T>::pointer)source.data();
+  stages.stage[i].columns = min(source.get_extent(0), Columns);
+  stages.stage[i].rows = min(source.get_extent(1), Rows);
+  stages.stage[i].stride = static_cast<int>(source.get_stride(1));
+}
+
+/// D = A B or D += A B for one tile, by all lanes of the simdgroup. Operands are tiles of left_tile_stages,
+/// right_tile_stages and left inputs; the result is cooperative.
+template <matmul2d_descriptor Descriptor, class Scope>
+class matmul2d {
+  static_assert(detail::is_one_simdgroup<Scope>::value, "matmul2d: a threadgroup has one simdgroup here");
+  static constexpr constant int kM = Descriptor.m, kN = Descriptor.n, kK = Descriptor.k;
+  static constexpr constant bool kTransposeLeft = Descriptor.transpose_left,
+                                 kTransposeRight = Descriptor.transpose_right;
+  using Op =
+      ::mpp::tensor_ops::matmul2d<matmul2d_descriptor(Descriptor.m, Descriptor.n,
+                                                      static_cast<int>(::metal::dynamic_extent),
+                                                      Descriptor.transpose_left, Descriptor.transpose_right,
+                                                      Descriptor.relaxed_precision, Descriptor.matmul_mode),
+                                  Scope>;
+
+ public:
+  template <class T, int StageCount, class Right = T>
+  using left_tile_stages =
+      device_tile_stages<T, kTransposeLeft ? kK : kM, kTransposeLeft ? kM : kK, StageCount>;
+  template <class T, int StageCount, class Left = T>
+  using right_tile_stages =
+      device_tile_stages<T, kTransposeRight ? kN : kK, kTransposeRight ? kK : kN, StageCount>;
+
+  template <class Left, class Right, class T>
+  static auto get_destination_cooperative_tensor() {
+    return Op().template get_destination_cooperative_tensor<typename Left::apple, typename Right::apple, T>();
+  }
+  template <class Left, class Right, class T>
+  static row_entries<Op, typename Left::apple, typename Right::apple, T, kM>
+  get_row_reduction_destination_cooperative_tensor() {
+    return {};
+  }
+
+  /// Threadgroup memory that a result passes through on its way to a left input.
+  template <class Left>
+  struct left_input_room {
+    Left elements[kM * kK];
+  };
+  template <class Left, class Right, class T, class Source>
+  static left_input<Left, kM, kK> get_left_input_cooperative_tensor(thread Source& source,
+                                                                    threadgroup left_input_room<Left>& room) {
+    simdgroup_barrier(mem_flags::mem_threadgroup);  // the product before has read it
+    for (int i = 0; i < source.get_capacity(); ++i) {
+      if (!source.is_valid_element(i)) continue;
+      const auto at = source.get_multidimensional_index(i);
+      room.elements[at[1] * kK + at[0]] = static_cast<Left>(source[i]);
+    }
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    return {room.elements};
+  }
+
+  template <class Left, class Right, class Destination>
+  void run(thread const Left& left, thread const Right& right, thread Destination& destination) const {
+    const int depth =
+        min(kTransposeLeft ? left.rows : left.columns, kTransposeRight ? right.columns : right.rows);
+    auto a = left_operand(left, depth);
+    auto b = right_operand(right, depth);
+    Op().run(a, b, destination);
+  }
+  /// Ours: D += A B, where A B is summed from 0 and then added to D.
+  template <class Left, class Right, class T, class... Rest>
+  void add(thread const Left& left, thread const Right& right,
+           thread ::metal::cooperative_tensor<T, Rest...>& destination) const {
+    auto part = get_destination_cooperative_tensor<Left, Right, T>();
+    run(left, right, part);
+    for (int i = 0; i < destination.get_capacity(); ++i) {
+      if (destination.is_valid_element(i)) destination[i] += part[i];
+    }
+  }
+  /// Ours: run, since products are not asynchronous here.
+  template <class Left, class Right, class Destination>
+  void start(thread const Left& left, thread const Right& right, thread Destination& destination) const {
+    run(left, right, destination);
+  }
+
+ private:
+  template <class Left>
+  static auto left_operand(thread const Left& left, int depth) {
+    if constexpr (kTransposeLeft) {
+      return left.rows_of(depth);
+    } else {
+      return left.columns_of(depth);
+    }
+  }
+  template <class Right>
+  static auto right_operand(thread const Right& right, int depth) {
+    if constexpr (kTransposeRight) {
+      return right.columns_of(depth);
+    } else {
+      return right.rows_of(depth);
+    }
+  }
+};
+
+template <int Pending, class... Tiles>
+inline void wait_products(thread Tiles&...) {}
+
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::inline v0_2::primitives

@@ -1,0 +1,12 @@
+// The vocabulary on Apple GPUs, as text of the Metal Shading Language. Included by primitives.h when Apple's compiler
+// reads it; a build writes kernels and these headers into one file (tools/metal_source.py).
+//
+// Threadgroups have one simdgroup: Metal tells a function which simdgroup it runs in by a kernel's parameters alone, and
+// the words of the vocabulary have none.
+#pragma once
+
+#include "flashtile/primitives/metal/simdgroup_matrix.h"
+#include "flashtile/primitives/metal/tile_stages.h"
+#if __METAL_VERSION__ >= 400
+#include "flashtile/primitives/metal/matmul2d.h"
+#endif

@@ -1,0 +1,130 @@
+// Views of device memory, in the names of <metal_tensor>. Ours, since Apple's exist from Metal 4 on, cannot be members of
+// a struct and have 32-bit strides; matmul2d.h makes Apple's of them. Included by metal/primitives.h.
+#pragma once
+
+#include "flashtile/primitives/metal/standard.h"
+
+namespace flashtile::inline v0_2::primitives {
+inline namespace FLASHTILE_BACKEND {
+
+/// A pair of packed 4-bit integers; the element with the even index is the low nibble.
+struct int4b_format {
+  uint8_t pair;
+};
+struct uint4b_format {
+  uint8_t pair;
+};
+
+namespace detail {
+
+/// T of a pointer to T, without its address space and const.
+template <class Pointer>
+struct pointee;
+template <class T>
+struct pointee<device T*> {
+  using type = T;
+};
+template <class T>
+struct pointee<const device T*> {
+  using type = T;
+};
+
+/// How many elements a T in memory holds.
+template <class T>
+struct packing {
+  static constexpr constant int elements = 1;
+};
+template <>
+struct packing<int4b_format> {
+  static constexpr constant int elements = 2;
+};
+template <>
+struct packing<uint4b_format> {
+  static constexpr constant int elements = 2;
+};
+
+}  // namespace detail
+
+/// The sizes of a tensor, dimension 0 (columns) first.
+template <class Index, int Rank>
+struct dextents {
+  static constexpr constant int kRank = Rank;
+  Index sizes[Rank];
+
+  template <class... I>
+  explicit dextents(I... given) : sizes{static_cast<Index>(given)...} {}
+};
+
+/// Descriptor tag: a tensor built inside the kernel over any pointer.
+struct tensor_inline {};
+
+/// Element (i0, i1, ...) is data[i0 + i1 * stride1 + ...]. T says its address space. Strides are in elements.
+template <class T, class Extents, class Descriptor = tensor_inline>
+class tensor {
+ public:
+  using element_type = typename detail::pointee<T*>::type;  ///< as it is read
+  static constexpr constant int kRank = Extents::kRank;
+
+  tensor(T* data, Extents sizes, thread const int64_t (&strides)[kRank]) : data_(data), extents_(sizes) {
+    for (int r = 0; r < kRank; ++r) strides_[r] = strides[r];
+  }
+
+  int get_extent(int r) const { return extents_.sizes[r]; }
+  int64_t get_stride(int r) const { return strides_[r]; }
+  T* data() const { return data_; }
+
+  template <class... I>
+  T& operator()(I... index) const {
+    return data_[offset(index...)];
+  }
+
+  /// The tensor from an origin (column first) on, with the rest of each extent, or 0 past the end.
+  template <class... I>
+  tensor slice(I... origin) const {
+    const int from[] = {static_cast<int>(origin)...};
+    tensor rest = *this;
+    rest.data_ += offset(origin...) / detail::packing<element_type>::elements;
+    for (int r = 0; r < kRank; ++r) {
+      const int left = get_extent(r) - from[r];
+      rest.extents_.sizes[r] = left > 0 ? left : 0;
+    }
+    return rest;
+  }
+
+ private:
+  template <class... I>
+  int64_t offset(I... index) const {
+    const int64_t at[] = {static_cast<int64_t>(index)...};
+    int64_t sum = 0;
+    for (int r = 0; r < kRank; ++r) sum += at[r] * strides_[r];
+    return sum;
+  }
+
+  T* data_;
+  Extents extents_;
+  int64_t strides_[kRank];
+};
+
+namespace detail {
+
+/// Element (column, row) of a tensor of rank 2 as a float; 0 outside.
+template <class T, class X>
+inline float clipped(thread const tensor<T, X>& source, int column, int row) {
+  const bool inside = column < source.get_extent(0) && row < source.get_extent(1);
+  return inside ? static_cast<float>(source(column, row)) : 0.0f;
+}
+/// The same, where an extent of 1 is repeated.
+template <class T, class X>
+inline float repeated(thread const tensor<T, X>& source, int column, int row) {
+  return clipped(source, source.get_extent(0) == 1 ? 0 : column, source.get_extent(1) == 1 ? 0 : row);
+}
+/// Stores element (column, row) unless it is outside.
+template <class T, class X, class Value>
+inline void put_clipped(thread const tensor<T, X>& target, int column, int row, Value value) {
+  using E = typename tensor<T, X>::element_type;
+  if (column < target.get_extent(0) && row < target.get_extent(1)) target(column, row) = static_cast<E>(value);
+}
+
+}  // namespace detail
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::inline v0_2::primitives

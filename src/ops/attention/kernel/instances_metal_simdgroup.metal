@@ -1,0 +1,19 @@
+// Attention on simdgroup matrices for Apple GPUs, from Metal 3.2 on; the exact rows that masked calls need after any way; and
+// the softmax pass of `unfused`. Kernels are called simdgroup_float_64, ..., exact_rows_float, ... and softmax_rows_float, ...
+#include "flashtile/primitives/metal/entry.h"
+#include "src/ops/attention/kernel/exact_rows.h"
+#include "src/ops/attention/kernel/simdgroup.h"
+#include "src/ops/attention/kernel/softmax_rows.h"
+
+namespace flashtile::inline v0_2 {
+inline namespace FLASHTILE_BACKEND {
+
+#define FT_TILED(T, HeadDim) \
+  FT_KERNEL("simdgroup_" #T "_" #HeadDim, kernels::AttentionSimdgroup<T, kernels::SimdgroupTile<T, HeadDim>>)
+#define FT_ROWS(T)                                                \
+  FT_KERNEL("exact_rows_" #T, kernels::AttentionExactRows<T>) \
+  FT_KERNEL("softmax_rows_" #T, kernels::AttentionSoftmaxRows<T>)
+#include "src/ops/attention/kernel/instances.def"
+
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::inline v0_2

@@ -1,0 +1,49 @@
+// See metal_stdlib here.
+#pragma once
+
+#include <metal_tensor>
+
+namespace mpp {
+namespace tensor_ops {
+
+struct matmul2d_descriptor {
+  enum class mode { multiply, multiply_accumulate };
+  constexpr matmul2d_descriptor(int m_, int n_, int k_ = -1, bool left = false, bool right = false,
+                                bool relaxed = false, mode how = mode::multiply)
+      : m(m_),
+        n(n_),
+        k(k_),
+        transpose_left(left),
+        transpose_right(right),
+        relaxed_precision(relaxed),
+        matmul_mode(how) {}
+  int m, n, k;
+  bool transpose_left, transpose_right, relaxed_precision;
+  mode matmul_mode;
+};
+
+enum class reduction_operation { sum, max, min };
+
+template <int Rank>
+struct tile_extents {
+  static constexpr constant int rank = Rank;
+};
+
+template <matmul2d_descriptor Descriptor, class Scope>
+struct matmul2d {
+  static_assert(Descriptor.m % 8 == 0 && Descriptor.n % 8 == 0 &&
+                (Descriptor.m % 16 == 0 || Descriptor.n % 16 == 0));
+  template <class Left, class Right, class T>
+  metal::cooperative_tensor<T, tile_extents<2>, matmul2d> get_destination_cooperative_tensor();
+  template <class Left, class Right, class T>
+  metal::cooperative_tensor<T, tile_extents<1>, matmul2d> get_row_reduction_destination_cooperative_tensor();
+  template <class Left, class Right, class Destination>
+  void run(thread Left& left, thread Right& right, thread Destination& destination);
+};
+
+template <class Source, class Destination, class T>
+void reduce_rows(thread Source& source, thread Destination& destination, reduction_operation operation,
+                 T identity);
+
+}  // namespace tensor_ops
+}  // namespace mpp
