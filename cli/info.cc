@@ -16,6 +16,7 @@ const char* type_name(DeviceType type) {
     case DeviceType::cpu: return "cpu";
     case DeviceType::cuda: return "cuda";
     case DeviceType::metal: return "metal";
+    case DeviceType::metal_emulated: return "metal-emulated";
   }
   return "unknown";
 }

@@ -14,7 +14,9 @@
 namespace flashtile::inline v0_2 {
 FLASHTILE_EXPORTS_BEGIN
 
-enum class DeviceType : std::uint8_t { cpu, cuda, metal };
+/// metal_emulated: Apple GPUs imitated on the host, to test kernels; in programs that link it (docs/metal.md). Its devices
+/// differ in how they spread cooperative tensors over lanes.
+enum class DeviceType : std::uint8_t { cpu, cuda, metal, metal_emulated };
 
 struct Device {
   DeviceType type = DeviceType::cpu;
@@ -25,7 +27,7 @@ struct Device {
   friend bool operator==(const Device&, const Device&) = default;
 };
 
-/// "cpu", "cuda:0", "metal:0".
+/// "cpu", "cuda:0", "metal:0", "metal-emulated:0".
 std::string name(Device device);
 
 /// The device that a name such as "cpu", "cuda" or "cuda:1" spells. Errors: invalid_argument.
@@ -40,6 +42,7 @@ struct DeviceInfo {
 };
 
 /// What one kind of device offers in this build on this machine: its devices, or the reason why there are none.
+/// metal_emulated is listed in programs that link it.
 struct BackendInfo {
   DeviceType type;
   std::vector<DeviceInfo> devices;

@@ -61,6 +61,9 @@ class Backend {
   virtual Queue queue_over(int device_index, void* stream) const = 0;
 };
 
+/// Makes `backend` that of metal-emulated, which is no part of this library: the target that holds it does so before main.
+void use_metal_emulated(const Backend& backend);
+
 /// The backend of a kind of device. One that this build lacks exists too, and all its errors say so.
 const Backend& of(DeviceType type);
 

@@ -36,14 +36,24 @@ std::string_view type_name(DeviceType type) {
     case DeviceType::cpu: return "cpu";
     case DeviceType::cuda: return "cuda";
     case DeviceType::metal: return "metal";
+    case DeviceType::metal_emulated: return "metal-emulated";
   }
   return {};
 }
 
+const Backend*& metal_emulated() {
+  static const Backend* backend = nullptr;
+  return backend;
+}
+
 }  // namespace
+
+void use_metal_emulated(const Backend& backend) { metal_emulated() = &backend; }
 
 const Backend& of(DeviceType type) {
   static const MissingBackend no_cuda(DeviceType::cuda, "this build of flashtile has no CUDA backend");
+  static const MissingBackend no_metal_emulated(DeviceType::metal_emulated,
+                                                "this program does not link flashtile's emulated Metal device");
   static const MissingBackend no_metal(DeviceType::metal, "this build of flashtile has no Metal backend");
   switch (type) {
     case DeviceType::cpu: return cpu();
@@ -54,10 +64,11 @@ const Backend& of(DeviceType type) {
       return no_cuda;
 #endif
     case DeviceType::metal: return no_metal;
+    case DeviceType::metal_emulated: return metal_emulated() != nullptr ? *metal_emulated() : no_metal_emulated;
   }
   throw Error(ErrorCode::invalid_argument, "device: there is none of DeviceType(" +
                                                std::to_string(static_cast<int>(type)) +
-                                               "); expected cpu, cuda or metal");
+                                               "); expected cpu, cuda, metal or metal_emulated");
 }
 
 }  // namespace backend
@@ -72,7 +83,8 @@ std::string name(Device device) {
 
 Device parse_device(const std::string& text) {
   const std::size_t colon = text.find(':');
-  for (const DeviceType type : {DeviceType::cpu, DeviceType::cuda, DeviceType::metal}) {
+  for (const DeviceType type :
+       {DeviceType::cpu, DeviceType::cuda, DeviceType::metal, DeviceType::metal_emulated}) {
     if (text.substr(0, colon) != backend::type_name(type)) continue;
     if (colon == std::string::npos) return {type, 0};
     int index = -1;
@@ -83,12 +95,17 @@ Device parse_device(const std::string& text) {
       return {type, index};
   }
   throw Error(ErrorCode::invalid_argument,
-              "device: \"" + text + "\" names no device; expected cpu, cuda, cuda:N, metal or metal:N");
+              "device: \"" + text +
+                  "\" names no device; expected cpu, cuda, cuda:N, metal, metal:N, metal-emulated or "
+                  "metal-emulated:N");
 }
 
 std::vector<BackendInfo> backends() {
-  return {backend::of(DeviceType::cpu).info(), backend::of(DeviceType::cuda).info(),
-          backend::of(DeviceType::metal).info()};
+  std::vector<BackendInfo> all;
+  for (const DeviceType type : {DeviceType::cpu, DeviceType::cuda, DeviceType::metal})
+    all.push_back(backend::of(type).info());
+  if (backend::metal_emulated() != nullptr) all.push_back(backend::metal_emulated()->info());
+  return all;
 }
 
 Queue Queue::cuda(int device_index, void* stream) {

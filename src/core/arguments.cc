@@ -18,10 +18,11 @@ void check_device(const Argument& argument) {
       return;
     case DeviceType::cuda:
     case DeviceType::metal:
+    case DeviceType::metal_emulated:
       if (device.index < 0) argument.refuse("is on " + name(device) + "; expected an index of 0 or more");
       return;
   }
-  argument.refuse("is on " + name(device) + "; expected DeviceType::cpu, cuda or metal");
+  argument.refuse("is on " + name(device) + "; expected DeviceType::cpu, cuda, metal or metal_emulated");
 }
 
 }  // namespace

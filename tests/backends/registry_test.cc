@@ -17,7 +17,9 @@ TEST(Device, NamesParseBack) {
   EXPECT_EQ(name(Device::cpu()), "cpu");
   EXPECT_EQ(name(Device::cuda(2)), "cuda:2");
   EXPECT_EQ(name(Device{DeviceType::metal, 0}), "metal:0");
-  for (const Device device : {Device::cpu(), Device::cuda(), Device::cuda(7), Device{DeviceType::metal, 1}}) {
+  EXPECT_EQ(name(Device{DeviceType::metal_emulated, 3}), "metal-emulated:3");
+  for (const Device device : {Device::cpu(), Device::cuda(), Device::cuda(7), Device{DeviceType::metal, 1},
+                              Device{DeviceType::metal_emulated, 2}}) {
     EXPECT_EQ(parse_device(name(device)), device);
   }
   EXPECT_EQ(parse_device("cuda"), Device::cuda(0));
@@ -32,7 +34,8 @@ TEST(Device, OtherTextNamesNone) {
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), ErrorCode::invalid_argument);
       EXPECT_EQ(std::string(e.what()), "device: \"" + std::string(text) +
-                                           "\" names no device; expected cpu, cuda, cuda:N, metal or metal:N");
+                                           "\" names no device; expected cpu, cuda, cuda:N, metal, metal:N, "
+                                           "metal-emulated or metal-emulated:N");
     }
   }
 }

@@ -114,7 +114,8 @@ TEST(QueueContract, DevicesThatAreNotThere) {
   EXPECT_EQ(outcome({DeviceType::cpu, -1}),
             "unsupported: device: there is one CPU device, with index 0, not -1");
   EXPECT_EQ(outcome({DeviceType(200), 0}),
-            "invalid_argument: device: there is none of DeviceType(200); expected cpu, cuda or metal");
+            "invalid_argument: device: there is none of DeviceType(200); expected cpu, cuda, metal or "
+            "metal_emulated");
   EXPECT_TRUE(outcome({DeviceType::metal, 0}).starts_with("unsupported: device: "))
       << outcome({DeviceType::metal, 0});
   EXPECT_TRUE(outcome({DeviceType::cuda, 1 << 30}).starts_with("unsupported: device: "));

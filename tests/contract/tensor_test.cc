@@ -73,11 +73,11 @@ const std::vector<Misuse> misuses = {
     {"no type", [] { return outcome_of(try_tensor(DType(42), {2})); },
      "invalid_argument: tensor: dtype is DType(42); expected an enumerator of DType"},
     {"no device", [] { return outcome_of(try_tensor(DType::f32, {2}, Device{DeviceType(7), 0})); },
-     "invalid_argument: device: there is none of DeviceType(7); expected cpu, cuda or metal"},
+     "invalid_argument: device: there is none of DeviceType(7); expected cpu, cuda, metal or metal_emulated"},
     {"another CPU", [] { return outcome_of(try_tensor(DType::f32, {2}, Device{DeviceType::cpu, 1})); },
      "unsupported: device: there is one CPU device, with index 0, not 1"},
     {"copy to no device", [] { return outcome_of(try_copy_to(small(), Device{DeviceType(7), 0})); },
-     "invalid_argument: device: there is none of DeviceType(7); expected cpu, cuda or metal"},
+     "invalid_argument: device: there is none of DeviceType(7); expected cpu, cuda, metal or metal_emulated"},
     {"convert to no type", [] { return outcome_of(try_convert(small(), DType(42))); },
      "invalid_argument: tensor: dtype is DType(42); expected an enumerator of DType"},
     {"convert from a device",
@@ -115,7 +115,8 @@ const std::vector<Misuse> misuses = {
     {"nine dimensions", [] { return outcome_of([] { Dims{1, 2, 3, 4, 5, 6, 7, 8, 9}; }); },
      "invalid_argument: tensor: rank is 9; at most 8 is supported"},
     {"a device's name", [] { return outcome_of([] { parse_device("cuda:-1"); }); },
-     "invalid_argument: device: \"cuda:-1\" names no device; expected cpu, cuda, cuda:N, metal or metal:N"},
+     "invalid_argument: device: \"cuda:-1\" names no device; expected cpu, cuda, cuda:N, metal, metal:N, "
+     "metal-emulated or metal-emulated:N"},
 };
 
 TEST(TensorContract, MisusesAreRefused) {

@@ -21,7 +21,8 @@ int kernel_copy(const Queue& queue, bool has_cuda) {
     case DeviceType::cuda:
       if (has_cuda) return -1;
       break;
-    case DeviceType::metal: break;
+    case DeviceType::metal:
+    case DeviceType::metal_emulated: break;
   }
   throw Error(ErrorCode::unsupported, "launch: this kernel was compiled for CPUs; the queue is of " +
                                           name(queue.device()) +

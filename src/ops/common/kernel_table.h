@@ -17,9 +17,17 @@ struct KernelTable {
   std::span<const Kernel> (*kernels)();
 };
 
+/// The table of metal-emulated, which is no part of this library: the target that holds it sets it before main.
+template <class Kernel>
+std::span<const Kernel>& metal_emulated_kernels() {
+  static std::span<const Kernel> kernels;
+  return kernels;
+}
+
 /// The table that a device uses for products of `dtype`; empty when none was compiled for it.
 template <class Kernel, int Count>
 std::span<const Kernel> compiled_for(Device device, DType dtype, const KernelTable<Kernel> (&tables)[Count]) {
+  if (device.type == DeviceType::metal_emulated) return metal_emulated_kernels<Kernel>();
   for (const KernelTable<Kernel>& table : tables) {
     if (table.device != device.type) continue;
     if (device.type != DeviceType::cpu || table.isa == backend::kernel_isa(dtype)) return table.kernels();

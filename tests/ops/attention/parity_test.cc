@@ -8,6 +8,8 @@
 #include <memory>
 #include <tuple>
 
+#include "tests/ops/on_metal_emulated.h"
+
 namespace flashtile::test {
 namespace {
 
@@ -349,6 +351,10 @@ std::vector<Case> cases() {
   return all;
 }
 
+bool is_small(const Case& c) {
+  return c.batch * c.query_heads * c.query_length * c.kv_length * (c.head_dim + c.values()) <= 600'000;
+}
+
 /// Why a way cannot run a call, in its own words.
 struct Reason {
   std::string text;
@@ -419,14 +425,6 @@ bool may_decline(const std::string& refusal, const std::vector<Reason>& reasons)
   return std::any_of(reasons.begin(), reasons.end(), [&](const Reason& reason) {
     return reason.holds && refusal.find(reason.text) != std::string::npos;
   });
-}
-
-std::vector<Device> devices() {
-  std::vector<Device> all;
-  for (const BackendInfo& kind : backends()) {
-    if (!kind.devices.empty()) all.push_back(kind.devices.front().device);
-  }
-  return all;
 }
 
 std::vector<std::string> built_ways() {
@@ -539,9 +537,10 @@ std::string test_name(const ::testing::TestParamInfo<Parity::ParamType>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Attention, Parity,
-                         ::testing::Combine(::testing::ValuesIn(cases()),
+                         ::testing::Combine(::testing::ValuesIn(cases_under_test(cases(), 4, is_small)),
                                             ::testing::Values(DType::f32, DType::f16, DType::bf16),
-                                            ::testing::ValuesIn(built_ways()), ::testing::ValuesIn(devices())),
+                                            ::testing::ValuesIn(built_ways()),
+                                            ::testing::ValuesIn(devices_under_test())),
                          test_name);
 
 }  // namespace

@@ -74,7 +74,7 @@ TEST(AttentionArguments, NumbersOutsideAnEnum) {
   EXPECT_EQ(message_of([](ValidCall& c) { c.k_view.dtype = DType::int4; }),
             "attention: k has dtype int4, q has f32; they must match");
   EXPECT_EQ(message_of([](ValidCall& c) { c.q_view.device.type = DeviceType(9); }),
-            "attention: q is on DeviceType(9):0; expected DeviceType::cpu, cuda or metal");
+            "attention: q is on DeviceType(9):0; expected DeviceType::cpu, cuda, metal or metal_emulated");
   EXPECT_EQ(message_of([](ValidCall& c) { c.q_view.device.index = 3; }),
             "attention: q is on cpu:3; there is one CPU device, with index 0");
   EXPECT_EQ(message_of([](ValidCall& c) { c.options.mask.causal = CausalCorner(5); }),

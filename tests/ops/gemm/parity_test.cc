@@ -17,6 +17,7 @@
 #include "reference/bounds.h"
 #include "reference/gemm.h"
 #include "src/backends/cpu/isa.h"
+#include "tests/ops/on_metal_emulated.h"
 
 namespace flashtile::test {
 namespace {
@@ -221,6 +222,8 @@ std::vector<GemmCase> gemm_cases() {
   return all;
 }
 
+bool is_small(const GemmCase& c) { return c.size.m * c.size.n * c.size.k <= 1'500'000; }
+
 /// Why a way cannot run a product, in its own words.
 struct Reason {
   std::string text;
@@ -276,14 +279,6 @@ std::vector<std::string> built_ways() {
     if (way.built) names.push_back(way.name);
   }
   return names;
-}
-
-std::vector<Device> devices() {
-  std::vector<Device> all;
-  for (const BackendInfo& kind : backends()) {
-    if (!kind.devices.empty()) all.push_back(kind.devices.front().device);
-  }
-  return all;
 }
 
 /// Computes a product on a device; on another than the CPU, on copies of all the matrices' memory.
@@ -368,8 +363,9 @@ std::string test_name(const ::testing::TestParamInfo<GemmParity::ParamType>& inf
   return text;
 }
 INSTANTIATE_TEST_SUITE_P(Gemm, GemmParity,
-                         ::testing::Combine(::testing::ValuesIn(gemm_cases()),
-                                            ::testing::ValuesIn(built_ways()), ::testing::ValuesIn(devices())),
+                         ::testing::Combine(::testing::ValuesIn(cases_under_test(gemm_cases(), 5, is_small)),
+                                            ::testing::ValuesIn(built_ways()),
+                                            ::testing::ValuesIn(devices_under_test())),
                          test_name);
 
 /// f16 in, f32 out: products are exact in float32, so only the order of sums counts.
@@ -411,9 +407,9 @@ TEST_P(GemmOnDevice, IntegersWrapAt32Bits) {
   EXPECT_LT(c.memory.as<std::int32_t>()[0], 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Gemm, GemmOnDevice, ::testing::ValuesIn(devices()), [](const auto& tested) {
+INSTANTIATE_TEST_SUITE_P(Gemm, GemmOnDevice, ::testing::ValuesIn(devices_under_test()), [](const auto& tested) {
   std::string text = name(tested.param);
-  std::replace(text.begin(), text.end(), ':', '_');
+  std::replace_if(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
   return text;
 });
 

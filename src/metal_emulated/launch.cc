@@ -1,0 +1,74 @@
+#include "src/metal_emulated/launch.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "flashtile/error.h"
+#include "src/metal_emulated/memory.h"
+#include "src/metal_emulator/emulator.h"
+
+namespace flashtile::metal_emulated {
+namespace {
+
+using metal_emulator::Layout;
+using metal_emulator::Module;
+
+constexpr std::size_t kThreadgroupBytes = 16384;  // what Metal's shader validation leaves of 32768
+
+/// Runs one kernel at a time: a module runs one, and all workers are its own.
+class Modules {
+ public:
+  void run(const Family& family, const metal_emulator::Launch& launch) {
+    const std::lock_guard lock(mutex_);
+    auto found = by_name_.find(family.name);
+    if (found == by_name_.end()) {
+      found =
+          by_name_
+              .emplace(family.name, Module::from_source(family.text, {.metal_version = family.metal_version}))
+              .first;
+    }
+    found->second.run(launch);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, Module> by_name_;
+};
+
+std::uint32_t groups(std::int64_t size) {
+  if (size > std::numeric_limits<std::uint32_t>::max())
+    throw Error(ErrorCode::unsupported, "launch: " + std::to_string(size) +
+                                            " threadgroups along one axis; Metal counts "
+                                            "up to 4294967295");
+  return static_cast<std::uint32_t>(size);
+}
+
+}  // namespace
+
+void launch(const Queue& queue, const Family& family, const char* kernel, Grid grid,
+            std::span<const std::byte> params) {
+  static Modules modules;
+  if (grid.x <= 0 || grid.y <= 0 || grid.z <= 0) return;
+  std::vector<std::byte> bytes(params.begin(), params.end());
+  metal_emulator::Launch launch;
+  launch.kernel = kernel;
+  launch.buffers = {{0, bytes}};
+  launch.resident = allocated();
+  launch.threads = {32, 1, 1};
+  launch.threadgroups = {groups(grid.x), groups(grid.y), groups(grid.z)};
+  launch.layout = static_cast<Layout>(queue.device().index);
+  launch.threadgroup_memory_limit = kThreadgroupBytes;
+  launch.workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 8u));
+  try {
+    modules.run(family, launch);
+  } catch (const metal_emulator::Violation& violation) {
+    throw Error(ErrorCode::device_failure, name(queue.device()) + ": " + violation.what());
+  }
+}
+
+}  // namespace flashtile::metal_emulated
