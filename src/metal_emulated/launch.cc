@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -25,19 +26,33 @@ class Modules {
  public:
   void run(const Family& family, const metal_emulator::Launch& launch) {
     const std::lock_guard lock(mutex_);
-    auto found = by_name_.find(family.name);
-    if (found == by_name_.end()) {
-      found =
-          by_name_
-              .emplace(family.name, Module::from_source(family.text, {.metal_version = family.metal_version}))
-              .first;
-    }
-    found->second.run(launch);
+    compiled(family, launch.kernel).run(launch);
   }
 
  private:
+  struct Compiled {
+    std::optional<Module> whole;
+    std::map<std::string, Module> alone;
+  };
+  static constexpr std::size_t kMostAlone = 4;
+
+  /// A kernel alone takes a second or two; a program that asks for many gets the whole family at once.
+  Module& compiled(const Family& family, const std::string& kernel) {
+    Compiled& modules = by_family_[family.name];
+    if (!modules.whole) {
+      if (const auto found = modules.alone.find(kernel); found != modules.alone.end()) return found->second;
+      metal_emulator::CompileOptions options{.metal_version = family.metal_version};
+      if (modules.alone.size() < kMostAlone) {
+        options.instance = kernel;
+        return modules.alone.emplace(kernel, Module::from_source(family.text, options)).first->second;
+      }
+      modules.whole = Module::from_source(family.text, options);
+    }
+    return *modules.whole;
+  }
+
   std::mutex mutex_;
-  std::map<std::string, Module> by_name_;
+  std::map<std::string, Compiled> by_family_;
 };
 
 std::uint32_t groups(std::int64_t size) {

@@ -17,7 +17,7 @@ struct Family {
 };
 
 /// Runs a kernel of `family` over a grid of threadgroups; returns when it is done. `params` is its buffer 0; its pointers
-/// point to memory of the queue's device. A family is compiled at its first launch in a process.
+/// point to memory of the queue's device. A kernel is compiled at its first launch in a process.
 /// Errors: device_failure with the emulator's text when the kernel breaks a rule of Metal.
 void launch(const Queue& queue, const Family& family, const char* kernel, Grid grid,
             std::span<const std::byte> params);

@@ -151,7 +151,7 @@ std::string compile(const std::string& path, const CompileOptions& options, cons
   std::ifstream preprocessed(folder + "/kernels.i", std::ios::binary);
   std::ostringstream text;
   text << preprocessed.rdbuf();
-  write_file(root / "kernels.cc", translate(text.str()));
+  write_file(root / "kernels.cc", translate(text.str(), options.instance));
 
   std::vector<std::string> command = compile_command(compiler, options);
   command.insert(command.end(),

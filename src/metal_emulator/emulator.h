@@ -31,6 +31,7 @@ struct CompileOptions {
   Checks checks = Checks::on;
   Build build = Build::optimised;
   int metal_version = 400;  ///< __METAL_VERSION__
+  std::string instance{};   ///< the one host_name whose explicit instance is compiled; empty: all of them
   std::string compiler{};   ///< empty: $CXX, or the compiler that flashtile was built with
 };
 

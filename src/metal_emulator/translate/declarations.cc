@@ -251,6 +251,7 @@ void Translator::explicit_instance(int begin, int end, const Scope& scope) {
     if (open != std::string::npos) name += host_name->second.substr(open + 1, i - open - 1);
     open = open == std::string::npos ? i : std::string::npos;
   }
+  if (!only_instance_.empty() && name != only_instance_) return tokens_.remove(begin, end);
   instances_.push_back({name, function, "*" + scope.qualifier + instance, begin});
   tokens_.remove(begin, end);
   tokens_.insert_before(begin, address);

@@ -12,8 +12,8 @@ void Translator::run() {
   mark_regions();
 }
 
-std::string translate(const std::string& preprocessed) {
-  Translator translator(preprocessed);
+std::string translate(const std::string& preprocessed, const std::string& instance) {
+  Translator translator(preprocessed, instance);
   translator.run();
   return "#define METAL_SWIZZLES(X) " + translator.swizzles() + "\n#include \"metal_emulator.h\"\n" +
          translator.text() + translator.kernel_table();

@@ -7,6 +7,7 @@
 namespace flashtile::metal_emulator {
 
 /// C++ with #line directives that name the kernel's own files. Errors: invalid_argument as "file:line: error: ...".
-std::string translate(const std::string& preprocessed);
+/// Where `instance` is not empty, explicit instances with another host_name are left out.
+std::string translate(const std::string& preprocessed, const std::string& instance);
 
 }  // namespace flashtile::metal_emulator

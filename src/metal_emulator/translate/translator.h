@@ -45,7 +45,8 @@ bool is_address_space(const std::string& word);
 
 class Translator {
  public:
-  explicit Translator(const std::string& preprocessed) : tokens_(preprocessed) {}
+  Translator(const std::string& preprocessed, const std::string& instance)
+      : tokens_(preprocessed), only_instance_(instance) {}
 
   /// Everything, in this order; afterwards text() is C++.
   void run();
@@ -104,6 +105,7 @@ class Translator {
   int past_statement(int begin) const;
 
   Tokens tokens_;
+  std::string only_instance_;  // empty: all of them
   std::map<std::string, KernelFunction> kernels_;
   std::vector<std::string> kernel_order_;
   std::vector<KernelInstance> instances_;
