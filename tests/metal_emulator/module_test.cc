@@ -32,5 +32,45 @@ TEST(Module, KeepsThreadsAtBarriersUntilAllArrive) {
   }
 }
 
+TEST(Module, InstancesNameTypesOfTheirOwnInlineNamespace) {
+  const std::string text =
+      "namespace a::inline b {\n"
+      "inline namespace c {\n"
+      "struct Own { float x; };\n"
+      "template <class T> [[kernel]] void size(device int* out [[buffer(0)]]) { out[0] = sizeof(T); }\n"
+      "template [[host_name(\"own\")]] [[kernel]] decltype(size<Own>) size<Own>;\n"
+      "template [[host_name(\"short\")]] [[kernel]] decltype(size<short>) size<short>;\n"
+      "}\n}\n";
+  std::vector<int> out(1);
+  Module all = Module::from_source(text);
+  EXPECT_THAT(all.kernels(), testing::ElementsAre("own", "short"));
+  all.run({.kernel = "own", .buffers = {{0, bytes_of(out)}}});
+  EXPECT_EQ(out[0], 4);
+  Module one = Module::from_source(text, {.instance = "short"});
+  EXPECT_THAT(one.kernels(), testing::ElementsAre("short"));
+  one.run({.kernel = "short", .buffers = {{0, bytes_of(out)}}});
+  EXPECT_EQ(out[0], 2);
+}
+
+TEST(Module, PointersInsideBuffersReachResidentMemoryAlone) {
+  Module module = Module::from_source(
+      "struct Params { device float* data; int index; };\n"
+      "kernel void follow(constant Params& p [[buffer(0)]]) { p.data[p.index] = 7.0f; }\n");
+  struct Params {
+    float* data;
+    int index;
+  };
+  std::vector<float> data(4);
+  std::vector<Params> params{{data.data(), 3}};
+  Launch launch{.kernel = "follow", .buffers = {{0, bytes_of(params)}}, .resident = {bytes_of(data)}};
+  EXPECT_EQ(violated(module, launch), "none");
+  EXPECT_EQ(data[3], 7.0f);
+  params[0].index = 4;
+  EXPECT_EQ(violated(module, launch), "buffer.out_of_bounds");
+  params[0].index = 3;
+  launch.resident = {};
+  EXPECT_EQ(violated(module, launch), "pointer.invalid");
+}
+
 }  // namespace
 }  // namespace flashtile::metal_emulator
