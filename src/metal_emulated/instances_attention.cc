@@ -27,6 +27,7 @@ constexpr AttentionKernel tiled(const char* text, DType dtype,
 
 // Threadgroup memory is 0 here: the emulator refuses kernels that have too much.
 constexpr AttentionKernel kKernels[] = {
+// NOLINTBEGIN(bugprone-macro-parentheses): names of types and objects take none
 #define FT_LAUNCH(Rows, family, name)                          \
   [](const Queue& queue, const AttentionParams& p) {           \
     launch_rows<Rows>(queue, metal_emulated::family, name, p); \
@@ -41,6 +42,7 @@ constexpr AttentionKernel kKernels[] = {
   AttentionKernel{text, dtype_of<T>, 0, 0, 0, 0, FT_LAUNCH(Kernel<T>::kQ, kAttentionSimdgroup, text "_" #T)},
 #define FT_ROWS(T) FT_ROW("exact_rows", AttentionExactRows, T) FT_ROW("softmax_rows", AttentionSoftmaxRows, T)
 #include "src/ops/attention/kernel/instances.def"
+    // NOLINTEND(bugprone-macro-parentheses)
 };
 
 [[maybe_unused]] const bool kIsUsed = [] {

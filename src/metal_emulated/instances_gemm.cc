@@ -28,6 +28,7 @@ using SimdgroupTile = GemmSimdgroupTile;
 
 // Threadgroup memory is 0 here: the emulator refuses kernels that have too much.
 constexpr GemmKernel kKernels[] = {
+// NOLINTBEGIN(bugprone-macro-parentheses): names of types and objects take none
 #define FT_INSTANCE(text, Tile, family, A, B, types, transposes)                               \
   kernel<Tile<A, B>, A, B>(text, transposes, [](const Queue& queue, const GemmParams& p) {     \
     launch_tiles<Tile<A, B>>(queue, metal_emulated::family, text "_" types "_" transposes, p); \
@@ -38,6 +39,7 @@ constexpr GemmKernel kKernels[] = {
 #define FT_TENSOR_OPS(A, B, Sum) FT_TRANSPOSES("tensor_ops", GemmTensorOpsTile, kGemmTensorOps, A, B, #A "_" #B)
 #define FT_SIMDGROUP(T) FT_TRANSPOSES("simdgroup", SimdgroupTile, kGemmSimdgroup, T, T, #T)
 #include "src/ops/gemm/kernel/instances.def"
+    // NOLINTEND(bugprone-macro-parentheses)
 };
 
 [[maybe_unused]] const bool kIsUsed = [] {
