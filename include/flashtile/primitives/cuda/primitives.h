@@ -2,6 +2,10 @@
 // registers in the layout of the matrix units. Included by primitives.h when nvcc compiles.
 #pragma once
 
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+#error "flashtile's primitives need compute capability 8.0 or newer: nvcc -arch=sm_80, sm_90a, ..."
+#endif
+
 #include "flashtile/primitives/cuda/cooperative_tensor.h"
 #include "flashtile/primitives/cuda/execution.h"
 #include "flashtile/primitives/cuda/maps.h"
