@@ -101,6 +101,17 @@ std::vector<Case> cases() {
     }
   }
 
+  // On both sides of where a chain of additions ends, see numbers.h: for many queries, and for one.
+  for (const std::int64_t lkv : {4095, 4096, 4097, 8192}) {
+    for (const std::int64_t lq : {1, 40}) {
+      all.push_back({.name = "Chain_" + std::to_string(lq) + "_" + std::to_string(lkv),
+                     .query_length = lq,
+                     .kv_length = lkv,
+                     .head_dim = 8,
+                     .causal = lq == 40 && lkv == 4097 ? std::optional(kBottomRight) : std::nullopt});
+    }
+  }
+
   // More queries than a schedule for few of them takes.
   for (const auto& [d, dv] : std::vector<std::pair<std::int64_t, std::int64_t>>{
            {64, 64}, {128, 128}, {8, 31}, {33, 32}, {40, 48}, {96, 17}, {80, 100}, {256, 256}, {1, 1}}) {

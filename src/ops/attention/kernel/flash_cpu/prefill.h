@@ -88,7 +88,7 @@ class Prefill : PanelTask<T, kWidth> {
       const RightRows v =
           values_operand(this->values_at(column), p_.v_strides.row, keys, p_.value_dim, staged_values_);
       for (int i = 0; i < used; ++i) step(panels_[i], k, v, column, keys);
-      if (ends_chain(column, column + kKeys)) {
+      if (const int next = column + kKeys; next < end && ends_chain(column, next)) {
         for (int i = 0; i < used; ++i) totals_[i].add(panels_[i], p_.rule.exponent);
       }
     }
