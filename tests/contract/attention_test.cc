@@ -20,6 +20,7 @@
 #include "src/backends/backend.h"
 #include "tests/contract/faults.h"
 #include "tests/contract/outcome.h"
+#include "tests/contract/ways.h"
 
 namespace flashtile::test {
 namespace {
@@ -229,13 +230,12 @@ TEST(AttentionContract, SizesThatNoKernelTakesAreUnsupported) {
 }
 
 TEST(AttentionContract, AForeignQueueOfTheCpuIsRefusedByEveryWay) {
-  for (const WayInfo& way : attention_ways()) {
-    if (!way.built || way.name.starts_with("vendor.") || way.name == "flash.sm90") continue;  // not on CPUs
-    SCOPED_TRACE(way.name);
+  for (const std::string& way : our_ways_on_cpus()) {
+    SCOPED_TRACE(way);
     expect_refused(
         chosen(Entries::all, false),
         [&](Call& c) {
-          c.options.way = way.name;
+          c.options.way = way;
           c.options.queue = Queue(std::make_shared<ForeignQueue>());
         },
         "invalid_argument: launch: ");

@@ -21,6 +21,7 @@
 #include "flashtile/attention.h"
 #include "flashtile/gemm.h"
 #include "tests/contract/outcome.h"
+#include "tests/contract/ways.h"
 
 #if defined(__SANITIZE_THREAD__)
 /// The thread sanitizer ends a process that makes threads after a fork of one that had some, unless it is told not to.
@@ -51,15 +52,6 @@ struct Work {
   }
 };
 
-std::vector<std::string> our_ways() {
-  std::vector<std::string> names;
-  for (const WayInfo& way : attention_ways()) {
-    if (way.built && !way.name.starts_with("vendor.") && !way.name.starts_with("flash.sm"))
-      names.push_back(way.name);
-  }
-  return names;
-}
-
 TEST(QueueContract, NumbersOfThreads) {
   for (const int threads : {-2147483647 - 1, -1, 65537, 1000000000, 2147483647}) {
     EXPECT_EQ(in_child([&] { return outcome_of(Queue::try_cpu({.threads = threads})); }),
@@ -80,7 +72,7 @@ TEST(QueueContract, NumbersOfThreads) {
 
 TEST(QueueContract, ManyThreadsWorkAndNothingIsPrinted) {
   for (const int threads : {2, 3, 64, 65536}) {
-    for (const std::string& way : our_ways()) {
+    for (const std::string& way : our_ways_on_cpus()) {
       EXPECT_EQ(in_child([&] {
                   const Queue queue = Queue::cpu({.threads = threads});
                   return std::to_string(queue.threads()) + " " + Work().outcome(queue, way);
@@ -182,7 +174,7 @@ const std::vector<Executing> executors = {
 
 TEST(QueueContract, ExecutorsThatLoseWork) {
   for (const Executing& executing : executors) {
-    for (const std::string& way : our_ways()) {
+    for (const std::string& way : our_ways_on_cpus()) {
       const std::string found = in_child([&] {
         const Work work;
         const Queue queue = Queue::cpu({.threads = 4, .executor = executing.execute});
@@ -209,7 +201,7 @@ TEST(QueueContract, StopsWhenAsked) {
   const auto in_turn = [](std::int64_t count, const Body& body) {
     for (std::int64_t i = 0; i < count; ++i) body(i);
   };
-  for (const std::string& way : our_ways()) {
+  for (const std::string& way : our_ways_on_cpus()) {
     for (const int after : {0, 1, 5}) {
       for (const int threads : {1, 3}) {
         for (const Executor& executor : {Executor(), Executor(in_turn)}) {
@@ -274,7 +266,7 @@ TEST(QueueContract, AForkedChildOfABusyQueueIsToldSo) {
       "invalid_argument: options.queue was busy when this process was forked from its parent, and its threads "
       "are not "
       "here; make a new one with Queue::cpu() in this process";
-  for (const std::string& way : our_ways()) {
+  for (const std::string& way : our_ways_on_cpus()) {
     EXPECT_EQ(in_child([&] {
                 const Queue queue = Queue::cpu({.threads = 2});
                 return in_child_of_busy(queue, way, [&] { return Work().outcome(queue, way); });
@@ -285,7 +277,7 @@ TEST(QueueContract, AForkedChildOfABusyQueueIsToldSo) {
 }
 
 TEST(QueueContract, AForkedChildMayMakeQueues) {
-  for (const std::string& way : our_ways()) {
+  for (const std::string& way : our_ways_on_cpus()) {
     EXPECT_EQ(in_child([&] {
                 const Queue queue = Queue::cpu({.threads = 2});
                 return in_child_of_busy(queue, way, [&] {
