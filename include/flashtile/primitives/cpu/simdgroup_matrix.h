@@ -22,6 +22,19 @@ constexpr matrix_element thread_element(int lane, int i) {
   return {(quad & 4) + lane / 2 % 4, (quad & 2) * 2 + lane % 2 * 2 + i};
 }
 
+namespace detail {
+
+/// Are both names of one object? Objects of different types never are.
+template <class A, class B>
+bool is_same_object(const A& a, const B& b) {
+  if constexpr (std::is_same_v<A, B>)
+    return &a == &b;
+  else
+    return false;
+}
+
+}  // namespace detail
+
 /// R x C matrices of 8 x 8 elements, rows then columns of the block. A fresh block is not initialised.
 template <class T, int R, int C>
 class simdgroup_matrix_block {
@@ -187,8 +200,8 @@ inline void simdgroup_multiply_accumulate(simdgroup_matrix_block<Td, Rd, Cd>& d,
   static_assert(K == L && Rd == R && Cd == C && Rc == R && Cc == C,
                 "simdgroup_multiply_accumulate: d and c must be R x C, a R x K and b K x C matrices");
   using Block = simdgroup_matrix_block<Td, R, C>;
-  const void *at = &d, *left = &a, *right = &b, *old = &c;
-  if (at == left || at == right) {
+  const void *at = &d, *old = &c;
+  if (detail::is_same_object(d, a) || detail::is_same_object(d, b)) {
     simdgroup_matrix_block<Td, R, C> result;
     simdgroup_multiply_accumulate(result, a, b, c);
     d = result;
@@ -210,8 +223,7 @@ inline void simdgroup_multiply(simdgroup_matrix_block<Td, Rd, Cd>& d, const simd
   static_assert(K == L && Rd == R && Cd == C,
                 "simdgroup_multiply: d must be R x C, a R x K and b K x C matrices");
   using Block = simdgroup_matrix_block<Td, R, C>;
-  const void *at = &d, *left = &a, *right = &b;
-  if (at == left || at == right) {
+  if (detail::is_same_object(d, a) || detail::is_same_object(d, b)) {
     simdgroup_matrix_block<Td, R, C> result;
     simdgroup_multiply(result, a, b);
     d = result;

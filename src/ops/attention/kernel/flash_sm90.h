@@ -15,6 +15,7 @@
 #include "src/ops/attention/kernel/flash_sm90_order.h"
 #include "src/ops/attention/kernel/flash_sm90_softmax.h"
 #include "src/ops/attention/kernel/params.h"
+#include "src/ops/attention/kernel/rows.h"
 #include "src/ops/attention/kernel/score_rule.h"
 
 namespace flashtile::inline v0_2::kernels {
@@ -268,9 +269,8 @@ struct AttentionFlashSm90 {
   static FT_FUNCTION void write_lse(FT_CONSTANT const AttentionParams& p, FT_THREAD Softmax& softmax,
                                     const QueryTile& at, int row) {
     softmax.logarithm(p.rule.unit);
-    FT_DEVICE float* lse = p.lse + at.batch * p.lse_strides.batch + at.head * p.lse_strides.head;
     for_each_element(softmax.maximum, [&](float value, int r) {
-      if (row + r < p.query_length) lse[(row + r) * p.lse_strides.row] = value;
+      if (row + r < p.query_length) lse_of(p, at.batch, at.head, row + r) = value;
     });
   }
 };

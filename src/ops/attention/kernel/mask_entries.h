@@ -1,7 +1,7 @@
 // Where the entries of mask tensors lie, and the one switch over their types.
 #pragma once
 
-#include "src/ops/attention/kernel/views.h"
+#include "src/ops/attention/kernel/rows.h"
 
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -12,12 +12,8 @@ FT_FUNCTION Matrix<const E> entries_from(FT_CONSTANT const MaskEntries& m, int64
                                          int64_t row, int column) {
   const int64_t r = m.rows == 1 ? 0 : row;
   const int c = m.columns == 1 ? 0 : column;
-  const FT_DEVICE E* data = static_cast<FT_DEVICE const E*>(m.data) + batch * m.strides.batch +
-                            head * m.strides.head + r * m.strides.row + c;
-  const int64_t stride[2] = {1, m.strides.row};
-  const int64_t rows_left = m.rows - r;
-  return Matrix<const E>(data, dextents<int, 2>(m.columns - c, rows_left > 0 ? static_cast<int>(rows_left) : 0),
-                         stride);
+  return matrix_of(rows_from(static_cast<FT_DEVICE const E*>(m.data) + c, m.strides, batch, head, r),
+                   m.rows - r, m.columns - c);
 }
 
 /// Names an element type to a generic function.

@@ -1,7 +1,7 @@
 // What a kernel for CPUs does about rows of the output that are not finite once it has stored them.
 #pragma once
 
-#include "src/ops/attention/kernel/views.h"
+#include "src/ops/attention/kernel/rows.h"
 
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {

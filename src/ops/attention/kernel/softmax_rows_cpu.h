@@ -37,7 +37,7 @@ struct AttentionSoftmaxRows {
     for (int c = begin; c < end; c += kLanes)
       primitives::detail::store_lanes<float>(weights + c, floats::load(scores + c) * inverse);
     for (int c = end; c < p.kv_length; ++c) weights[c] = T(0.0f);
-    if (p.lse != nullptr) p.lse[row * p.lse_strides.row] = state.lse(p.rule.unit);
+    if (p.lse != nullptr) lse_of(p, 0, 0, row) = state.lse(p.rule.unit);
   }
 
   /// Applies the rule to scores begin ... end - 1 of a row, and returns their maximum.

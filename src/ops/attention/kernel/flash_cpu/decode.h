@@ -88,8 +88,8 @@ class DecodeTask {
       softmax(keys);
     };
     for (int c = begin; c < min(begin + ahead_, end) && !together_; ++c) {
-      fetch({key(c)}, 0, p_.head_dim);
-      fetch({value(c)}, 0, p_.value_dim);
+      fetch({keys_from(c).first}, 0, p_.head_dim);
+      fetch({values_from(c).first}, 0, p_.value_dim);
     }
     start();
     int chain = 0;   // keys since the last fold
@@ -165,8 +165,8 @@ class DecodeTask {
   }
   int position_of(int row) const { return row % p_.query_length; }
 
-  const T* key(int column) const { return key_row<T>(p_, batch_, kv_head_, column); }
-  const T* value(int column) const { return value_row<T>(p_, batch_, kv_head_, column); }
+  RowRun<const T> keys_from(int column) const { return key_rows<T>(p_, batch_, kv_head_, column); }
+  RowRun<const T> values_from(int column) const { return value_rows<T>(p_, batch_, kv_head_, column); }
   /// Prefetches `elements` elements of each row, from `ahead` elements after its start on. Past the last key
   /// lie those of the next task, or memory that a prefetch does not harm.
   template <int Count>
@@ -184,9 +184,7 @@ class DecodeTask {
       reinterpret_cast<unsigned char*>(last_chunk_)[i] = i % (4 * kChunk) < repeated ? 0x00 : 0xff;
     for (int i = 0; i < kRegisters * chunks_ * kLanes; ++i) queries_[i] = 0.0f;
     for (int r = 0; r < count(); ++r) {
-      const T* row = chunks_of(static_cast<const T*>(p_.q) + batch_ * p_.q_strides.batch +
-                                   head_of(r) * p_.q_strides.head + position_of(r) * p_.q_strides.row,
-                               0);
+      const T* row = chunks_of(query_rows<T>(p_, batch_, head_of(r), position_of(r)).first, 0);
       float* to = queries_ + r / kShared * chunks_ * kLanes + r % kShared * kChunk;
       for (int s = 0; s < chunks_; ++s, to += kLanes) {
         const floats chunk = s < whole_chunks() ? load_chunk(row + s * kChunkElements) : load_last_chunk(row);
@@ -244,8 +242,8 @@ class DecodeTask {
   template <int Keys, int Values>
   FT_FUNCTION void multiply_rows(int column, int before, int begin, int end) {
     if (begin >= end) return;
-    const T *k = key(column + begin), *v = value(column - before + begin);
-    const std::int64_t k_stride = p_.k_strides.row, v_stride = p_.v_strides.row;
+    auto [k, k_stride] = keys_from(column + begin);
+    auto [v, v_stride] = values_from(column - before + begin);
     const float* const weights = scores_;
     float *const lanes = lanes_, *const out = output_;
     floats query[Keys + 1], sum[Values + 1];
@@ -279,8 +277,7 @@ class DecodeTask {
 
   /// scores_ <- K Q of a block, not yet scaled; keys of the next block are prefetched meanwhile.
   void multiply_scores(int column, int keys) {
-    const T* const first = key(column);
-    const std::int64_t stride = p_.k_strides.row;
+    const auto [first, stride] = keys_from(column);
     for (int c = 0; c < keys; c += kKeys) {
       floats sum[kRegisters][kKeys];
       FT_UNROLL for (int i = 0; i < kKeys; i += kAbreast) {
@@ -447,8 +444,9 @@ class DecodeTask {
 
   template <int Sums>
   [[gnu::always_inline]] FT_FUNCTION void add_values(int d, int column, int keys, int columns) {
-    const T* row = value(column) + d;
-    const std::int64_t stride = p_.v_strides.row, ahead = ahead_ * stride;
+    const auto [first, stride] = values_from(column);
+    const T* row = first + d;
+    const std::int64_t ahead = ahead_ * stride;
     const float* const weights = scores_;
     float* const out = output_ + d;
     const int out_stride = output_stride_;
@@ -513,7 +511,7 @@ class DecodeTask {
         part.sum() = part.lse_sum() = sum;
         for (int d = 0; d < p_.value_dim; d += kLanes) floats::load(row + d).store(part.output() + d);
       } else {
-        T* out = out_row<T>(p_, batch_, head_of(r), position_of(r));
+        T* out = out_rows<T>(p_, batch_, head_of(r), position_of(r)).first;
         const floats inverse = SoftmaxState<float>{maximum, sum}.inverse();
         for (int d = 0; d < p_.value_dim; d += kLanes)
           store_some(out + d, floats::load(row + d) * inverse, p_.value_dim - d);

@@ -3,6 +3,7 @@
 
 #include "flashtile/primitives.h"
 #include "flashtile/primitives/cpu/panel_operands.h"
+#include "src/ops/attention/kernel/rows.h"
 
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -60,26 +61,24 @@ FT_FUNCTION void turn_steps(float* to, int to_stride, const float* from, int fro
 
 /// `count` rows of K as the right operand: n = key, a step = adjacent elements of a key.
 template <class T>
-FT_FUNCTION RightRows keys_operand(const T* keys, std::int64_t row_stride, int count, int elements,
-                                   float* staged) {
-  if (panel::in_place<T>(elements)) return {keys, static_cast<std::ptrdiff_t>(row_stride * sizeof(T)), 4};
+FT_FUNCTION RightRows keys_operand(RowRun<const T> keys, int count, int elements, float* staged) {
+  if (panel::in_place<T>(elements))
+    return {keys.first, static_cast<std::ptrdiff_t>(keys.step * static_cast<std::ptrdiff_t>(sizeof(T))), 4};
   const int stride = staged_key_stride<T>(elements);
-  for (int i = 0; i < count; ++i) panel::stage_line(staged + i * stride, keys + i * row_stride, elements);
+  for (int i = 0; i < count; ++i) panel::stage_line(staged + i * stride, keys[i], elements);
   return {staged, 4 * stride, 4};
 }
 
 /// `count` rows of V as the right operand: n = output column, a step = adjacent keys of a column.
 template <class T>
-FT_FUNCTION RightRows values_operand(const T* values, std::int64_t row_stride, int count, int elements,
-                                     float* staged) {
+FT_FUNCTION RightRows values_operand(RowRun<const T> values, int count, int elements, float* staged) {
   if constexpr (std::is_same_v<T, float>) {
-    return {values, 4, static_cast<std::ptrdiff_t>(row_stride * sizeof(T))};
+    return {values.first, 4, static_cast<std::ptrdiff_t>(values.step * static_cast<std::ptrdiff_t>(sizeof(T)))};
   } else {
     constexpr int kPer = Operand<T>::kPerStep;
     const int stride = staged_value_stride(elements);
     for (int i = 0; i < count; i += kPer) {
-      panel::stage_across(staged + i / kPer * stride, values + i * row_stride, row_stride, min(kPer, count - i),
-                          elements);
+      panel::stage_across(staged + i / kPer * stride, values[i], values.step, min(kPer, count - i), elements);
     }
     if constexpr (kTurnsValues<T>) {
       constexpr int kSteps = kKeys / kPer;

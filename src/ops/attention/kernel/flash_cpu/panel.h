@@ -79,8 +79,8 @@ class PanelTask {
     panel.lse_sum = panel.sum;
   }
 
-  const T* keys_at(int column) const { return key_row<T>(p_, batch_, kv_head_, column); }
-  const T* values_at(int column) const { return value_row<T>(p_, batch_, kv_head_, column); }
+  RowRun<const T> keys_at(int column) const { return key_rows<T>(p_, batch_, kv_head_, column); }
+  RowRun<const T> values_at(int column) const { return value_rows<T>(p_, batch_, kv_head_, column); }
   KeyRange keys_of(const Panel& panel) const {
     return p_.rule.band.keys(panel.first_position, panel.last_position, p_.kv_length);
   }
@@ -108,10 +108,7 @@ class PanelTask {
     std::memset(panel.output, 0, static_cast<std::size_t>(panel.output_rows) * Width * sizeof(float));
   }
 
-  const T* query_at(int head, int position) const {
-    return static_cast<const T*>(p_.q) + batch_ * p_.q_strides.batch + head * p_.q_strides.head +
-           position * p_.q_strides.row;
-  }
+  const T* query_at(int head, int position) const { return query_rows<T>(p_, batch_, head, position).first; }
 
   /// Writes O^T / sum to the rows of O, and lse; if keys are split, writes this split's
   /// partial rows to the workspace.
@@ -125,7 +122,7 @@ class PanelTask {
         });
       else
         store_turned<T>(panel, first, SoftmaxState<floats>{kLowest, floats::load(panel.sum + first)}.inverse(),
-                        [&](int lane) { return out_row<T>(p_, batch_, head(lane), position(lane)); });
+                        [&](int lane) { return out_rows<T>(p_, batch_, head(lane), position(lane)).first; });
     }
     for (int i = 0; i < panel.count; ++i) {
       if (splits > 1) {

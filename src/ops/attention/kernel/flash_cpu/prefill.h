@@ -83,10 +83,8 @@ class Prefill : PanelTask<T, kWidth> {
     end = min(end, tasks.splits.begin(place.split + 1));
     for (int column = begin; column < end; column += kKeys) {
       const int keys = min(kKeys, end - column);
-      const RightRows k =
-          keys_operand(this->keys_at(column), p_.k_strides.row, keys, p_.head_dim, staged_keys_);
-      const RightRows v =
-          values_operand(this->values_at(column), p_.v_strides.row, keys, p_.value_dim, staged_values_);
+      const RightRows k = keys_operand(this->keys_at(column), keys, p_.head_dim, staged_keys_);
+      const RightRows v = values_operand(this->values_at(column), keys, p_.value_dim, staged_values_);
       for (int i = 0; i < used; ++i) step(panels_[i], k, v, column, keys);
       if (const int next = column + kKeys; next < end && ends_chain(column, next)) {
         for (int i = 0; i < used; ++i) totals_[i].add(panels_[i], p_.rule.exponent);

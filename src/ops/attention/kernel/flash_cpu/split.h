@@ -76,29 +76,9 @@ class Partials {
   int splits_, stride_;
 };
 
-template <class T>
-FT_FUNCTION const T* key_row(const AttentionParams& p, std::int64_t batch, std::int64_t kv_head,
-                             std::int64_t key) {
-  return static_cast<const T*>(p.k) + batch * p.k_strides.batch + kv_head * p.k_strides.head +
-         key * p.k_strides.row;
-}
-template <class T>
-FT_FUNCTION const T* value_row(const AttentionParams& p, std::int64_t batch, std::int64_t kv_head,
-                               std::int64_t key) {
-  return static_cast<const T*>(p.v) + batch * p.v_strides.batch + kv_head * p.v_strides.head +
-         key * p.v_strides.row;
-}
-template <class T>
-FT_FUNCTION T* out_row(const AttentionParams& p, std::int64_t batch, std::int64_t head, std::int64_t position) {
-  return static_cast<T*>(p.out) + batch * p.out_strides.batch + head * p.out_strides.head +
-         position * p.out_strides.row;
-}
-
 FT_FUNCTION void store_lse(const AttentionParams& p, std::int64_t batch, std::int64_t head,
                            std::int64_t position, float maximum, float sum) {
-  if (p.lse == nullptr) return;
-  p.lse[batch * p.lse_strides.batch + head * p.lse_strides.head + position * p.lse_strides.row] =
-      SoftmaxState<float>{maximum, sum}.lse(p.rule.unit);
+  if (p.lse != nullptr) lse_of(p, batch, head, position) = SoftmaxState<float>{maximum, sum}.lse(p.rule.unit);
 }
 
 /// The sum of f(begin) ... f(end - 1) as a tree, so that its error grows with the logarithm of their number.
@@ -127,7 +107,7 @@ FT_FUNCTION void merge_row(const AttentionParams& p, const Partials& partials, i
   const float sum = tree_sum(0, splits, [&](int s) { return part(s).sum() * part(s).factor(); });
   const float lse_sum = tree_sum(0, splits, [&](int s) { return part(s).lse_sum() * part(s).factor(); });
   const floats inverse = SoftmaxState<float>{top, sum}.inverse();
-  T* out = out_row<T>(p, batch, head, position);
+  T* out = out_rows<T>(p, batch, head, position).first;
   for (int d = 0; d < p.value_dim; d += kLanes) {
     const floats value = tree_sum(
         0, splits, [&](int s) { return floats::load(part(s).output() + d) * floats(part(s).factor()); });

@@ -145,8 +145,8 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     float* rows = block(column);
     if (keys < kKeys)
       std::memset(rows, 0, static_cast<std::size_t>(kParts<T> * blocks_.keys_part) * sizeof(float));
-    for (int i = 0; i < keys; ++i)
-      stage_row(rows + i * blocks_.key_steps, blocks_.keys_part, this->keys_at(column) + i * p_.k_strides.row);
+    const RowRun<const T> k = this->keys_at(column);
+    for (int i = 0; i < keys; ++i) stage_row(rows + i * blocks_.key_steps, blocks_.keys_part, k[i]);
     turn_values(values_of(column), this->values_at(column), keys);
     rows[blocks_.plain] = plain_;
   }
@@ -186,15 +186,16 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
 
   /// Row i of the squares <- keys `key` and `key` + 1 of V as pairs of bfloats: two squares of neighbouring
   /// columns for bfloat, else one square a part.
-  [[gnu::always_inline]] void load_pair(Square* squares, int i, const T* values, int key, int keys, int left) {
-    const T* row = values + key * p_.v_strides.row;
+  [[gnu::always_inline]] void load_pair(Square* squares, int i, RowRun<const T> values, int key, int keys,
+                                        int left) {
+    const T* row = values[key];
     if constexpr (kParts<T> == 1) {
       squares[0][i] = squares[1][i] = 0.0f;
-      if (key < keys) panel::load_across(squares[0][i], squares[1][i], row, p_.v_strides.row, keys - key, left);
+      if (key < keys) panel::load_across(squares[0][i], squares[1][i], row, values.step, keys - key, left);
     } else {
       floats even[kParts<T>] = {}, odd[kParts<T>] = {};
       if (key < keys) panel::split_floats(load_plain(row, left), even);
-      if (key + 1 < keys) panel::split_floats(load_plain(row + p_.v_strides.row, left), odd);
+      if (key + 1 < keys) panel::split_floats(load_plain(row + values.step, left), odd);
       FT_UNROLL for (int part = 0; part < kParts<T>; ++part) {
         squares[part][i] = cut_pairs(even[part], odd[part]);
       }
@@ -212,13 +213,13 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
 
   /// Stores the parts of V^T for `keys` rows of V. The first part ends with a row of ones, whose
   /// product is the sum of the weights.
-  void turn_values(float* to, const T* values, int keys) {
+  void turn_values(float* to, RowRun<const T> values, int keys) {
     const int steps = blocks_.value_steps;
     for (int c = 0; c < p_.value_dim; c += kColumns) {
       for (int s = 0; s < steps; s += kLanes) {
         Square squares[kColumns / kLanes * kParts<T>];
         FT_UNROLL for (int i = 0; i < kLanes; ++i) {
-          load_pair(squares, i, values + c, 2 * (s + i), keys, p_.value_dim - c);
+          load_pair(squares, i, {values.first + c, values.step}, 2 * (s + i), keys, p_.value_dim - c);
         }
         FT_UNROLL for (int n = 0; n < kColumns / kLanes * kParts<T>; ++n) {
           const int column = c + n / kParts<T> * kLanes;
@@ -293,7 +294,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     constexpr int kLine = 64 / sizeof(T);
     for (int i = 0; i < panel.count; ++i) {
       const int head = panel.head[i], position = panel.position[i];
-      const T* output = out_row<T>(p_, batch_, head, position);
+      const T* output = out_rows<T>(p_, batch_, head, position).first;
       for (int d = 0; d < p_.value_dim; d += kLine) __builtin_prefetch(output + d, 1);
       const T* query = this->query_at(head, max(0, position - kLanesOfPanel));
       for (int d = 0; d < p_.head_dim; d += kLine) __builtin_prefetch(query + d, 0, 2);

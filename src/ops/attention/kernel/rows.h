@@ -1,0 +1,92 @@
+// Where the rows of q, k, v, out and lse lie. No other kernel text multiplies their strides: it asks for the rows of a
+// head as an inline tensor, for a row's address, or for the step between rows that it walks along.
+#pragma once
+
+#include "flashtile/detail/grid.h"
+#include "flashtile/primitives.h"
+#include "src/ops/attention/kernel/params.h"
+
+namespace flashtile::inline v0_2::kernels {
+inline namespace FLASHTILE_BACKEND {
+using namespace flashtile::primitives;
+
+template <class T>
+using Matrix = tensor<FT_DEVICE T, dextents<int, 2>, tensor_inline>;
+
+/// Rows of one head that follow each other, `step` elements apart. Addresses are 64-bit.
+template <class T>
+struct RowRun {
+  FT_DEVICE T* first;
+  int64_t step;
+
+  FT_FUNCTION FT_DEVICE T* operator[](int64_t row) const { return first + row * step; }
+};
+
+/// Those of a tensor's head from `row` on.
+template <class T>
+FT_FUNCTION RowRun<T> rows_from(FT_DEVICE T* data, FT_CONSTANT const RowStrides& strides, int64_t batch,
+                                int64_t head, int64_t row) {
+  return {data + batch * strides.batch + head * strides.head + row * strides.row, strides.row};
+}
+
+template <class T>
+FT_FUNCTION RowRun<const T> query_rows(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t head,
+                                       int64_t row) {
+  return rows_from(static_cast<FT_DEVICE const T*>(p.q), p.q_strides, batch, head, row);
+}
+template <class T>
+FT_FUNCTION RowRun<const T> key_rows(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t kv_head,
+                                     int64_t row) {
+  return rows_from(static_cast<FT_DEVICE const T*>(p.k), p.k_strides, batch, kv_head, row);
+}
+template <class T>
+FT_FUNCTION RowRun<const T> value_rows(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t kv_head,
+                                       int64_t row) {
+  return rows_from(static_cast<FT_DEVICE const T*>(p.v), p.v_strides, batch, kv_head, row);
+}
+template <class T>
+FT_FUNCTION RowRun<T> out_rows(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t head, int64_t row) {
+  return rows_from(static_cast<FT_DEVICE T*>(p.out), p.out_strides, batch, head, row);
+}
+/// The lse of a query; asked for only where p.lse is set.
+FT_FUNCTION FT_DEVICE float& lse_of(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t head,
+                                    int64_t row) {
+  return *rows_from(p.lse, p.lse_strides, batch, head, row).first;
+}
+
+/// A run's rows as a tensor of extents (columns, rows), none where `rows` is negative. Its indices are 32-bit.
+template <class T>
+FT_FUNCTION Matrix<T> matrix_of(FT_THREAD const RowRun<T>& run, int64_t rows, int columns) {
+  const int64_t stride[2] = {1, run.step};
+  return Matrix<T>(run.first, dextents<int, 2>(columns, rows > 0 ? static_cast<int>(rows) : 0), stride);
+}
+
+/// One query head of one batch entry, and the KV head that it reads; tensors hold its rows from `row` on.
+template <class T>
+struct Head {
+  FT_CONSTANT const AttentionParams& p;
+  int64_t batch, head, kv_head;
+
+  FT_FUNCTION Head(FT_CONSTANT const AttentionParams& params, int64_t batch_index, int64_t head_index)
+      : p(params),
+        batch(batch_index),
+        head(head_index),
+        kv_head(head_index / (params.query_heads / params.kv_heads)) {}
+
+  FT_FUNCTION Matrix<const T> queries(int64_t row) const {
+    return matrix_of(query_rows<T>(p, batch, head, row), p.query_length - row, p.head_dim);
+  }
+  FT_FUNCTION Matrix<const T> keys(int64_t row) const {
+    return matrix_of(key_rows<T>(p, batch, kv_head, row), p.kv_length - row, p.head_dim);
+  }
+  FT_FUNCTION Matrix<const T> values(int64_t row) const {
+    return matrix_of(value_rows<T>(p, batch, kv_head, row), p.kv_length - row, p.value_dim);
+  }
+  FT_FUNCTION Matrix<T> out(int64_t row) const {
+    return matrix_of(out_rows<T>(p, batch, head, row), p.query_length - row, p.value_dim);
+  }
+  FT_FUNCTION FT_DEVICE float& lse(int64_t row) const { return lse_of(p, batch, head, row); }
+};
+
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::inline v0_2::kernels
