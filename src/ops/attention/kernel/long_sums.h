@@ -34,24 +34,28 @@ struct RowTotals {
 };
 
 /// Calls attend(begin, end) for all keys of a tile of queries in turn, which adds to `output` and `softmax`. More
-/// than Chain keys are added up in chains of so many, and so are their sums.
+/// than Chain keys are added up in chains of so many, and so are their sums; Chain 0: all in one.
 template <int Chain, class Output, class Rows, class F>
 FT_FUNCTION void attend_in_chains(FT_THREAD const KeyRange& keys, FT_THREAD Output& output,
                                   FT_THREAD OnlineSoftmax<Rows>& softmax, float exponent, F attend) {
-  if (keys.end - keys.begin <= Chain) return attend(keys.begin, keys.end);
-  RowTotals<Output, Rows> chains, all;
-  chains.start();
-  all.start();
-  int count = 0;
-  for (int64_t begin = keys.begin; begin < keys.end; begin += Chain) {
-    const bool last = keys.end - begin <= Chain;
-    attend(static_cast<int>(begin), last ? keys.end : static_cast<int>(begin) + Chain);
-    chains.add(output, softmax.maximum, softmax.sum, exponent);
-    ++count;
-    if (last || count % Chain == 0) all.add(chains.output, chains.maximum, chains.sum, exponent);
+  if constexpr (Chain == 0) {
+    attend(keys.begin, keys.end);
+  } else {
+    if (keys.end - keys.begin <= Chain) return attend(keys.begin, keys.end);
+    RowTotals<Output, Rows> chains, all;
+    chains.start();
+    all.start();
+    int count = 0;
+    for (int64_t begin = keys.begin; begin < keys.end; begin += Chain) {
+      const bool last = keys.end - begin <= Chain;
+      attend(static_cast<int>(begin), last ? keys.end : static_cast<int>(begin) + Chain);
+      chains.add(output, softmax.maximum, softmax.sum, exponent);
+      ++count;
+      if (last || count % Chain == 0) all.add(chains.output, chains.maximum, chains.sum, exponent);
+    }
+    map_elements(output, all.output, [](auto, auto total) { return total; });
+    map_elements(softmax.sum, all.sum, [](auto, auto total) { return total; });
   }
-  map_elements(output, all.output, [](auto, auto total) { return total; });
-  map_elements(softmax.sum, all.sum, [](auto, auto total) { return total; });
 }
 
 }  // namespace FLASHTILE_BACKEND

@@ -89,10 +89,7 @@ struct AttentionSimdgroup {
         stage = next;
       }
     };
-    if constexpr (Tile::kChain > 0)
-      attend_in_chains<Tile::kChain>(keys, o, softmax, p.rule.exponent, attend);
-    else
-      attend(keys.begin, keys.end);
+    attend_in_chains<Tile::kChain>(keys, o, softmax, p.rule.exponent, attend);
 
     softmax.finish();
     map_rows(o, softmax.correction, [](auto sum, auto inverse) { return sum * inverse; });

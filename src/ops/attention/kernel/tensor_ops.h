@@ -109,10 +109,7 @@ struct AttentionTensorOps {
           stage = next;
         }
       };
-      if constexpr (Tile::kChain > 0)
-        attend_in_chains<Tile::kChain>(keys, o, softmax, p.rule.exponent, attend_all);
-      else
-        attend_all(keys.begin, keys.end);
+      attend_in_chains<Tile::kChain>(keys, o, softmax, p.rule.exponent, attend_all);
     } else {
       load_keys(memory, head, 1, keys.begin + kK);
       wait_tiles<Scope, 2>();  // Q and the first K are here
