@@ -96,20 +96,6 @@ std::string_view given_limit() {
   return text == nullptr ? "" : text;
 }
 
-/// The best of those up to `most` that the shared kernels are compiled for.
-Isa compiled_up_to(Isa most) {
-  constexpr Isa kCompiled[] = {
-#define FLASHTILE_NAME(backend, isa) Isa::isa,
-      FLASHTILE_CPU_BACKENDS(FLASHTILE_NAME)
-#undef FLASHTILE_NAME
-  };
-  Isa best = kCompiled[0];
-  for (const Isa isa : kCompiled) {
-    if (isa <= most) best = isa;
-  }
-  return best;
-}
-
 /// Is `isa`, for bfloats, to be replaced by avx512?
 bool multiplies_slowly(Isa isa, DType dtype) {
   static const bool slow = given_limit().empty() && bfloat_products_are_slow();
@@ -158,7 +144,18 @@ Isa best_isa(DType dtype) {
   return multiplies_slowly(best, dtype) ? Isa::avx512 : best;
 }
 
-Isa kernel_isa() { return compiled_up_to(best_isa()); }
+Isa kernel_isa() {
+  constexpr Isa kCompiled[] = {
+#define FLASHTILE_NAME(backend, isa) Isa::isa,
+      FLASHTILE_CPU_BACKENDS(FLASHTILE_NAME)
+#undef FLASHTILE_NAME
+  };
+  Isa best = kCompiled[0];
+  for (const Isa isa : kCompiled) {
+    if (isa <= best_isa()) best = isa;
+  }
+  return best;
+}
 
 Isa kernel_isa(DType dtype) {
   const Isa best = kernel_isa();
