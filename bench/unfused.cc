@@ -47,11 +47,10 @@ class Direct {
  public:
   Direct(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& out, const Queue& queue)
       : q_(q), k_(k), v_(v), out_(out), queue_(queue), scores_(DType::f32, {kLength, kScoresStride}) {
-    ops::AttentionProblem problem =
-        ops::validated(q.view(), k.view(), v.view(), {.queue = queue}, ops::Data::needed);
-    const ops::AttentionBuffers buffers = ops::validated(problem, {.out = out}, ops::Data::needed);
+    const auto [problem, arguments] =
+        ops::validated({.out = out}, q.view(), k.view(), v.view(), {.queue = queue}, ops::Data::needed);
     softmax_ = ops::find_kernel("softmax_rows", problem);
-    params_ = ops::params_of(problem, buffers);
+    params_ = ops::params_of(problem, arguments);
     params_.scores = scores_.as<float>(), params_.scores_stride = kScoresStride;
     params_.batch = params_.query_heads = params_.kv_heads = 1;
   }
@@ -62,8 +61,8 @@ class Direct {
     for (int head = 0; head < kHeads; ++head) {
       const auto matrix = [&](const Tensor& tensor) { return tensor.as<float>() + head * kLength * kDim; };
       seconds.products += stopwatch([&] {
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, kLength, kLength, kDim, params_.scale, matrix(q_),
-                    kDim, matrix(k_), kDim, 0, scores, kScoresStride);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, kLength, kLength, kDim, 1, matrix(q_), kDim,
+                    matrix(k_), kDim, 0, scores, kScoresStride);
       });
       seconds.softmax += stopwatch([&] { softmax_->launch(queue_, params_); });
       seconds.products += stopwatch([&] {

@@ -34,21 +34,23 @@ std::span<std::byte> checked_workspace(std::span<std::byte> given, std::size_t n
 }
 
 /// Computes again the rows that are not finite, where there may be some that should be.
-void compute_exact_rows(const AttentionProblem& problem, const AttentionBuffers& buffers,
+void compute_exact_rows(const AttentionProblem& problem, const AttentionArguments& arguments,
                         const AttentionWay& way, const Queue& queue) {
   const bool on_cpu = problem.device.type == DeviceType::cpu;
   if (problem.kv_length > 0) {
     if (way.finishes_rows) return;
-    if (buffers.broken != nullptr && *buffers.broken == 0) return;
+    if (arguments.broken != nullptr && *arguments.broken == 0) return;
     if (!on_cpu && !problem.hides_some()) return;
   }
-  kernels::AttentionParams params = params_of(problem, buffers);
+  kernels::AttentionParams params = params_of(problem, arguments);
   if (problem.kv_length == 0) params.broken = nullptr;
   find_kernel("exact_rows", problem)->launch(queue, params);
 }
 
-void run(const AttentionProblem& problem, AttentionBuffers buffers, std::span<std::byte> workspace,
-         const AttentionOptions& options, const Queue& queue) {
+void run(AttentionCall& call, std::span<std::byte> workspace, const AttentionOptions& options,
+         const Queue& queue) {
+  auto& [problem, arguments] = call;
+  problem.threads = queue.threads();
   const AttentionWay& way = choose("attention", attention_way_table(), problem, options.way);
   if (problem.empty()) return;
   std::shared_ptr<void> taken;
@@ -61,9 +63,9 @@ void run(const AttentionProblem& problem, AttentionBuffers buffers, std::span<st
     }
   }
   std::uint32_t broken = 0;
-  if (way.notes_rows && problem.device.type == DeviceType::cpu) buffers.broken = &broken;
-  if (problem.kv_length > 0) way.run(problem, buffers, workspace, queue);
-  compute_exact_rows(problem, buffers, way, queue);
+  if (way.notes_rows && problem.device.type == DeviceType::cpu) arguments.broken = &broken;
+  if (problem.kv_length > 0) way.run(problem, arguments, workspace, queue);
+  compute_exact_rows(problem, arguments, way, queue);
 }
 
 Plan plan(AttentionProblem problem, const AttentionOptions& options) {
@@ -77,36 +79,31 @@ Plan plan(AttentionProblem problem, const AttentionOptions& options) {
 Tensor attention(const TensorView& q, const TensorView& k, const TensorView& v,
                  const AttentionOptions& options) {
   const core::FloatEnvironment environment(ops::subnormals_of(q.dtype, q.dtype));
-  ops::AttentionProblem problem = ops::validated(q, k, v, options, ops::Data::needed);
-  const Queue queue = ops::queue_of("attention", options.queue, problem.device, "q");
-  problem.threads = queue.threads();
-  Tensor out(problem.dtype, problem.out_shape(), problem.device);
-  ops::run(problem, {out.view(), {}}, {}, options, queue);
+  ops::AttentionCall call = ops::validated(q, k, v, options, ops::Data::needed);
+  const Queue queue = ops::queue_of("attention", options.queue, q.device, "q");
+  Tensor out(call.problem.dtype, call.problem.out_shape(), q.device);
+  call.arguments.out = out.data();
+  ops::run(call, {}, options, queue);
   return out;
 }
 
 void attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
                     const TensorView& v, const AttentionOptions& options) {
   const core::FloatEnvironment environment(ops::subnormals_of(q.dtype, q.dtype));
-  ops::AttentionProblem problem = ops::validated(q, k, v, options, ops::Data::needed);
-  const ops::AttentionBuffers buffers = ops::validated(problem, outputs, ops::Data::needed);
-  const Queue queue = ops::queue_of("attention", options.queue, problem.device, "q");
-  problem.threads = queue.threads();
-  ops::run(problem, buffers, outputs.workspace, options, queue);
+  ops::AttentionCall call = ops::validated(outputs, q, k, v, options, ops::Data::needed);
+  ops::run(call, outputs.workspace, options, ops::queue_of("attention", options.queue, q.device, "q"));
 }
 
 Plan plan_attention(const TensorView& q, const TensorView& k, const TensorView& v,
                     const AttentionOptions& options) {
   const core::FloatEnvironment environment;
-  return ops::plan(ops::validated(q, k, v, options, ops::Data::ignored), options);
+  return ops::plan(ops::validated(q, k, v, options, ops::Data::ignored).problem, options);
 }
 
 Plan plan_attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
                          const TensorView& v, const AttentionOptions& options) {
   const core::FloatEnvironment environment;
-  ops::AttentionProblem problem = ops::validated(q, k, v, options, ops::Data::ignored);
-  ops::validated(problem, outputs, ops::Data::ignored);
-  return ops::plan(problem, options);
+  return ops::plan(ops::validated(outputs, q, k, v, options, ops::Data::ignored).problem, options);
 }
 
 Result<Tensor> try_attention(const TensorView& q, const TensorView& k, const TensorView& v,

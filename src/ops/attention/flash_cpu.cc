@@ -123,10 +123,10 @@ void run_all(const void* context, std::int64_t, void* scratch) {
   for (std::int64_t i = 0; i < head.merge_tasks; ++i) merge_query(&head, i, scratch);
 }
 
-void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::span<std::byte> workspace,
+void run(const AttentionProblem& problem, const AttentionArguments& arguments, std::span<std::byte> workspace,
          const Queue& queue) {
   const FlashCpuKernels& kernels = *table_for(problem.dtype);
-  const AttentionParams params = params_of(problem, buffers);
+  const AttentionParams params = params_of(problem, arguments);
   const std::int64_t heads = heads_of(problem);
   Call call{kernels,
             params,

@@ -40,9 +40,9 @@ const FlashSm90Kernel* kernel_for(const AttentionProblem& p) {
 }
 
 /// The copy engine counts in 16 bytes, and up to 2^40.
-bool copy_engine_takes(const TensorView& view) {
+bool copy_engine_takes(const TensorLayout& view) {
   constexpr std::int64_t kElements = 8, kMost = (std::int64_t{1} << 39) - 1;
-  if (reinterpret_cast<std::uintptr_t>(view.data) % 16 != 0) return false;
+  if (!view.aligned) return false;
   for (int i = 0; i < 3; ++i) {
     const std::int64_t stride = view.strides[i];
     if (view.shape[i] > 1 && (stride <= 0 || stride > kMost || stride % kElements != 0)) return false;
@@ -62,7 +62,7 @@ std::string_view declines(const AttentionProblem& p) {
   if (kernel_for(p) == nullptr) return "no kernel is compiled for this element type and head size";
   if (const std::string_view reason = unknown(p.needed, kKnown); !reason.empty()) return reason;
   if (!params_of(p, {}).rule.is_factor) return "it takes scores that need no more than a positive factor";
-  for (const TensorView* view : {&p.q, &p.k, &p.v, &p.out}) {
+  for (const TensorLayout* view : {&p.q, &p.k, &p.v, &p.out}) {
     if (!copy_engine_takes(*view))
       return "the copy engine takes rows that are multiples of 16 bytes apart, aligned to them";
   }
@@ -94,9 +94,9 @@ std::string describe(const AttentionProblem& p) {
          (kernel.value_dim != kernel.head_dim ? "x" + std::to_string(kernel.value_dim) : "");
 }
 
-void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::span<std::byte> workspace,
+void run(const AttentionProblem& problem, const AttentionArguments& arguments, std::span<std::byte> workspace,
          const Queue& queue) {
-  kernels::AttentionParams params = params_of(problem, buffers);
+  kernels::AttentionParams params = params_of(problem, arguments);
   kernels::FlashSm90Notes* notes = nullptr;
   if (!workspace.empty()) {
     notes = reinterpret_cast<kernels::FlashSm90Notes*>(workspace.data());
@@ -117,7 +117,7 @@ std::string_view declines(const AttentionProblem&) { return "this build of flash
 bool preferred(const AttentionProblem&) { return false; }
 std::size_t workspace_bytes(const AttentionProblem&) { return 0; }
 std::string describe(const AttentionProblem&) { return {}; }
-void run(const AttentionProblem&, const AttentionBuffers&, std::span<std::byte>, const Queue&) {}
+void run(const AttentionProblem&, const AttentionArguments&, std::span<std::byte>, const Queue&) {}
 
 #endif
 

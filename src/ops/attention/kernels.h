@@ -6,21 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "src/ops/attention/kernel/instances_row.h"
 #include "src/ops/attention/problem.h"
-
-namespace flashtile::inline v0_2::kernels {
-
-/// One kernel text compiled for one element type and for rows of at most `head_dim` elements.
-struct AttentionKernel {
-  const char* text;  ///< "tensor_ops", "simdgroup", "exact_rows", "softmax_rows"
-  DType dtype;
-  int head_dim;                 ///< 0: any
-  int tile_queries, tile_keys;  ///< 0: not tiled
-  std::size_t threadgroup_bytes;
-  void (*launch)(const Queue& queue, const AttentionParams& params);
-};
-
-}  // namespace flashtile::inline v0_2::kernels
 
 namespace flashtile::inline v0_2::ops {
 

@@ -145,17 +145,24 @@ void set_positions(AttentionProblem& problem, const AttentionOptions& options) {
   if (mask.causal) problem.window.right = 0;
 }
 
-void set_masks(AttentionProblem& problem, const Mask& mask, Data data) {
+TensorLayout layout_of(const TensorView& view) {
+  return {view.dtype, view.shape, view.strides, reinterpret_cast<std::uintptr_t>(view.data) % 16 == 0};
+}
+
+void set_masks(AttentionCall& call, const Mask& mask, Data data) {
+  AttentionProblem& problem = call.problem;
   if (mask.boolean) {
     if (mask.boolean->dtype != DType::u8)
       refuse("mask.boolean has dtype " + spelled(mask.boolean->dtype) + "; expected u8");
-    problem.boolean = broadcast(*mask.boolean, "mask.boolean", problem, data);
+    problem.boolean = layout_of(broadcast(*mask.boolean, "mask.boolean", problem, data));
+    call.arguments.boolean = mask.boolean->data;
   }
   if (mask.bias) {
     const DType dtype = mask.bias->dtype;
     if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16)
       refuse("mask.bias has dtype " + spelled(dtype) + "; expected f32, f16 or bf16");
-    problem.bias = broadcast(*mask.bias, "mask.bias", problem, data);
+    problem.bias = layout_of(broadcast(*mask.bias, "mask.bias", problem, data));
+    call.arguments.bias = mask.bias->data;
   }
 }
 
@@ -168,9 +175,9 @@ kernels::EntryType entry_type(DType dtype) {
   }
 }
 
-/// The result of a call that gives none: packed, without memory.
-TensorView packed_out(const AttentionProblem& problem) {
-  TensorView out{nullptr, problem.dtype, problem.out_shape(), {}, problem.device};
+/// The result of a call that gives none: packed.
+TensorLayout packed_out(const AttentionProblem& problem) {
+  TensorLayout out{problem.dtype, problem.out_shape(), {}};
   std::int64_t bits_of_all = bits(problem.dtype);
   bool fits = true;
   for (const std::int64_t size : out.shape) {
@@ -182,20 +189,26 @@ TensorView packed_out(const AttentionProblem& problem) {
   return out;
 }
 
-/// Calls f(name, view) for each tensor that the call reads.
-template <class F>
-void for_each_input(const AttentionProblem& problem, F&& f) {
-  f("q", problem.q);
-  f("k", problem.k);
-  f("v", problem.v);
-  if (problem.boolean) f("mask.boolean", *problem.boolean);
-  if (problem.bias) f("mask.bias", *problem.bias);
-}
+/// The tensors that a call reads, as they were given.
+struct Inputs {
+  const TensorView &q, &k, &v;
+  const AttentionOptions& options;
+
+  /// Calls f(name, view) for each.
+  template <class F>
+  void for_each(F&& f) const {
+    f("q", q);
+    f("k", k);
+    f("v", v);
+    if (options.mask.boolean) f("mask.boolean", *options.mask.boolean);
+    if (options.mask.bias) f("mask.bias", *options.mask.bias);
+  }
+};
 
 /// What the call writes lies apart: from itself, from its inputs and from what else it writes.
-void check_results(const AttentionProblem& problem, const AttentionOutputs& outputs, Data data) {
+void check_results(const Inputs& inputs, const AttentionOutputs& outputs, Data data) {
   const TensorView bytes = core::checked_workspace(
-      kOp, data == Data::needed ? outputs.workspace : std::span<std::byte>(), problem.device);
+      kOp, data == Data::needed ? outputs.workspace : std::span<std::byte>(), inputs.q.device);
   const Argument out(kOp, "out", outputs.out), workspace(kOp, "workspace", bytes);
   const auto lse =
       outputs.lse ? std::optional<Argument>(std::in_place, kOp, "lse", *outputs.lse) : std::nullopt;
@@ -206,7 +219,7 @@ void check_results(const AttentionProblem& problem, const AttentionOutputs& outp
     check_apart(*lse, out);
     check_apart(workspace, *lse);
   }
-  for_each_input(problem, [&](const char* name, const TensorView& view) {
+  inputs.for_each([&](const char* name, const TensorView& view) {
     const Argument input(kOp, name, view);
     check_apart(out, input);
     if (lse) check_apart(*lse, input);
@@ -214,12 +227,12 @@ void check_results(const AttentionProblem& problem, const AttentionOutputs& outp
   });
 }
 
-kernels::RowStrides row_strides(const TensorView& view) {
-  return {view.strides[0], view.strides[1], view.strides[2]};
+kernels::RowStrides row_strides(const TensorLayout& layout) {
+  return {layout.strides[0], layout.strides[1], layout.strides[2]};
 }
 
-kernels::MaskEntries entries_of(const TensorView& view) {
-  return {view.data, row_strides(view),
+kernels::MaskEntries entries_of(const TensorLayout& view, const void* data) {
+  return {data, row_strides(view),
           view.strides[2] == 0 ? 1 : core::narrow(view.shape[2], "attention: mask rows"),
           view.strides[3] == 0 ? 1 : core::narrow(view.shape[3], "attention: mask columns"),
           entry_type(view.dtype)};
@@ -227,8 +240,8 @@ kernels::MaskEntries entries_of(const TensorView& view) {
 
 }  // namespace
 
-AttentionProblem validated(const TensorView& q, const TensorView& k, const TensorView& v,
-                           const AttentionOptions& options, Data data) {
+AttentionCall validated(const TensorView& q, const TensorView& k, const TensorView& v,
+                        const AttentionOptions& options, Data data) {
   if (q.dtype != DType::f32 && q.dtype != DType::f16 && q.dtype != DType::bf16) {
     refuse("q has dtype " + spelled(q.dtype) + "; expected f32, f16 or bf16");
   }
@@ -254,7 +267,8 @@ AttentionProblem validated(const TensorView& q, const TensorView& k, const Tenso
            "; query heads must be a multiple of KV heads");
   }
 
-  AttentionProblem problem;
+  AttentionCall call;
+  AttentionProblem& problem = call.problem;
   problem.device = q.device;
   problem.dtype = q.dtype;
   problem.batch = q.shape[0];
@@ -264,9 +278,9 @@ AttentionProblem validated(const TensorView& q, const TensorView& k, const Tenso
   problem.kv_length = k.shape[2];
   problem.head_dim = q.shape[3];
   problem.value_dim = v.shape[3];
-  problem.q = with_harmless_strides(q);
-  problem.k = with_harmless_strides(k);
-  problem.v = with_harmless_strides(v);
+  problem.q = layout_of(with_harmless_strides(q));
+  problem.k = layout_of(with_harmless_strides(k));
+  problem.v = layout_of(with_harmless_strides(v));
   problem.out = packed_out(problem);
   problem.scale = options.scale.value_or(1.0f / std::sqrt(static_cast<float>(problem.head_dim)));
   if (!std::isfinite(problem.scale))
@@ -277,18 +291,24 @@ AttentionProblem validated(const TensorView& q, const TensorView& k, const Tenso
   }
   problem.needed = needed_by(options);
   set_positions(problem, options);
-  set_masks(problem, options.mask, data);
-  return problem;
+  call.arguments.q = q.data;
+  call.arguments.k = k.data;
+  call.arguments.v = v.data;
+  set_masks(call, options.mask, data);
+  return call;
 }
 
-AttentionBuffers validated(AttentionProblem& problem, const AttentionOutputs& outputs, Data data) {
+AttentionCall validated(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
+                        const TensorView& v, const AttentionOptions& options, Data data) {
+  AttentionCall call = validated(q, k, v, options, data);
+  AttentionProblem& problem = call.problem;
   const TensorView& out = outputs.out;
   check_rows(out, "out", "(B, Hq, Lq, Dv)", data);
   if (out.shape != problem.out_shape()) {
     refuse("out has shape " + to_string(out.shape) +
            "; expected (B, Hq, Lq, Dv) = " + to_string(problem.out_shape()));
   }
-  expect_like_q(out, problem.q, "out");
+  expect_like_q(out, q, "out");
   if (outputs.lse) {
     const TensorView& lse = *outputs.lse;
     const Dims shape{problem.batch, problem.query_heads, problem.query_length};
@@ -300,12 +320,19 @@ AttentionBuffers validated(AttentionProblem& problem, const AttentionOutputs& ou
       refuse("lse is on " + name(lse.device) + ", q is on " + name(problem.device) + "; they must match");
     }
   }
-  check_results(problem, outputs, data);
-  problem.out = with_harmless_strides(out);
-  if (outputs.lse) problem.lse = with_harmless_strides(*outputs.lse);
-  problem.wants_lse = outputs.lse.has_value();
-  if (problem.wants_lse) problem.needed.add(Feature::lse);
-  return {problem.out, problem.lse};
+  check_results({q, k, v, options}, outputs, data);
+  problem.out = layout_of(with_harmless_strides(out));
+  call.arguments.out = out.data;
+  if (outputs.lse) {
+    problem.lse = layout_of(with_harmless_strides(*outputs.lse));
+    call.arguments.lse = outputs.lse->data;
+    problem.needed.add(Feature::lse);
+  }
+  return call;
+}
+
+TensorView view_of(const AttentionProblem& problem, const TensorLayout& layout, void* data) {
+  return {data, layout.dtype, layout.shape, layout.strides, problem.device};
 }
 
 kernels::Band AttentionProblem::band() const {
@@ -318,24 +345,24 @@ bool AttentionProblem::hides_some() const {
          band().hides_some(static_cast<std::int32_t>(query_length), static_cast<std::int32_t>(kv_length));
 }
 
-kernels::AttentionParams params_of(const AttentionProblem& problem, const AttentionBuffers& buffers) {
+kernels::AttentionParams params_of(const AttentionProblem& problem, const AttentionArguments& arguments) {
   kernels::AttentionParams p{};
-  p.q = problem.q.data;
-  p.k = problem.k.data;
-  p.v = problem.v.data;
-  p.out = buffers.out.data;
+  p.q = arguments.q;
+  p.k = arguments.k;
+  p.v = arguments.v;
+  p.out = arguments.out;
   p.q_strides = row_strides(problem.q);
   p.k_strides = row_strides(problem.k);
   p.v_strides = row_strides(problem.v);
-  p.out_strides = row_strides(buffers.out);
-  if (buffers.lse) {
-    p.lse = static_cast<float*>(buffers.lse->data);
-    p.lse_strides = row_strides(*buffers.lse);
+  p.out_strides = row_strides(problem.out);
+  if (problem.lse) {
+    p.lse = static_cast<float*>(arguments.lse);
+    p.lse_strides = row_strides(*problem.lse);
   }
-  p.broken = buffers.broken;
+  p.broken = arguments.broken;
   kernels::MaskTensors mask{};
-  if (problem.boolean) mask.boolean = entries_of(*problem.boolean);
-  if (problem.bias) mask.bias = entries_of(*problem.bias);
+  if (problem.boolean) mask.boolean = entries_of(*problem.boolean, arguments.boolean);
+  if (problem.bias) mask.bias = entries_of(*problem.bias, arguments.bias);
   p.rule = kernels::ScoreRule(problem.scale, problem.softcap, problem.band(), mask);
   p.batch = core::narrow(problem.batch, "attention: batch");
   p.query_heads = core::narrow(problem.query_heads, "attention: query heads");

@@ -12,23 +12,30 @@ namespace flashtile::inline v0_2::ops {
 
 using core::Data;
 
+/// How a tensor lies in memory, without saying where.
+struct TensorLayout {
+  DType dtype = DType::f32;
+  Dims shape, strides;
+  bool aligned = true;  ///< its first element to 16 bytes; true where a plan does not know it
+};
+
+/// What a call computes and of what kind of tensors: all that choosing a way and planning it look at.
 struct AttentionProblem {
   Device device;
   int threads = 1;  ///< of the queue that it will run on
   DType dtype = DType::f32;
   std::int64_t batch = 0, query_heads = 0, kv_heads = 0, query_length = 0, kv_length = 0, head_dim = 0,
                value_dim = 0;
-  TensorView q, k, v;  ///< 4 dimensions each, in the order of the public call
+  TensorLayout q, k, v;  ///< 4 dimensions each, in the order of the public call
+  TensorLayout out;      ///< packed, where the call gives none
   float scale = 1.0f;
   float softcap = 0.0f;           ///< 0: none
   std::int64_t query_offset = 0;  ///< query i is at position i + offset
   Window window;                  ///< of positions; a causal mask is one with right = 0
-  Features needed;                ///< what the call asks of a way
-  std::optional<TensorView> boolean,
-      bias;                       ///< mask tensors of shape (B, Hq, Lq, Lkv), stride 0 where they repeat
-  TensorView out;                 ///< of the call; packed, without data, where the call gives none
-  std::optional<TensorView> lse;  ///< where the call wants it
-  bool wants_lse = false;
+  std::optional<TensorLayout> boolean,
+      bias;                         ///< mask tensors of shape (B, Hq, Lq, Lkv), stride 0 where they repeat
+  std::optional<TensorLayout> lse;  ///< where the call wants it
+  Features needed;                  ///< what the call asks of a way
 
   /// Which keys queries see by position.
   kernels::Band band() const;
@@ -39,21 +46,31 @@ struct AttentionProblem {
   Dims out_shape() const { return {batch, query_heads, query_length, value_dim}; }
 };
 
-struct AttentionBuffers {
-  TensorView out;
-  std::optional<TensorView> lse;
+/// Where the tensors of a call are; nullptr for those that it does not have.
+struct AttentionArguments {
+  void *q = nullptr, *k = nullptr, *v = nullptr, *boolean = nullptr, *bias = nullptr;
+  void *out = nullptr, *lse = nullptr;
   /// Where a way that `notes_rows` says that exact_rows has rows to compute again.
   std::uint32_t* broken = nullptr;
 };
 
-/// Checks the arguments of a call. Errors: invalid_argument, naming the argument and what was found.
-AttentionProblem validated(const TensorView& q, const TensorView& k, const TensorView& v,
-                           const AttentionOptions& options, Data data);
+struct AttentionCall {
+  AttentionProblem problem;
+  AttentionArguments arguments;
+};
 
-/// Checks the outputs against the problem, and records whether lse is wanted.
-AttentionBuffers validated(AttentionProblem& problem, const AttentionOutputs& outputs, Data data);
+/// Checks the arguments of a call that has no outputs yet. Errors: invalid_argument, naming the argument and what was found.
+AttentionCall validated(const TensorView& q, const TensorView& k, const TensorView& v,
+                        const AttentionOptions& options, Data data);
+
+/// The same with the outputs of a call.
+AttentionCall validated(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
+                        const TensorView& v, const AttentionOptions& options, Data data);
+
+/// One of the call's tensors as a view.
+TensorView view_of(const AttentionProblem& problem, const TensorLayout& layout, void* data);
 
 /// The parameters that kernels take.
-kernels::AttentionParams params_of(const AttentionProblem& problem, const AttentionBuffers& buffers);
+kernels::AttentionParams params_of(const AttentionProblem& problem, const AttentionArguments& arguments);
 
 }  // namespace flashtile::inline v0_2::ops

@@ -21,9 +21,9 @@ std::string describe_kernel(const AttentionProblem& problem) {
 }
 
 template <const char* Text>
-void launch_kernel(const AttentionProblem& problem, const AttentionBuffers& buffers, std::span<std::byte>,
+void launch_kernel(const AttentionProblem& problem, const AttentionArguments& arguments, std::span<std::byte>,
                    const Queue& queue) {
-  find_kernel(Text, problem)->launch(queue, params_of(problem, buffers));
+  find_kernel(Text, problem)->launch(queue, params_of(problem, arguments));
 }
 
 }  // namespace flashtile::inline v0_2::ops

@@ -49,14 +49,16 @@ std::size_t workspace_bytes(const AttentionProblem& problem) {
       core::checked_multiply(floats, sizeof(float), "attention: scores of unfused"));
 }
 
+/// The first element of one head.
+void* head_at(const TensorLayout& layout, void* data, std::int64_t batch, std::int64_t head) {
+  const std::int64_t offset = batch * layout.strides[0] + head * layout.strides[1];
+  return static_cast<std::byte*>(data) + offset * bits(layout.dtype) / 8;
+}
+
 /// One head's rows as a matrix.
-TensorView matrix_of(const TensorView& view, std::int64_t batch, std::int64_t head) {
-  TensorView matrix = view;
-  const std::int64_t offset = batch * view.strides[0] + head * view.strides[1];
-  matrix.data = static_cast<std::byte*>(view.data) + offset * bits(view.dtype) / 8;
-  matrix.shape = {view.shape[2], view.shape[3]};
-  matrix.strides = {view.strides[2], view.strides[3]};
-  return matrix;
+TensorView matrix_of(const TensorLayout& layout, void* head, Device device) {
+  return {
+      head, layout.dtype, {layout.shape[2], layout.shape[3]}, {layout.strides[2], layout.strides[3]}, device};
 }
 
 TensorView scores_view(const AttentionProblem& problem, void* data) {
@@ -104,16 +106,16 @@ void multiply_in_chains(const TensorView& out, const TensorView& weights, const 
 /// "gemm by panels (panels f32 x f32 avx512), softmax_rows ...".
 std::string kernel(const AttentionProblem& problem) {
   const TensorView scores = scores_view(problem, nullptr);
-  const Plan product =
-      plan_gemm(scores, matrix_of(problem.q, 0, 0), matrix_of(problem.k, 0, 0).permuted({1, 0}));
+  const Plan product = plan_gemm(scores, matrix_of(problem.q, nullptr, problem.device),
+                                 matrix_of(problem.k, nullptr, problem.device).permuted({1, 0}));
   return "gemm by " + product.way + " (" + product.kernel + "), " +
          describe(*find_kernel(kSoftmax, problem), problem);
 }
 
-void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::span<std::byte> workspace,
+void run(const AttentionProblem& problem, const AttentionArguments& arguments, std::span<std::byte> workspace,
          const Queue& queue) {
   const kernels::AttentionKernel& softmax = *find_kernel(kSoftmax, problem);
-  kernels::AttentionParams params = params_of(problem, buffers);
+  kernels::AttentionParams params = params_of(problem, arguments);
   GemmOptions of_scores, of_weights;
   of_scores.queue = of_weights.queue = queue;
   of_weights.alpha = 1.0f / weights_scale(problem.dtype);
@@ -127,17 +129,18 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
   for (std::int64_t b = 0; b < problem.batch; ++b) {
     for (std::int64_t h = 0; h < problem.query_heads; ++h) {
       const std::int64_t kv_head = h / (problem.query_heads / problem.kv_heads);
-      gemm(scores, matrix_of(problem.q, b, h), matrix_of(problem.k, b, kv_head).permuted({1, 0}), of_scores);
+      const auto matrix = [&](const TensorLayout& layout, void* data, std::int64_t head) {
+        return matrix_of(layout, head_at(layout, data, b, head), problem.device);
+      };
+      gemm(scores, matrix(problem.q, arguments.q, h), matrix(problem.k, arguments.k, kv_head).permuted({1, 0}),
+           of_scores);
 
-      if (problem.boolean) params.rule.mask.boolean.data = matrix_of(*problem.boolean, b, h).data;
-      if (problem.bias) params.rule.mask.bias.data = matrix_of(*problem.bias, b, h).data;
-      if (buffers.lse) {
-        params.lse =
-            static_cast<float*>(buffers.lse->data) + b * buffers.lse->strides[0] + h * buffers.lse->strides[1];
-      }
+      if (problem.boolean) params.rule.mask.boolean.data = head_at(*problem.boolean, arguments.boolean, b, h);
+      if (problem.bias) params.rule.mask.bias.data = head_at(*problem.bias, arguments.bias, b, h);
+      if (problem.lse) params.lse = static_cast<float*>(head_at(*problem.lse, arguments.lse, b, h));
       softmax.launch(queue, params);
 
-      const TensorView out = matrix_of(buffers.out, b, h), v = matrix_of(problem.v, b, kv_head);
+      const TensorView out = matrix(problem.out, arguments.out, h), v = matrix(problem.v, arguments.v, kv_head);
       if (sums_in_chains(problem))
         multiply_in_chains(out, weights, v, params.scores + scores_count(problem), of_weights);
       else

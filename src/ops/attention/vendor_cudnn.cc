@@ -89,11 +89,11 @@ Key key_of(const AttentionProblem& p) {
           p.kv_length,    p.head_dim,
           p.value_dim,    p.query_offset,
           p.window.right};
-  const auto add = [&](const TensorView* view) {
+  const auto add = [&](const TensorLayout* view) {
     key.push_back(view == nullptr ? -1 : static_cast<std::int64_t>(view->dtype));
     if (view != nullptr) key.insert(key.end(), view->strides.begin(), view->strides.end());
   };
-  for (const TensorView* view : {&p.q, &p.k, &p.v, &p.out}) add(view);
+  for (const TensorLayout* view : {&p.q, &p.k, &p.v, &p.out}) add(view);
   add(p.lse ? &*p.lse : nullptr);
   add(p.bias ? &*p.bias : nullptr);
   return key;
@@ -143,17 +143,17 @@ class Plans {
 };
 
 /// cuDNN loads rows 16 bytes at a time without checking their alignment.
-bool in_vectors(const TensorView& view) {
+bool in_vectors(const TensorLayout& view) {
   const std::int64_t elements = 128 / bits(view.dtype);
-  if (reinterpret_cast<std::uintptr_t>(view.data) % 16 != 0 || view.shape[3] % elements != 0) return false;
+  if (!view.aligned || view.shape[3] % elements != 0) return false;
   for (int i = 0; i < 3; ++i) {
     if (view.shape[i] > 1 && view.strides[i] % elements != 0) return false;
   }
   return true;
 }
 
-bool strides_ascend(const TensorView& view) {
-  for (int i = 0; i < view.rank(); ++i) {
+bool strides_ascend(const TensorLayout& view) {
+  for (int i = 0; i < view.shape.rank(); ++i) {
     if (view.shape[i] > 1 && view.strides[i] <= 0) return false;
   }
   return true;
@@ -175,7 +175,7 @@ std::string_view declines(const AttentionProblem& p) {
     return "cuDNN's diagonal ends in a corner";
   if (is_causal(p) && p.query_offset < 0) return "cuDNN takes no queries before the first key";
   if (!(p.scale > 0.0f)) return "cuDNN is given positive scales only";
-  for (const TensorView* view : {&p.q, &p.k, &p.v, &p.out}) {
+  for (const TensorLayout* view : {&p.q, &p.k, &p.v, &p.out}) {
     if (!strides_ascend(*view)) return "cuDNN takes no repeated and no reversed dimensions";
     if (!in_vectors(*view)) return "cuDNN takes rows of whole multiples of 16 bytes, aligned to them";
   }
@@ -202,7 +202,7 @@ std::string kernel(const AttentionProblem&) {
          std::to_string(version % 100);
 }
 
-void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::span<std::byte> workspace,
+void run(const AttentionProblem& problem, const AttentionArguments& arguments, std::span<std::byte> workspace,
          const Queue& queue) {
   const std::shared_ptr<const Plan> plan = Plans::instance().find(problem);
   const bool old = Cudnn::get().get_version() < 91000;  // then the lowest number stood for -inf
@@ -217,13 +217,13 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
     uids.push_back(uid);
     data.push_back(address);
   };
-  bind(kQ, problem.q.data);
-  bind(kK, problem.k.data);
-  bind(kV, problem.v.data);
-  bind(kOut, buffers.out.data);
+  bind(kQ, arguments.q);
+  bind(kK, arguments.k);
+  bind(kV, arguments.v);
+  bind(kOut, arguments.out);
   bind(kScale, &scale);
-  if (buffers.lse) bind(kLse, buffers.lse->data);
-  if (problem.bias) bind(kBias, problem.bias->data);
+  if (problem.lse) bind(kLse, arguments.lse);
+  if (problem.bias) bind(kBias, arguments.bias);
   if (is_causal(problem)) bind(kMasked, &masked);
   if (is_causal(problem) && problem.query_offset != 0) {
     bind(kQueryLength, &query_length);
@@ -244,7 +244,7 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
 std::string_view declines(const AttentionProblem&) { return "this build of flashtile has no cuDNN"; }
 std::size_t workspace_bytes(const AttentionProblem&) { return 0; }
 std::string kernel(const AttentionProblem&) { return {}; }
-void run(const AttentionProblem&, const AttentionBuffers&, std::span<std::byte>, const Queue&) {}
+void run(const AttentionProblem&, const AttentionArguments&, std::span<std::byte>, const Queue&) {}
 
 #endif
 

@@ -73,11 +73,11 @@ class Chain {
                      temporary(scores_), CUDNN_DATA_FLOAT, {}, sees);
   }
 
-  Descriptor lse_of(const TensorView& lse) {
+  Descriptor lse_of(const TensorLayout& lse) {
     return bound(kLse, CUDNN_DATA_FLOAT, rows_, {lse.strides[0], lse.strides[1], lse.strides[2], 1});
   }
 
-  Descriptor bias_of(const TensorView& bias) {
+  Descriptor bias_of(const TensorLayout& bias) {
     Sizes shape = scores_;
     for (int i = 0; i < 4; ++i) {
       if (bias.strides[i] == 0) shape[static_cast<std::size_t>(i)] = 1;

@@ -29,7 +29,7 @@ using dnnl::graph::op;
 /// What a partition is compiled for: element type, sizes, and the strides of q, k, v and out.
 using Key = std::array<std::int64_t, 24>;
 
-Key key_of(const AttentionProblem& p, const Dims& out_strides) {
+Key key_of(const AttentionProblem& p) {
   Key key{static_cast<std::int64_t>(p.dtype),
           p.batch,
           p.query_heads,
@@ -39,7 +39,7 @@ Key key_of(const AttentionProblem& p, const Dims& out_strides) {
           p.head_dim,
           p.value_dim};
   std::size_t at = 8;
-  for (const Dims* strides : {&p.q.strides, &p.k.strides, &p.v.strides, &out_strides}) {
+  for (const Dims* strides : {&p.q.strides, &p.k.strides, &p.v.strides, &p.out.strides}) {
     for (const std::int64_t stride : *strides) key[at++] = stride;
   }
   return key;
@@ -57,13 +57,13 @@ logical_tensor::data_type type_of(DType dtype) {
 /// V repeat over a group.
 class Partition {
  public:
-  Partition(const AttentionProblem& p, const Dims& out_strides, const dnnl::engine& engine)
+  Partition(const AttentionProblem& p, const dnnl::engine& engine)
       : q_(tensor_of(0, p, {p.query_length, p.head_dim}, group(p), p.q.strides)),
         k_(tensor_of(1, p, {p.kv_length, p.head_dim}, 1, p.k.strides)),
         v_(tensor_of(2, p, {p.kv_length, p.value_dim}, 1, p.v.strides)),
         scale_(3, logical_tensor::data_type::f32, logical_tensor::dims(5, 1),
                logical_tensor::layout_type::strided),
-        out_(tensor_of(4, p, {p.query_length, p.value_dim}, group(p), out_strides)) {
+        out_(tensor_of(4, p, {p.query_length, p.value_dim}, group(p), p.out.strides)) {
     const logical_tensor::dims score_dims{p.batch, p.kv_heads, group(p), p.query_length, p.kv_length};
     const auto scores = [&](std::size_t id, logical_tensor::data_type type) {
       return logical_tensor(id, type, score_dims, logical_tensor::layout_type::strided);
@@ -92,13 +92,13 @@ class Partition {
 
   bool usable() const { return compiled_.has_value(); }
 
-  void run(const AttentionProblem& p, const AttentionBuffers& buffers, const dnnl::engine& engine) const {
+  void run(const AttentionProblem& p, const AttentionArguments& arguments, const dnnl::engine& engine) const {
     float scale = p.scale;
-    void* const data[] = {p.q.data, p.k.data, p.v.data, &scale};
+    void* const data[] = {arguments.q, arguments.k, arguments.v, &scale};
     std::vector<dnnl::graph::tensor> inputs;
     for (const logical_tensor& input : inputs_) inputs.emplace_back(input, engine, data[input.get_id()]);
     dnnl::stream stream(engine);
-    compiled_->execute(stream, inputs, {dnnl::graph::tensor(out_, engine, buffers.out.data)});
+    compiled_->execute(stream, inputs, {dnnl::graph::tensor(out_, engine, arguments.out)});
     stream.wait();
   }
 
@@ -123,12 +123,12 @@ class Partitions {
   const dnnl::engine& engine() const { return engine_; }
 
   /// Stays valid as long as the caller holds it, even if the table is emptied meanwhile.
-  std::shared_ptr<const Partition> find(const AttentionProblem& problem, const Dims& out_strides) {
+  std::shared_ptr<const Partition> find(const AttentionProblem& problem) {
     constexpr std::size_t kMost = 64;
     const std::lock_guard lock(mutex_);
-    std::shared_ptr<const Partition>& found = kept_[key_of(problem, out_strides)];
+    std::shared_ptr<const Partition>& found = kept_[key_of(problem)];
     if (!found) {
-      found = std::make_shared<const Partition>(problem, out_strides, engine_);
+      found = std::make_shared<const Partition>(problem, engine_);
       std::shared_ptr<const Partition> result = found;
       if (kept_.size() > kMost) kept_.clear();
       return result;
@@ -147,8 +147,8 @@ class Partitions {
   std::map<Key, std::shared_ptr<const Partition>> kept_;
 };
 
-bool strides_ascend(const TensorView& view) {
-  for (int i = 0; i < view.rank(); ++i) {
+bool strides_ascend(const TensorLayout& view) {
+  for (int i = 0; i < view.shape.rank(); ++i) {
     if (view.shape[i] > 1 && view.strides[i] <= 0) return false;
   }
   return true;
@@ -159,15 +159,14 @@ std::string_view declines(const AttentionProblem& problem) {
   // It is given no masks: rows without a key would not be 0.
   if (const std::string_view reason = unknown(problem.needed, {}); !reason.empty()) return reason;
   if (problem.empty() || problem.kv_length == 0) return "oneDNN takes no empty tensors";
-  if (!strides_ascend(problem.q) || !strides_ascend(problem.k) || !strides_ascend(problem.v)) {
-    return "oneDNN takes no repeated and no reversed dimensions";
+  for (const TensorLayout* tensor : {&problem.q, &problem.k, &problem.v, &problem.out}) {
+    if (!strides_ascend(*tensor)) return "oneDNN takes no repeated and no reversed dimensions";
   }
   static const int all_threads = Queue::cpu().threads();
   if (problem.threads < all_threads) return "oneDNN brings its own threads, and more than this queue may use";
   try {
-    if (!Partitions::instance().find(problem, packed_strides(problem.out_shape()))->usable()) {
-      return "oneDNN has no attention for this element type on this processor";
-    }
+    if (!Partitions::instance().find(problem)->usable())
+      return "oneDNN has no attention for this element type and layout on this processor";
   } catch (const dnnl::error&) {
     return "oneDNN finds no CPU device";
   }
@@ -180,14 +179,11 @@ std::string kernel(const AttentionProblem&) {
          std::to_string(version->patch);
 }
 
-void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::span<std::byte>, const Queue&) {
+void run(const AttentionProblem& problem, const AttentionArguments& arguments, std::span<std::byte>,
+         const Queue&) {
   try {
     Partitions& partitions = Partitions::instance();
-    const auto partition = partitions.find(problem, buffers.out.strides);
-    if (!partition->usable()) {
-      throw Error(ErrorCode::unsupported, "attention: way vendor.onednn cannot write this layout of out");
-    }
-    partition->run(problem, buffers, partitions.engine());
+    partitions.find(problem)->run(problem, arguments, partitions.engine());
   } catch (const dnnl::error& e) {
     throw Error(ErrorCode::device_failure, std::string("attention: oneDNN: ") + e.what());
   }
@@ -197,7 +193,7 @@ void run(const AttentionProblem& problem, const AttentionBuffers& buffers, std::
 
 std::string_view declines(const AttentionProblem&) { return "this build of flashtile has no oneDNN"; }
 std::string kernel(const AttentionProblem&) { return {}; }
-void run(const AttentionProblem&, const AttentionBuffers&, std::span<std::byte>, const Queue&) {}
+void run(const AttentionProblem&, const AttentionArguments&, std::span<std::byte>, const Queue&) {}
 
 #endif
 

@@ -9,7 +9,7 @@
 
 namespace flashtile::inline v0_2::ops {
 
-using AttentionWay = Way<AttentionProblem, AttentionBuffers>;
+using AttentionWay = Way<AttentionProblem, AttentionArguments>;
 
 /// Best first; the last one supports everything that validates on a CPU.
 std::span<const AttentionWay> attention_way_table();

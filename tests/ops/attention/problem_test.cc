@@ -328,7 +328,7 @@ TEST(AttentionProblem, KnowsWhenAPairMayBeHidden) {
   const auto hides = [](const TensorView& queries, const TensorView& keys, std::optional<CausalCorner> corner) {
     AttentionOptions options;
     options.mask.causal = corner;
-    return ops::validated(queries, keys, keys, options, ops::Data::ignored).hides_some();
+    return ops::validated(queries, keys, keys, options, ops::Data::ignored).problem.hides_some();
   };
   EXPECT_FALSE(hides(q, k, std::nullopt));
   EXPECT_TRUE(hides(q, k, CausalCorner::top_left));

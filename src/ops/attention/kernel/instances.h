@@ -4,9 +4,9 @@
 
 #include "flashtile/launch.h"
 #include "src/ops/attention/kernel/exact_rows.h"
+#include "src/ops/attention/kernel/instances_row.h"
 #include "src/ops/attention/kernel/simdgroup.h"
 #include "src/ops/attention/kernel/tensor_ops.h"
-#include "src/ops/attention/kernels.h"
 #ifdef __CUDACC__
 #include "src/ops/attention/kernel/softmax_rows.h"
 #else

@@ -2,6 +2,8 @@
 // instances_cuda.cu.
 #pragma once
 
+#include <span>
+
 #include "src/ops/attention/kernel/instances.h"
 
 namespace flashtile::inline v0_2::kernels {
