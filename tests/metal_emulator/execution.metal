@@ -210,3 +210,7 @@ kernel void large_group(device float* b [[buffer(0)]], uint t [[thread_index_in_
   b[t] = simd_sum(sums[lane]);
 }
 [[kernel, max_total_threads_per_threadgroup(64)]] void at_most_64(device float* b [[buffer(0)]], uint t [[thread_position_in_grid]]) { b[t] = 1; }
+
+template <int simdgroups>
+[[kernel, max_total_threads_per_threadgroup(32 * simdgroups)]] void at_most_simdgroups(device float* b [[buffer(0)]], uint t [[thread_position_in_grid]]) { b[t] = 1; }
+template [[host_name("at_most_2_simdgroups")]] [[kernel]] decltype(at_most_simdgroups<2>) at_most_simdgroups<2>;

@@ -273,12 +273,15 @@ TEST(Atomics, CountInThreadgroupAndDeviceMemory) {
 
 TEST(Launch, RefusesMoreThreadsThanTheKernelAllows) {
   std::vector<float> b(128);
-  try {
-    module().run({.kernel = "at_most_64", .buffers = {{0, bytes_of(b)}}, .threads = {65}});
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
-    EXPECT_THAT(error.what(), HasSubstr("at_most_64: 65 threads a threadgroup; it takes 1 to 64"));
+  for (const std::string kernel : {"at_most_64", "at_most_2_simdgroups"}) {
+    module().run({.kernel = kernel, .buffers = {{0, bytes_of(b)}}, .threads = {64}});
+    try {
+      module().run({.kernel = kernel, .buffers = {{0, bytes_of(b)}}, .threads = {65}});
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+      EXPECT_THAT(error.what(), HasSubstr(kernel + ": 65 threads a threadgroup; it takes 1 to 64"));
+    }
   }
 }
 

@@ -167,6 +167,12 @@ void Translator::function(int begin, const Head& head, const Scope& scope) {
     const auto exact = attributes.find("required_threads_per_threadgroup");
     if (limit != attributes.end()) kernel.most_threads = limit->second;
     if (exact != attributes.end()) kernel.most_threads = exact->second;
+    if (kernel.is_template && kernel.most_threads != "0") {  // may depend on the arguments
+      kernel.most_threads_of = "metal_most_threads_" + name;
+      tokens_.insert_before(begin, tokens_.text(begin, tokens_.past_angles(begin + 1)) +
+                                       " static constexpr uint " + kernel.most_threads_of + " = " +
+                                       kernel.most_threads + "; ");
+    }
     kernel.parameters = parameters(head.parameters + 1, close);
     kernels_[name] = std::move(kernel);
     kernel_order_.push_back(name);
@@ -241,10 +247,16 @@ void Translator::explicit_instance(int begin, int end, const Scope& scope) {
     --last;
   }
   const std::string function = tokens_[last];
-  // Its address is taken here, where the names in its arguments mean what they mean.
+  // Its address and its limit are taken here, where the names in its arguments mean what they mean.
   const std::string instance = "metal_instance_" + std::to_string(instances_.size());
-  const std::string address =
-      "static constexpr auto " + instance + " = &" + tokens_.text(last, expression_end) + ";";
+  std::string values = "static constexpr auto " + instance + " = &" + tokens_.text(last, expression_end) + ";";
+  std::string most_threads = "0";
+  if (const auto kernel = kernels_.find(function);
+      kernel != kernels_.end() && !kernel->second.most_threads_of.empty()) {
+    most_threads = scope.qualifier + instance + "_threads";
+    values += " static constexpr uint " + instance + "_threads = " + kernel->second.most_threads_of +
+              tokens_.text(last + 1, expression_end) + ";";
+  }
   std::string name;  // adjacent string literals join
   for (std::size_t i = 0, open = std::string::npos; i < host_name->second.size(); ++i) {
     if (host_name->second[i] != '"') continue;
@@ -252,9 +264,9 @@ void Translator::explicit_instance(int begin, int end, const Scope& scope) {
     open = open == std::string::npos ? i : std::string::npos;
   }
   if (!only_instance_.empty() && name != only_instance_) return tokens_.remove(begin, end);
-  instances_.push_back({name, function, "*" + scope.qualifier + instance, begin});
+  instances_.push_back({name, function, "*" + scope.qualifier + instance, begin, most_threads});
   tokens_.remove(begin, end);
-  tokens_.insert_before(begin, address);
+  tokens_.insert_before(begin, values);
 }
 
 }  // namespace flashtile::metal_emulator

@@ -56,7 +56,8 @@ std::string Translator::kernel_table() const {
   std::vector<KernelInstance> rows;
   for (const std::string& name : kernel_order_) {
     const KernelFunction& kernel = kernels_.at(name);
-    if (!kernel.is_template) rows.push_back({name, name, kernel.qualified_name, kernel.position});
+    if (!kernel.is_template)
+      rows.push_back({name, name, kernel.qualified_name, kernel.position, kernel.most_threads});
   }
   rows.insert(rows.end(), instances_.begin(), instances_.end());
 
@@ -87,7 +88,7 @@ std::string Translator::kernel_table() const {
         "    rows[{1}] = ::metal_device::describe({2}, &{3}, parameters, {4}, {5}, {6});\n"
         "  }}\n",
         parameters, i, quoted(row.host_name), row.expression, quoted(tokens_.file(kernel.position)),
-        tokens_.line(kernel.position), kernel.most_threads);
+        tokens_.line(kernel.position), row.most_threads);
   }
   return text + "  count = " + std::to_string(rows.size()) +
          ";\n  return rows;\n}\n"

@@ -26,6 +26,7 @@ struct KernelFunction {
   int position = 0;
   bool is_template = false;
   std::string most_threads = "0";
+  std::string most_threads_of{};  ///< of a template: the name of a template variable that holds it
   std::vector<KernelParameter> parameters{};
 };
 
@@ -33,6 +34,7 @@ struct KernelFunction {
 struct KernelInstance {
   std::string host_name, function, expression;
   int position = 0;
+  std::string most_threads{};
 };
 
 struct FunctionBody {
