@@ -57,9 +57,13 @@ def without_spaces(text):
                 yield number, f"{declared[0]} says no address space"
 
 
+def version_of(path):
+    return VERSIONS.get(path.stem.split("_", 1)[-1], 400)
+
+
 def check(path):
     """What is wrong with a generated file, as lines."""
-    version = VERSIONS.get(path.stem.split("_", 1)[-1], 400)
+    version = version_of(path)
     if unspaced := [f"{path.name}:{number}: error: {what}" for number, what in without_spaces(path.read_text())]:
         return unspaced
     with tempfile.TemporaryDirectory() as folder:
@@ -77,10 +81,11 @@ def main():
     files = [pathlib.Path(name) for name in sys.argv[1:]]
     with tempfile.TemporaryDirectory() as folder:
         if not files:
-            for source in sorted(ROOT.glob("src/ops/*/kernel/instances_metal_*.metal")):
-                way = source.stem.removeprefix("instances_metal_")
-                files.append(pathlib.Path(folder) / f"{source.parent.parent.name}_{way}.metal")
-                subprocess.run([sys.executable, ROOT / "tools/metal_source.py", source, "--version", str(VERSIONS[way]), "--output", files[-1]], check=True)
+            for source in sorted([*ROOT.glob("src/ops/*/kernel/instances_metal_*.metal"), *ROOT.glob("tests/metal_emulated/*.metal")]):
+                name = source.stem.replace("instances_metal", source.parent.parent.name)
+                files.append(pathlib.Path(folder) / f"{name}.metal")
+                version = str(version_of(files[-1]))
+                subprocess.run([sys.executable, ROOT / "tools/metal_source.py", source, "--version", version, "--output", files[-1]], check=True)
         wrong = [line for file in files for line in check(file)]
     print("\n".join(wrong) if wrong else f"metal: {len(files)} files keep to their address spaces and to Apple's API")
     return 1 if wrong else 0

@@ -24,7 +24,7 @@
 //                simdgroup_store, simdgroup_multiply(_accumulate), a * b, muladd,
 //                make_filled_simdgroup_matrix, convert_columns                                 simdgroup_matrix.h
 //   products     matmul2d_descriptor, matmul2d<descriptor, scope>::run; ours: add, start and
-//                wait_products; dynamic_length                                                 matmul2d.h
+//                wait_products; dynamic_length; in a header of its own: convolution2d          matmul2d.h, convolution2d.h
 //   tiles        cooperative_tensor: factories on matmul2d, slots, load, store, reduce_rows,
 //                reduce_columns, reduction_operation, map_iterator, is_iterator_compatible     cooperative_tensor.h
 //   ours         make_tile, make_row_entries, make_column_entries: tiles without a product     tile_factory.h

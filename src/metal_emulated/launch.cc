@@ -66,7 +66,7 @@ std::uint32_t groups(std::int64_t size) {
 }  // namespace
 
 void launch(const Queue& queue, const Family& family, const char* kernel, Grid grid,
-            std::span<const std::byte> params) {
+            std::span<const std::byte> params, int simdgroups) {
   static Modules modules;
   if (grid.x <= 0 || grid.y <= 0 || grid.z <= 0) return;
   std::vector<std::byte> bytes(params.begin(), params.end());
@@ -74,7 +74,7 @@ void launch(const Queue& queue, const Family& family, const char* kernel, Grid g
   launch.kernel = kernel;
   launch.buffers = {{0, bytes}};
   launch.resident = allocated();
-  launch.threads = {32, 1, 1};
+  launch.threads = {32 * static_cast<std::uint32_t>(simdgroups), 1, 1};
   launch.threadgroups = {groups(grid.x), groups(grid.y), groups(grid.z)};
   launch.layout = static_cast<Layout>(queue.device().index);
   launch.threadgroup_memory_limit = kThreadgroupBytes;

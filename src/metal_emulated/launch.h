@@ -16,10 +16,10 @@ struct Family {
   int metal_version;  ///< as __METAL_VERSION__ says it
 };
 
-/// Runs a kernel of `family` over a grid of threadgroups; returns when it is done. `params` is its buffer 0; its pointers
+/// Runs a kernel of `family` over a grid of threadgroups of `simdgroups`; returns when it is done. `params` is its buffer 0; its pointers
 /// point to memory of the queue's device. A kernel is compiled at its first launch in a process.
 /// Errors: device_failure with the emulator's text when the kernel breaks a rule of Metal.
 void launch(const Queue& queue, const Family& family, const char* kernel, Grid grid,
-            std::span<const std::byte> params);
+            std::span<const std::byte> params, int simdgroups = 1);
 
 }  // namespace flashtile::metal_emulated

@@ -41,6 +41,46 @@ struct matmul2d {
   void run(thread Left& left, thread Right& right, thread Destination& destination);
 };
 
+enum class convolution2d_activation_layout { nhwc };
+enum class convolution2d_weights_layout { hwio };
+
+struct convolution2d_descriptor {
+  enum class mode { multiply, multiply_accumulate };
+  constexpr convolution2d_descriptor(
+      int4 destination, int4 source, int2 kernel,
+      convolution2d_activation_layout activations = convolution2d_activation_layout::nhwc,
+      convolution2d_weights_layout weights = convolution2d_weights_layout::hwio, int2 steps = int2{1, 1},
+      int2 spread = int2{1, 1}, int group_count = 1, bool relaxed = false, mode how = mode::multiply)
+      : destination_dimensions(destination),
+        source_dimensions(source),
+        kernel_dimensions(kernel),
+        activation_layout(activations),
+        weights_layout(weights),
+        strides(steps),
+        dilations(spread),
+        groups(group_count),
+        relaxed_precision(relaxed),
+        conv2d_mode(how) {}
+  int4 destination_dimensions, source_dimensions;
+  int2 kernel_dimensions;
+  convolution2d_activation_layout activation_layout;
+  convolution2d_weights_layout weights_layout;
+  int2 strides, dilations;
+  int groups;
+  bool relaxed_precision;
+  mode conv2d_mode;
+};
+
+template <convolution2d_descriptor Descriptor, class Scope>
+struct convolution2d {
+  static_assert(Descriptor.groups == 1);
+  void set_offsets(int2 offsets);
+  template <class Activations, class Weights, class T>
+  metal::cooperative_tensor<T, tile_extents<4>, convolution2d> get_destination_cooperative_tensor();
+  template <class Activations, class Weights, class Destination>
+  void run(thread Activations& activations, thread Weights& weights, thread Destination& destination);
+};
+
 template <class Source, class Destination, class T>
 void reduce_rows(thread Source& source, thread Destination& destination, reduction_operation operation,
                  T identity);

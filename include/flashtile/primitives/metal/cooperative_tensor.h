@@ -32,23 +32,28 @@ inline void map_indexed(thread cooperative_tensor<T, Rest...>& tile, F f) {
   }
 }
 
-/// Fills a tile from a tensor, converted; elements outside the tensor become 0.
+/// Fills a tile from a tensor of its rank, converted, or from one of rank 1, which every row gets; elements outside the
+/// tensor become 0.
 template <class T, class... Rest, class E, class X>
 inline void load(thread cooperative_tensor<T, Rest...>& tile, thread const tensor<E, X>& source) {
-  map_indexed(tile, [&](T, int row, int column) { return detail::clipped(source, column, row); });
+  for (int i = 0; i < tile.get_capacity(); ++i) {
+    if (!tile.is_valid_element(i)) continue;
+    const auto from = detail::element_at(source, tile.get_multidimensional_index(i));
+    tile[i] = static_cast<T>(from == nullptr ? 0.0f : static_cast<float>(*from));
+  }
 }
 /// load, for a mask or a bias: a tensor with an extent of 1 is repeated along it.
 template <class T, class... Rest, class E, class X>
 inline void load_repeated(thread cooperative_tensor<T, Rest...>& tile, thread const tensor<E, X>& source) {
   map_indexed(tile, [&](T, int row, int column) { return detail::repeated(source, column, row); });
 }
-/// Writes a tile to a tensor, converted; elements outside the tensor are dropped.
+/// Writes a tile to a tensor of its rank, converted; elements outside the tensor are dropped.
 template <class T, class... Rest, class E, class X>
 inline void store(thread cooperative_tensor<T, Rest...>& tile, thread const tensor<E, X>& target) {
   for (int i = 0; i < tile.get_capacity(); ++i) {
     if (!tile.is_valid_element(i)) continue;
-    const auto at = tile.get_multidimensional_index(i);
-    detail::put_clipped(target, at[0], at[1], tile[i]);
+    const auto to = detail::element_at(target, tile.get_multidimensional_index(i));
+    if (to != nullptr) *to = static_cast<typename tensor<E, X>::element_type>(tile[i]);
   }
 }
 

@@ -1,6 +1,7 @@
 // What makes a Metal kernel of a kernel struct. Included last by the files that list a family's instances.
 //
-// Params is one buffer as it is: its pointers are GPU addresses, which Metal 3 has. The grid counts threadgroups.
+// Params is one buffer as it is: its pointers are GPU addresses, which Metal 3 has. The grid counts threadgroups. A file whose
+// kernels have several simdgroups defines FLASHTILE_SEVERAL_SIMDGROUPS first (metal/primitives.h).
 #pragma once
 
 #include "flashtile/detail/grid.h"
@@ -10,11 +11,11 @@ namespace flashtile::inline v0_2 {
 inline namespace FLASHTILE_BACKEND {
 
 template <class Kernel>
-[[kernel, max_total_threads_per_threadgroup(32)]] void run_on_apple_gpu(constant typename Kernel::Params& params
-                                                                        [[buffer(0)]],
-                                                                        uint3 at
-                                                                        [[threadgroup_position_in_grid]]) {
-  static_assert(Kernel::kSimdgroups == 1, "a threadgroup has one simdgroup here");
+[[kernel, max_total_threads_per_threadgroup(32 * Kernel::kSimdgroups)]] void run_on_apple_gpu(
+    constant typename Kernel::Params& params [[buffer(0)]], uint3 at [[threadgroup_position_in_grid]]) {
+#if !defined(FLASHTILE_SEVERAL_SIMDGROUPS)
+  static_assert(Kernel::kSimdgroups == 1, "kernels of several simdgroups need FLASHTILE_SEVERAL_SIMDGROUPS");
+#endif
   threadgroup typename Kernel::Threadgroup memory;
   Kernel::run(params, memory, GridPosition{at.x, at.y, at.z});
 }

@@ -30,8 +30,10 @@ struct reduction_operation_identity {
   static constexpr constant T min_identity = ::metal::numeric_limits<T>::max();
 };
 
+#if !defined(FLASHTILE_SEVERAL_SIMDGROUPS)
 /// Always 0: see metal/primitives.h.
 inline int simdgroup_index_in_threadgroup() { return 0; }
+#endif
 
 namespace detail {
 

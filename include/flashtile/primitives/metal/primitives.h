@@ -1,8 +1,9 @@
 // The vocabulary on Apple GPUs, as text of the Metal Shading Language. Included by primitives.h when Apple's compiler
 // reads it; a build writes kernels and these headers into one file (tools/metal_source.py).
 //
-// Threadgroups have one simdgroup: Metal tells a function which simdgroup it runs in by a kernel's parameters alone, and
-// the words of the vocabulary have none.
+// Metal tells a function which simdgroup it runs in by a kernel's parameters alone, and the words of the vocabulary have none.
+// So a threadgroup has one simdgroup, unless the file defines FLASHTILE_SEVERAL_SIMDGROUPS: then
+// simdgroup_index_in_threadgroup is missing, and words for which it would matter refuse larger scopes.
 #pragma once
 
 #include "flashtile/primitives/metal/simdgroup_matrix.h"

@@ -65,6 +65,14 @@ class tensor {
   using element_type = typename detail::pointee<T*>::type;  ///< as it is read
   static constexpr constant int kRank = Extents::kRank;
 
+  /// Packed: each stride is the number of elements of the dimensions before it.
+  tensor(T* data, Extents sizes) : data_(data), extents_(sizes) {
+    int64_t stride = 1;
+    for (int r = 0; r < kRank; ++r) {
+      strides_[r] = stride;
+      stride *= sizes.sizes[r];
+    }
+  }
   tensor(T* data, Extents sizes, thread const int64_t (&strides)[kRank]) : data_(data), extents_(sizes) {
     for (int r = 0; r < kRank; ++r) strides_[r] = strides[r];
   }
@@ -107,6 +115,17 @@ class tensor {
 
 namespace detail {
 
+/// Where the element of a tile lies to which get_multidimensional_index gives the place `at`; null outside. What a tensor
+/// of rank 1 holds is every row's.
+template <class T, class X, class Place>
+inline T* element_at(thread const tensor<T, X>& source, Place at) {
+  int64_t offset = 0;
+  for (int r = 0; r < X::kRank; ++r) {
+    if (at[r] >= source.get_extent(r)) return nullptr;
+    offset += at[r] * source.get_stride(r);
+  }
+  return source.data() + offset;
+}
 /// Element (column, row) of a tensor of rank 2 as a float; 0 outside.
 template <class T, class X>
 inline float clipped(thread const tensor<T, X>& source, int column, int row) {
