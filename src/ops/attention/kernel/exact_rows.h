@@ -3,8 +3,9 @@
 //
 // A matrix unit multiplies hidden weights of 0 with values that may hold NaN or infinity, and 0 * NaN is NaN; and a
 // sum of weighted values may overflow whose mean does not. Such rows are recognised by not being finite, and so are
-// rows without a key (0 / 0). Rows that really attend to NaN come out as NaN again. One simdgroup looks at kQ rows;
-// finite rows cost one read of the output, and none where a kernel has noted that there are no others.
+// rows without a key (0 / 0). One simdgroup looks at kQ rows; finite rows cost one read of the output, and none where
+// a kernel has noted that there are no others. Rows that attend to NaN or to an infinity, and hold nothing else that
+// is not finite, are right as they are: they cost a look at the values.
 #pragma once
 
 #include "src/ops/attention/kernel/mask_entries.h"
@@ -33,8 +34,9 @@ struct AttentionExactRows {
   struct Threadgroup {
     float scores[kKeys];
     bool seen[kKeys];
-    float sums[kMaxColumns];   // (Dv)
-    float chain[kMaxColumns];  // (Dv) of the keys that are held
+    float sums[kMaxColumns];     // (Dv)
+    float chain[kMaxColumns];    // (Dv) of the keys that are held
+    bool open[kQ][kMaxColumns];  // (rows, Dv) is an element not finite, and nothing known yet that makes it so?
   };
 
   static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
@@ -44,7 +46,8 @@ struct AttentionExactRows {
     const int64_t first = at.x * kQ;
     const auto out = head.out(first);
     const int rows = out.get_extent(1) < kQ ? out.get_extent(1) : kQ;
-    const uint32_t broken = simd_rows_not_finite<kQ>(&out(0, 0), p.out_strides.row, rows, p.value_dim);
+    uint32_t broken = simd_rows_not_finite<kQ>(&out(0, 0), p.out_strides.row, rows, p.value_dim);
+    broken = unexplained(p, memory, head, first, broken);
     for (int i = 0; i < rows; ++i) {
       const KeyRange keys = p.rule.band.keys(first + i, first + i, p.kv_length);
       if (keys.end == keys.begin || (broken >> i & 1) != 0) compute_row(p, memory, head, keys, first + i);
@@ -52,6 +55,54 @@ struct AttentionExactRows {
   }
 
  private:
+  /// Those of the rows in `broken` that are to be computed. An element that is NaN is right where the row attends to a
+  /// value that is, and so is an infinity where it attends to the same one; a row of which nothing else is broken stays.
+  static FT_FUNCTION uint32_t unexplained(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
+                                          FT_THREAD const Head<T>& head, int64_t first, uint32_t broken) {
+    const auto out = head.out(first);
+    for (int i = 0; i < kQ; ++i) {
+      if ((broken >> i & 1) == 0) continue;
+      simd_for_each_index(p.value_dim, [&](int d) {
+        const float element = static_cast<float>(out(d, i));
+        memory.open[i][d] = element - element != 0.0f;
+      });
+    }
+    constexpr int kAtOnce = 32;
+    const KeyRange all = p.rule.band.keys(first, first + kQ - 1, p.kv_length);
+    for (int column = all.begin; column < all.end && broken != 0; column += kAtOnce) {
+      const auto values = head.values(column);
+      const int count = all.end - column < kAtOnce ? all.end - column : kAtOnce;
+      const uint32_t special =
+          simd_rows_not_finite<kAtOnce>(&values(0, 0), p.v_strides.row, count, p.value_dim);
+      for (int c = 0; c < count; ++c) {
+        if ((special >> c & 1) != 0) broken = close_columns(p, memory, head, first, broken, column + c);
+      }
+    }
+    return broken;
+  }
+
+  /// Closes the elements that the values of one key explain; returns the rows that still have open ones.
+  static FT_FUNCTION uint32_t close_columns(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
+                                            FT_THREAD const Head<T>& head, int64_t first, uint32_t broken,
+                                            int key) {
+    const auto out = head.out(first);
+    const auto values = head.values(key);
+    for (int i = 0; i < kQ; ++i) {
+      if ((broken >> i & 1) == 0 || !p.rule.band.visible(first + i, key)) continue;
+      if (entry_at(p.rule.mask, head.batch, head.head, first + i, key) == kMinusInfinity) continue;
+      simd_for_each_index(p.value_dim, [&](int d) {
+        const float element = static_cast<float>(out(d, i)), value = static_cast<float>(values(d, 0));
+        if (value == element || (value != value && element != element)) memory.open[i][d] = false;
+      });
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      bool any_open = false;
+      for (int d = 0; d < p.value_dim; ++d) any_open = any_open || memory.open[i][d];
+      simdgroup_barrier(mem_flags::mem_threadgroup);  // all lanes have read what the next key changes
+      if (!any_open) broken &= ~(1u << i);
+    }
+    return broken;
+  }
+
   /// Softmax over the visible keys in three passes: the maximum; the sum of the weights; the mean of values. Both
   /// sums are sums of the sums of kKeys keys. A pass ends where NaN has made the rest of it pointless.
   static FT_FUNCTION void compute_row(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
