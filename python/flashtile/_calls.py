@@ -42,8 +42,14 @@ def address_of(x, writable):
         return data
 
 
+def addresses_of(arrays):
+    """Where the elements of NumPy arrays are; the last array is the result."""
+    last = len(arrays) - 1
+    return [address_of(x, i == last) for i, x in enumerate(arrays)]
+
+
 class Pool:
-    """Calls that have been made, by all that is the same in the next one. For NumPy's arrays; the last one is the result."""
+    """Calls that have been made, by all that is the same in the next one but the addresses."""
 
     MOST = 256
 
@@ -64,7 +70,7 @@ class Pool:
                 return False
         return True
 
-    def run(self, key, arrays):
+    def run(self, key, arrays, addresses_of=addresses_of):
         """Runs an earlier call on these arrays, if there is one. A call is taken out while it runs: another thread, or code
         that interrupts this one, makes its own."""
         try:
@@ -73,10 +79,8 @@ class Pool:
         except (KeyError, IndexError):
             return False
         try:
-            tensors = call.tensors
-            last = len(arrays) - 1
-            for i, x in enumerate(arrays):
-                tensors[i].data = address_of(x, i == last)
+            for tensor, address in zip(call.tensors, addresses_of(arrays)):
+                tensor.data = address
             check(call.function(*call.arguments))
         finally:
             calls.append(call)
