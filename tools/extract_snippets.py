@@ -3,7 +3,8 @@
 
 extract_snippets.py FOLDER PAGE...              writes every ```cpp, ```c and ```python block to FOLDER as a file and prints the
                                                 files, one a line; each block must be a whole program. An unchanged file is
-                                                left alone, so that nothing is compiled again
+                                                left alone, so that nothing is compiled again. A program in Python that
+                                                needs more than NumPy is marked ```py; tools/clients runs it
 extract_snippets.py --commands PROGRAM PAGE...  prints every line of ```sh blocks that calls PROGRAM
 """
 import pathlib
