@@ -39,6 +39,18 @@ if(NOT FLASHTILE_METAL_EMULATOR STREQUAL "OFF" AND CMAKE_SYSTEM_NAME STREQUAL "L
 endif()
 flashtile_optional(METAL_EMULATOR "${boost_context_found}" "install libboost-context-dev")
 
+# Apple GPUs: Apple's own C++ headers of Metal, which macOS does not bring, and the generated kernels, which Python writes.
+set(metal_found FALSE)
+if(NOT FLASHTILE_METAL STREQUAL "OFF" AND CMAKE_SYSTEM_NAME STREQUAL "Darwin")
+  find_path(METAL_CPP_INCLUDE_DIR Metal/Metal.hpp HINTS ${METAL_CPP_ROOT} $ENV{METAL_CPP_ROOT})
+  find_package(Python3 QUIET COMPONENTS Interpreter)
+  if(METAL_CPP_INCLUDE_DIR AND Python3_FOUND)
+    enable_language(OBJCXX)
+    set(metal_found TRUE)
+  endif()
+endif()
+flashtile_optional(METAL "${metal_found}" "macOS only; needs metal-cpp, in METAL_CPP_ROOT, and Python")
+
 # Code for sm_80 and sm_90a, and sm_80's PTX for what lies between and comes after. The CUDA runtime is linked statically, so that the library
 # starts on a machine without NVIDIA's driver.
 set(cuda_found FALSE)

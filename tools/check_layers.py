@@ -39,6 +39,7 @@ LAYERS = [
     ("src/metal_emulator/device/*", ["src/metal_emulator/device/*"], []),
     ("src/metal_emulator/*", ["include/flashtile/error.h", "src/metal_emulator/*"], ["boost/context/*", "fmt/*", "sanitizer/*", "spawn.h", "link.h", "signal.h", "ucontext.h"] + SYSTEM),
     ("src/backends/cuda/*", PUBLIC + CORE + LAUNCH + ["src/backends/*"], CUDA + SYSTEM),
+    ("src/backends/metal/*", PUBLIC + CORE + LAUNCH + ["src/backends/*"], ["Foundation/*", "Metal/*"] + SYSTEM),
     ("src/backends/*", PUBLIC + CORE + LAUNCH + ["src/backends/*"], ["tbb/*", "oneapi/tbb/*"] + SYSTEM),
     ("src/ops/gemm/kernel/instances*", PUBLIC + PRIMITIVES + CORE + LAUNCH + ["src/ops/gemm/*", "src/ops/common/*", "src/backends/*"], CUDA),
     ("src/ops/gemm/kernel/*", PRIMITIVES + LAUNCH + ["src/ops/gemm/kernel/*", "src/ops/common/kernel/*"], []),
@@ -53,9 +54,11 @@ LAYERS = [
     ("src/ops/common/*", PUBLIC + CORE + LAUNCH + ["src/backends/*", "src/ops/common/*"], CUDA + SYSTEM),
     # one header of core: exceptions become results in one place
     ("c_api/*", PUBLIC + ["c_api/*", "src/core/attempt.h"], []),
+    # the generated Metal kernels: a part of the library on macOS, and of device metal-emulated
+    ("src/metal_kernels/*", PUBLIC + PRIMITIVES + CORE + LAUNCH + ["src/backends/*", "src/ops/*", "src/metal_kernels/*"], ["*.metal.inc"]),
     # who links it has device metal-emulated; nothing includes it
     ("src/metal_emulated/*", PUBLIC + PRIMITIVES + CORE + LAUNCH + ["src/backends/*", "src/ops/*", "src/metal_emulator/*.h", "src/metal_emulated/*"],
-     ["*.metal.inc"] + SYSTEM),
+     SYSTEM),
     ("cli/*", PUBLIC + ["src/io/*", "src/metal_emulator/*.h", "cli/*", "bench/*", "reference/*"], ["CLI/*", "fmt/*", "nlohmann/*"] + SYSTEM),
     ("examples/*", PUBLIC + PRIMITIVES + ["examples/*"], []),
     # the oracle shares no code with what it judges

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-LIBRARY = re.compile(r"(include/flashtile|src/(core|backends|ops))/")
+LIBRARY = re.compile(r"(include/flashtile|src/(core|backends|ops|metal_kernels))/")
 OPENED = re.compile(r"^((?:// |\}  // )?namespace flashtile)(?:::inline v\d+_\d+)?((?:::\w+)*)(?= \{|$)", re.MULTILINE)
 PARTS = ("::primitives", "::kernels", "::ops", "::backend", "::core", "::detail")
 
@@ -26,7 +26,7 @@ def versioned(name, text, now):
 
     def renamed(found):
         head, inner = found.groups()
-        return f"{head}::inline {now}{inner}" if LIBRARY.match(name) or inner.startswith(PARTS) else found.group(0)
+        return f"{head}::inline {now}{inner}" if LIBRARY.match(name) or inner.startswith(PARTS) or inner == "::metal" else found.group(0)
 
     return OPENED.sub(renamed, text)
 

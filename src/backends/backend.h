@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "flashtile/device.h"
 
@@ -56,6 +57,9 @@ class Backend {
   /// The most memory that a threadgroup of a kernel may have.
   virtual std::size_t most_threadgroup_bytes(int) const { return SIZE_MAX; }
 
+  /// Why kernels on matmul2d cannot run there; empty when they can.
+  virtual std::string_view cannot_run_tensor_ops(int) const { return {}; }
+
   /// The process-wide queue of a device, and one over the caller's own stream.
   virtual Queue default_queue(int device_index) const = 0;
   virtual Queue queue_over(int device_index, void* stream) const = 0;
@@ -70,6 +74,9 @@ const Backend& of(DeviceType type);
 const Backend& cpu();
 #if FLASHTILE_HAS_CUDA
 const Backend& cuda();
+#endif
+#if FLASHTILE_HAS_METAL
+const Backend& metal_gpus();
 #endif
 
 }  // namespace backend

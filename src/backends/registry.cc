@@ -63,7 +63,12 @@ const Backend& of(DeviceType type) {
 #else
       return no_cuda;
 #endif
-    case DeviceType::metal: return no_metal;
+    case DeviceType::metal:
+#if FLASHTILE_HAS_METAL
+      return metal_gpus();
+#else
+      return no_metal;
+#endif
     case DeviceType::metal_emulated: return metal_emulated() != nullptr ? *metal_emulated() : no_metal_emulated;
   }
   throw Error(ErrorCode::invalid_argument, "device: there is none of DeviceType(" +

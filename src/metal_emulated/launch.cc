@@ -1,8 +1,8 @@
-#include "src/metal_emulated/launch.h"
+// metal::launch on device metal-emulated: by the emulator, with every check on.
+#include "src/backends/metal/launch.h"
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -13,7 +13,7 @@
 #include "src/metal_emulated/memory.h"
 #include "src/metal_emulator/emulator.h"
 
-namespace flashtile::metal_emulated {
+namespace flashtile::inline v0_2::metal {
 namespace {
 
 using metal_emulator::Layout;
@@ -55,14 +55,6 @@ class Modules {
   std::map<std::string, Compiled> by_family_;
 };
 
-std::uint32_t groups(std::int64_t size) {
-  if (size > std::numeric_limits<std::uint32_t>::max())
-    throw Error(ErrorCode::unsupported, "launch: " + std::to_string(size) +
-                                            " threadgroups along one axis; Metal counts "
-                                            "up to 4294967295");
-  return static_cast<std::uint32_t>(size);
-}
-
 }  // namespace
 
 void launch(const Queue& queue, const Family& family, const char* kernel, Grid grid,
@@ -73,9 +65,9 @@ void launch(const Queue& queue, const Family& family, const char* kernel, Grid g
   metal_emulator::Launch launch;
   launch.kernel = kernel;
   launch.buffers = {{0, bytes}};
-  launch.resident = allocated();
+  launch.resident = metal_emulated::allocated();
   launch.threads = {32 * static_cast<std::uint32_t>(simdgroups), 1, 1};
-  launch.threadgroups = {groups(grid.x), groups(grid.y), groups(grid.z)};
+  launch.threadgroups = {threadgroups(grid.x), threadgroups(grid.y), threadgroups(grid.z)};
   launch.layout = static_cast<Layout>(queue.device().index);
   launch.threadgroup_memory_limit = kThreadgroupBytes;
   launch.workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 8u));
@@ -86,4 +78,4 @@ void launch(const Queue& queue, const Family& family, const char* kernel, Grid g
   }
 }
 
-}  // namespace flashtile::metal_emulated
+}  // namespace flashtile::inline v0_2::metal

@@ -26,5 +26,6 @@ extern const AttentionWay kAttentionTensorOps;
 extern const AttentionWay kAttentionSimdgroup;
 extern const AttentionWay kAttentionUnfused;
 extern const AttentionWay kAttentionOneDnn;
+extern const AttentionWay kAttentionMpsGraph;  // on macOS
 
 }  // namespace flashtile::inline v0_2::ops

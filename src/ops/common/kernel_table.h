@@ -48,14 +48,24 @@ std::span<const Kernel> compiled_for(Device device, DType dtype, const KernelTab
 #define FLASHTILE_GPU_TABLES(function)
 #endif
 
+#if FLASHTILE_HAS_METAL
+#define FLASHTILE_DECLARE_METAL_TABLES(Kernel, function) \
+  FLASHTILE_DECLARE_TABLE(metal_tiles, , Kernel, function)
+#define FLASHTILE_METAL_TABLES(function) {DeviceType::metal, {}, metal_tiles::function},
+#else
+#define FLASHTILE_DECLARE_METAL_TABLES(Kernel, function)
+#define FLASHTILE_METAL_TABLES(function)
+#endif
+
 /// In namespace flashtile::kernels: declares `std::span<const Kernel> function()` in the namespace of each
 /// backend of this build, and defines `tables`, which lists them.
 // NOLINTBEGIN(bugprone-macro-parentheses): a name that is defined takes none
-#define FLASHTILE_KERNEL_TABLES(tables, Kernel, function)                                         \
-  FLASHTILE_CPU_BACKENDS(FLASHTILE_DECLARE_TABLE, Kernel, function)                               \
-  FLASHTILE_DECLARE_GPU_TABLES(Kernel, function)                                                  \
-  constexpr KernelTable<Kernel> tables[] = {FLASHTILE_CPU_BACKENDS(FLASHTILE_CPU_TABLE, function) \
-                                                FLASHTILE_GPU_TABLES(function)};
+#define FLASHTILE_KERNEL_TABLES(tables, Kernel, function)           \
+  FLASHTILE_CPU_BACKENDS(FLASHTILE_DECLARE_TABLE, Kernel, function) \
+  FLASHTILE_DECLARE_GPU_TABLES(Kernel, function)                    \
+  FLASHTILE_DECLARE_METAL_TABLES(Kernel, function)                  \
+  constexpr KernelTable<Kernel> tables[] = {FLASHTILE_CPU_BACKENDS( \
+      FLASHTILE_CPU_TABLE, function) FLASHTILE_GPU_TABLES(function) FLASHTILE_METAL_TABLES(function)};
 // NOLINTEND(bugprone-macro-parentheses)
 
 }  // namespace flashtile::inline v0_2::kernels

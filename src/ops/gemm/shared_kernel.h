@@ -3,13 +3,20 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 
+#include "src/backends/backend.h"
 #include "src/ops/gemm/kernels.h"
 
 namespace flashtile::inline v0_2::ops {
 
 template <const char* Text>
 std::string_view declines_without_kernel(const GemmProblem& problem) {
+  if (std::string_view(Text) == "tensor_ops") {
+    const backend::Backend& device = backend::of(problem.device.type);
+    if (const std::string_view why = device.cannot_run_tensor_ops(problem.device.index); !why.empty())
+      return why;
+  }
   if (find_kernel(Text, problem) != nullptr) return {};
   return "no kernel is compiled for this device, these element types and their order";
 }

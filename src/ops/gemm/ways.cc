@@ -3,7 +3,11 @@
 namespace flashtile::inline v0_2::ops {
 
 std::span<const GemmWay> gemm_way_table() {
-  static const GemmWay table[] = {kGemmPanels, kGemmCblas, kGemmCublas, kGemmTensorOps, kGemmSimdgroup};
+  static const GemmWay table[] = {kGemmPanels,    kGemmCblas,    kGemmCublas,
+#if FLASHTILE_HAS_METAL
+                                  kGemmMps,
+#endif
+                                  kGemmTensorOps, kGemmSimdgroup};
   return table;
 }
 

@@ -17,6 +17,7 @@ std::span<const GemmWay> gemm_way_table();
 extern const GemmWay kGemmPanels;
 extern const GemmWay kGemmCblas;
 extern const GemmWay kGemmCublas;
+extern const GemmWay kGemmMps;  // on macOS
 extern const GemmWay kGemmTensorOps;
 extern const GemmWay kGemmSimdgroup;
 

@@ -1,10 +1,10 @@
 // The generated files of Metal kernels, each a family.
 #pragma once
 
-#include "src/metal_emulated/launch.h"
+#include "src/backends/metal/launch.h"
 
-namespace flashtile::metal_emulated {
+namespace flashtile::inline v0_2::metal {
 
 extern const Family kAttentionSimdgroup, kAttentionTensorOps, kGemmSimdgroup, kGemmTensorOps;
 
-}  // namespace flashtile::metal_emulated
+}  // namespace flashtile::inline v0_2::metal

@@ -1,6 +1,5 @@
-// The matrix product's generated Metal kernels as the table of device metal-emulated.
-#include "src/metal_emulated/text.h"
-#include "src/ops/common/kernel_table.h"
+// The matrix product's generated Metal kernels as the table of Apple GPUs and of device metal-emulated.
+#include "src/metal_kernels/text.h"
 #include "src/ops/gemm/kernel/tiles.h"
 #include "src/ops/gemm/kernels.h"
 
@@ -9,11 +8,10 @@ inline namespace FLASHTILE_BACKEND {
 namespace {
 
 template <class Tile>
-void launch_tiles(const Queue& queue, const metal_emulated::Family& family, const char* name,
-                  const GemmParams& params) {
-  metal_emulated::launch(queue, family, name,
-                         Grid{(params.n + Tile::kN - 1) / Tile::kN, (params.m + Tile::kM - 1) / Tile::kM, 1},
-                         std::as_bytes(std::span(&params, 1)));
+void launch_tiles(const Queue& queue, const metal::Family& family, const char* name, const GemmParams& params) {
+  metal::launch(queue, family, name,
+                Grid{(params.n + Tile::kN - 1) / Tile::kN, (params.m + Tile::kM - 1) / Tile::kM, 1},
+                std::as_bytes(std::span(&params, 1)));
 }
 
 template <class Tile, class A, class B>
@@ -29,9 +27,9 @@ using SimdgroupTile = GemmSimdgroupTile;
 // Threadgroup memory is 0 here: the emulator refuses kernels that have too much.
 constexpr GemmKernel kKernels[] = {
 // NOLINTBEGIN(bugprone-macro-parentheses): names of types and objects take none
-#define FT_INSTANCE(text, Tile, family, A, B, types, transposes)                               \
-  kernel<Tile<A, B>, A, B>(text, transposes, [](const Queue& queue, const GemmParams& p) {     \
-    launch_tiles<Tile<A, B>>(queue, metal_emulated::family, text "_" types "_" transposes, p); \
+#define FT_INSTANCE(text, Tile, family, A, B, types, transposes)                           \
+  kernel<Tile<A, B>, A, B>(text, transposes, [](const Queue& queue, const GemmParams& p) { \
+    launch_tiles<Tile<A, B>>(queue, metal::family, text "_" types "_" transposes, p);      \
   }),
 #define FT_TRANSPOSES(...)       \
   FT_INSTANCE(__VA_ARGS__, "nn") \
@@ -42,11 +40,8 @@ constexpr GemmKernel kKernels[] = {
     // NOLINTEND(bugprone-macro-parentheses)
 };
 
-[[maybe_unused]] const bool kIsUsed = [] {
-  metal_emulated_kernels<GemmKernel>() = kKernels;
-  return true;
-}();
-
 }  // namespace
+
+std::span<const GemmKernel> gemm_kernels() { return kKernels; }
 }  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile::inline v0_2::kernels

@@ -1,6 +1,6 @@
-#include "src/metal_emulated/text.h"
+#include "src/metal_kernels/text.h"
 
-namespace flashtile::metal_emulated {
+namespace flashtile::inline v0_2::metal {
 
 const Family kAttentionSimdgroup = {"attention_simdgroup",
 #include "attention_simdgroup.metal.inc"
@@ -15,4 +15,4 @@ const Family kGemmTensorOps = {"gemm_tensor_ops",
 #include "gemm_tensor_ops.metal.inc"
                                , 400};
 
-}  // namespace flashtile::metal_emulated
+}  // namespace flashtile::inline v0_2::metal

@@ -1,10 +1,9 @@
-// Attention's generated Metal kernels as the table of device metal-emulated.
-#include "src/metal_emulated/text.h"
+// Attention's generated Metal kernels as the table of Apple GPUs and of device metal-emulated.
+#include "src/metal_kernels/text.h"
 #include "src/ops/attention/kernel/exact_rows.h"
 #include "src/ops/attention/kernel/softmax_rows.h"
 #include "src/ops/attention/kernel/tiles.h"
 #include "src/ops/attention/kernels.h"
-#include "src/ops/common/kernel_table.h"
 
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -12,11 +11,11 @@ namespace {
 
 /// Launches kernel `name` for tiles of kQ queries.
 template <int kQ>
-void launch_rows(const Queue& queue, const metal_emulated::Family& family, const char* name,
+void launch_rows(const Queue& queue, const metal::Family& family, const char* name,
                  const AttentionParams& params) {
-  metal_emulated::launch(queue, family, name,
-                         Grid{(params.query_length + kQ - 1) / kQ, params.query_heads, params.batch},
-                         std::as_bytes(std::span(&params, 1)));
+  metal::launch(queue, family, name,
+                Grid{(params.query_length + kQ - 1) / kQ, params.query_heads, params.batch},
+                std::as_bytes(std::span(&params, 1)));
 }
 
 template <class Tile>
@@ -28,10 +27,8 @@ constexpr AttentionKernel tiled(const char* text, DType dtype,
 // Threadgroup memory is 0 here: the emulator refuses kernels that have too much.
 constexpr AttentionKernel kKernels[] = {
 // NOLINTBEGIN(bugprone-macro-parentheses): names of types and objects take none
-#define FT_LAUNCH(Rows, family, name)                          \
-  [](const Queue& queue, const AttentionParams& p) {           \
-    launch_rows<Rows>(queue, metal_emulated::family, name, p); \
-  }
+#define FT_LAUNCH(Rows, family, name) \
+  [](const Queue& queue, const AttentionParams& p) { launch_rows<Rows>(queue, metal::family, name, p); }
 #define FT_TEXT(text, Tile, family, T, HeadDim) \
   tiled<Tile<T, HeadDim>>(text, dtype_of<T>,    \
                           FT_LAUNCH((Tile<T, HeadDim>::kQ), family, text "_" #T "_" #HeadDim)),
@@ -45,11 +42,8 @@ constexpr AttentionKernel kKernels[] = {
     // NOLINTEND(bugprone-macro-parentheses)
 };
 
-[[maybe_unused]] const bool kIsUsed = [] {
-  metal_emulated_kernels<AttentionKernel>() = kKernels;
-  return true;
-}();
-
 }  // namespace
+
+std::span<const AttentionKernel> attention_kernels() { return kKernels; }
 }  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile::inline v0_2::kernels

@@ -1,0 +1,19 @@
+// Gives device metal-emulated its tables of kernels.
+#include "src/ops/attention/kernels.h"
+#include "src/ops/common/kernel_table.h"
+#include "src/ops/gemm/kernels.h"
+
+namespace flashtile::inline v0_2::kernels {
+
+FLASHTILE_DECLARE_TABLE(metal_tiles, , AttentionKernel, attention_kernels)
+FLASHTILE_DECLARE_TABLE(metal_tiles, , GemmKernel, gemm_kernels)
+
+namespace {
+[[maybe_unused]] const bool kIsUsed = [] {
+  metal_emulated_kernels<AttentionKernel>() = metal_tiles::attention_kernels();
+  metal_emulated_kernels<GemmKernel>() = metal_tiles::gemm_kernels();
+  return true;
+}();
+}  // namespace
+
+}  // namespace flashtile::inline v0_2::kernels

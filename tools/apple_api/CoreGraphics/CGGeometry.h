@@ -1,0 +1,6 @@
+// See CoreFoundation.h here.
+#pragma once
+
+struct CGSize {
+  double width, height;
+};

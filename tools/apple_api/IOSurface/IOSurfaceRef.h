@@ -1,0 +1,4 @@
+// See CoreFoundation.h here.
+#pragma once
+
+typedef struct __IOSurface* IOSurfaceRef;
