@@ -32,7 +32,8 @@
 //                matrix blocks; for_each_element of row entries                                maps.h
 //                load_repeated: a mask's rows or columns of 1 spread over a tile               cooperative_tensor.h
 //                left_tile_stages, right_tile_stages, row_tile_stages, load_tile_async,
-//                wait_tiles, tile, row_tile: tiles loaded into threadgroup memory              tile_stages.h
+//                wait_tiles, tile, row_tile: tiles loaded into threadgroup memory;
+//                load_rows_async of a left tile whose rows lie anywhere (not on Apple GPUs)    tile_stages.h
 //   for Hopper   execution_team, named_barrier, team_turns, give_registers, take_registers      cuda/teams.h
 //                arrival_barrier, stage_ring: hand-over of tiles between teams                 cuda/stage_ring.h
 //                tensor_map, load_tile_async, tile_store: tiles by the copy engine             cuda/tensor_map.h

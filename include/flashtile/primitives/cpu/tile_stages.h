@@ -122,6 +122,21 @@ inline void load_tile_async(detail::left_tile_stages<T, P, Rows, Depth, Transpos
       part.room, Transposed ? all.from(0, own * Rows) : all.from(own * Rows, 0), Depth);
 }
 
+/// The same for rows that each lie anywhere: row r < rows of the tile begins at row_at(r) and has `columns` elements;
+/// zeros elsewhere.
+template <class Scope, class T, class P, int Rows, int Depth, int Simdgroups, int Stages, class F>
+inline void load_rows_async(detail::left_tile_stages<T, P, Rows, Depth, false, Simdgroups, Stages>& stages,
+                            int stage, int rows, int columns, F row_at) {
+  T gathered[Rows * Simdgroups][Depth];
+  rows = min(rows, Rows * Simdgroups), columns = min(columns, Depth);
+  for (int r = 0; r < rows; ++r)
+    std::memcpy(static_cast<void*>(gathered[r]), row_at(r), static_cast<std::size_t>(columns) * sizeof(T));
+  const int64_t strides[2] = {1, Depth};
+  load_tile_async<Scope>(stages, stage,
+                         tensor<const T, dextents<int, 2>, tensor_inline>(
+                             &gathered[0][0], dextents<int, 2>(columns, max(rows, 0)), strides));
+}
+
 template <class Scope, class T, class P, int Depth, int Columns, bool Transposed, int Stages, class E, class X,
           class D>
 inline void load_tile_async(detail::right_tile_stages<T, P, Depth, Columns, Transposed, Stages>& stages,

@@ -174,6 +174,34 @@ FT_FUNCTION void load_tile_async(tile_stages<T, Order, Rows, Columns, Stages>& s
   detail::commit_copies();
 }
 
+/// The same for rows that each lie anywhere: row r < rows of the tile begins at row_at(r) and has `columns` elements;
+/// zeros elsewhere.
+template <class Scope, class T, class Order, int Rows, int Columns, int Stages, class F>
+FT_FUNCTION void load_rows_async(tile_stages<T, Order, Rows, Columns, Stages>& stages, int i, int rows,
+                                 int columns, F row_at) {
+  detail::check_scope<Scope>();
+  constexpr int kChunk = Order::kChunk, kChunksPerRow = Order::kColumns / kChunk;
+  constexpr int kChunks = Order::kRows * kChunksPerRow;
+  if (rows > Rows) rows = Rows;
+  if (columns > Columns) columns = Columns;
+  auto to = tile(stages, i);
+  FT_NO_UNROLL for (int chunk = detail::scope_thread<Scope>(); chunk < kChunks;
+                    chunk += detail::scope_threads<Scope>) {
+    const int row = chunk / kChunksPerRow, column = chunk % kChunksPerRow * kChunk;
+    const int left = row < rows ? columns - column : 0;
+    const T* from = left > 0 ? row_at(row) + column : nullptr;
+    if (left >= kChunk && reinterpret_cast<std::uintptr_t>(from) % 16 == 0) {
+      detail::copy_chunk_async(to.address(row, column), from, 16);
+    } else {
+      alignas(16) T elements[kChunk];
+      FT_UNROLL for (int e = 0; e < kChunk; ++e) elements[e] = e < left ? from[e] : T{};
+      *reinterpret_cast<uint4*>(to.bytes + Order::offset(row, column)) =
+          *reinterpret_cast<const uint4*>(elements);
+    }
+  }
+  detail::commit_copies();
+}
+
 /// Waits until at most the Pending loads started last are unfinished in every thread of the scope. What the
 /// others loaded can then be read, and every thread is done with what it read before.
 template <class Scope, int Pending>
