@@ -60,6 +60,9 @@ class Backend {
   /// Why kernels on matmul2d cannot run there; empty when they can.
   virtual std::string_view cannot_run_tensor_ops(int) const { return {}; }
 
+  /// How many compute units share the threadgroups of a kernel.
+  virtual int compute_units(int) const { return 1; }
+
   /// The process-wide queue of a device, and one over the caller's own stream.
   virtual Queue default_queue(int device_index) const = 0;
   virtual Queue queue_over(int device_index, void* stream) const = 0;

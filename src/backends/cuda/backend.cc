@@ -106,6 +106,13 @@ class CudaBackend final : public Backend {
     return static_cast<std::size_t>(bytes);
   }
 
+  int compute_units(int device_index) const override {
+    int units = 0;
+    check_cuda(cudaDeviceGetAttribute(&units, cudaDevAttrMultiProcessorCount, existing(device_index)),
+               "cudaDeviceGetAttribute");
+    return units;
+  }
+
   Queue default_queue(int device_index) const override { return queue_over(device_index, nullptr); }
   Queue queue_over(int device_index, void* stream) const override {
     return Queue(std::make_shared<const CudaQueue>(existing(device_index), stream));

@@ -38,7 +38,7 @@ void compute_exact_rows(const AttentionProblem& problem, const AttentionArgument
                         const AttentionWay& way, const Queue& queue) {
   const bool on_cpu = problem.device.type == DeviceType::cpu;
   if (problem.kv_length > 0) {
-    if (way.finishes_rows) return;
+    if (way.finishes_rows != nullptr && way.finishes_rows(problem)) return;
     if (arguments.broken != nullptr && *arguments.broken == 0) return;
     if (!on_cpu && !problem.hides_some()) return;
   }

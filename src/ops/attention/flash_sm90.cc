@@ -128,7 +128,7 @@ const AttentionWay kAttentionFlashSm90 = {
     .name = "flash.sm90",
     .about = "fused: scheduled for Hopper, teams that load and multiply side by side; f16, bf16",
     .built = FLASHTILE_HAS_SM90 != 0,
-    .finishes_rows = true,
+    .finishes_rows = [](const AttentionProblem&) { return true; },
     .declines = declines,
     .preferred = preferred,
     .workspace_bytes = workspace_bytes,

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "src/backends/backend.h"
-#include "src/ops/attention/kernels.h"
+#include "src/ops/attention/key_parts.h"
 #include "src/ops/attention/ways.h"
 
 namespace flashtile::inline v0_2::ops {
@@ -23,14 +23,29 @@ std::string_view declines_without_kernel(const AttentionProblem& problem) {
 }
 
 template <const char* Text>
-std::string describe_kernel(const AttentionProblem& problem) {
-  return describe(*find_kernel(Text, problem), problem);
+std::size_t workspace_of_deal(const AttentionProblem& problem) {
+  return deal_of(Text, problem).workspace_bytes(problem);
+}
+
+/// Merging parts finishes rows, see kernel/merge_parts.h.
+template <const char* Text>
+bool finishes_rows(const AttentionProblem& problem) {
+  return deal_of(Text, problem).in_parts();
 }
 
 template <const char* Text>
-void launch_kernel(const AttentionProblem& problem, const AttentionArguments& arguments, std::span<std::byte>,
-                   const Queue& queue) {
-  find_kernel(Text, problem)->launch(queue, params_of(problem, arguments));
+std::string describe_kernel(const AttentionProblem& problem) {
+  const Deal deal = deal_of(Text, problem);
+  std::string text = describe(*deal.tiling.kernel, problem);
+  if (deal.tiling.group > 1) text += ", " + std::to_string(deal.tiling.group) + " heads a tile";
+  if (deal.parts > 1) text += ", keys in " + std::to_string(deal.parts) + " parts";
+  return text;
+}
+
+template <const char* Text>
+void launch_kernel(const AttentionProblem& problem, const AttentionArguments& arguments,
+                   std::span<std::byte> workspace, const Queue& queue) {
+  run_deal(deal_of(Text, problem), problem, arguments, workspace, queue);
 }
 
 }  // namespace flashtile::inline v0_2::ops

@@ -9,9 +9,10 @@ constexpr char kText[] = "simdgroup";
 const AttentionWay kAttentionSimdgroup = {
     .name = kText,
     .about = "fused: 8x8 simdgroup matrices, online softmax",
+    .finishes_rows = finishes_rows<kText>,
     .notes_rows = true,
     .declines = declines_without_kernel<kText>,
-    .workspace_bytes = no_workspace<AttentionProblem>,
+    .workspace_bytes = workspace_of_deal<kText>,
     .kernel = describe_kernel<kText>,
     .run = launch_kernel<kText>,
 };

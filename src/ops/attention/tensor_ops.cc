@@ -9,9 +9,10 @@ constexpr char kText[] = "tensor_ops";
 const AttentionWay kAttentionTensorOps = {
     .name = kText,
     .about = "fused: matmul2d and cooperative tensors, online softmax",
+    .finishes_rows = finishes_rows<kText>,
     .notes_rows = true,
     .declines = declines_without_kernel<kText>,
-    .workspace_bytes = no_workspace<AttentionProblem>,
+    .workspace_bytes = workspace_of_deal<kText>,
     .kernel = describe_kernel<kText>,
     .run = launch_kernel<kText>,
 };

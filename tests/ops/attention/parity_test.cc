@@ -351,6 +351,56 @@ std::vector<Case> cases() {
     c.layout = Layout::padded;
   });
 
+  // Keys that GPUs deal out, and groups of heads that share a tile of 64 rows: on both sides of one and of two tiles, of
+  // where a group's rows stop paying, and of the longest part.
+  for (const auto& [heads, lq] : std::vector<std::pair<std::int64_t, std::int64_t>>{
+           {4, 15}, {4, 16}, {4, 17}, {3, 21}, {3, 22}, {5, 26}, {1, 64}, {1, 65}, {8, 8}, {2, 130}}) {
+    for (const auto& [d, dv] :
+         std::vector<std::pair<std::int64_t, std::int64_t>>{{64, 64}, {128, 128}, {192, 40}}) {
+      const std::int64_t lkv = d == 64 ? 530 : d == 128 ? 700 : 333;
+      all.push_back(
+          {.name = "Parts_" + std::to_string(heads) + "x" + std::to_string(lq) + "_" + std::to_string(d),
+           .batch = 2,
+           .query_heads = 2 * heads,
+           .kv_heads = 2,
+           .query_length = lq,
+           .kv_length = lkv,
+           .head_dim = d,
+           .value_dim = dv,
+           .causal = d == 128 ? std::optional(kBottomRight) : std::nullopt,
+           .layout = d == 192 ? Layout::padded : Layout::bhsd,
+           .lse = d != 64});
+    }
+  }
+  const auto add_parts = [&](const std::string& name, auto change) {
+    Case c{.name = "Parts" + name,
+           .query_heads = 6,
+           .kv_heads = 2,
+           .query_length = 5,
+           .kv_length = 1500,
+           .head_dim = 72};
+    change(c);
+    all.push_back(c);
+  };
+  add_parts("Boolean", [](Case& c) { c.boolean = boolean({0, 0, 0, 0}); });
+  add_parts("BooleanOverKeys", [](Case& c) { c.boolean = boolean({1, 0, 0, 1}, MaskFill::rows); });
+  add_parts("Bias", [](Case& c) { c.bias = bias(DType::bf16, {0, 0, 0, 0}), c.layout = Layout::bshd; });
+  add_parts("Padding",
+            [](Case& c) { c.boolean = boolean({1, 1, 1, 0}, MaskFill::padding), c.poison = Poison::nan; });
+  add_parts("Softcap", [](Case& c) { c.softcap = 3.0f, c.scale = -0.2f, c.causal = kBottomRight; });
+  add_parts("Window", [](Case& c) { c.window = Window{300, 9}, c.query_offset = 1200; });
+  add_parts("WindowOffTheKeys", [](Case& c) { c.window = Window{3, -1}, c.query_offset = 1497; });
+  add_parts("TopLeft", [](Case& c) { c.causal = kTopLeft, c.poison = Poison::infinity; });
+  add_parts("Ascending", [](Case& c) { c.fill = Fill::ascending, c.scale = 1.0f; });
+  for (const std::int64_t lkv : {65535, 65536, 65537, 131073}) {
+    add_parts("Longest_" + std::to_string(lkv), [=](Case& c) {
+      c.query_heads = c.kv_heads = 1;
+      c.query_length = lkv == 65537 ? 70 : 1;
+      c.kv_length = lkv;
+      c.head_dim = 8;
+    });
+  }
+
   all.push_back(
       {.name = "NoKeys", .query_heads = 2, .kv_heads = 1, .query_length = 5, .kv_length = 0, .head_dim = 16});
   all.push_back(

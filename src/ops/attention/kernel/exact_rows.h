@@ -42,10 +42,14 @@ struct AttentionExactRows {
   static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                               GridPosition at) {
     if (p.broken != nullptr && *p.broken == 0) return;
-    const Head<T> head(p, at.z, at.y);
-    const int64_t first = at.x * kQ;
+    mend(p, memory, Head<T>(p, at.z, at.y), at.x * kQ, kQ);
+  }
+
+  /// What one simdgroup does about at most `most` rows of a head from `first` on, and no more than kQ.
+  static FT_FUNCTION void mend(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
+                               FT_THREAD const Head<T>& head, int64_t first, int most) {
     const auto out = head.out(first);
-    const int rows = out.get_extent(1) < kQ ? out.get_extent(1) : kQ;
+    const int rows = out.get_extent(1) < most ? out.get_extent(1) : most;
     uint32_t broken = simd_rows_not_finite<kQ>(&out(0, 0), p.out_strides.row, rows, p.value_dim);
     broken = unexplained(p, memory, head, first, broken);
     for (int i = 0; i < rows; ++i) {

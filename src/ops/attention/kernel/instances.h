@@ -5,6 +5,7 @@
 #include "flashtile/launch.h"
 #include "src/ops/attention/kernel/exact_rows.h"
 #include "src/ops/attention/kernel/instances_row.h"
+#include "src/ops/attention/kernel/merge_parts.h"
 #include "src/ops/attention/kernel/simdgroup.h"
 #include "src/ops/attention/kernel/tensor_ops.h"
 #ifdef __CUDACC__
@@ -20,12 +21,22 @@ template <class T, int HeadDim>
 using TensorOpsKernel = AttentionTensorOps<T, TensorOpsTile<T, HeadDim>>;
 template <class T, int HeadDim>
 using SimdgroupKernel = AttentionSimdgroup<T, SimdgroupTile<T, HeadDim>>;
+#ifdef __CUDACC__
+template <class T, int HeadDim>
+using TensorOpsGroupKernel = AttentionTensorOps<T, TensorOpsGroupTile<T, HeadDim>>;
+#endif
 
+/// Over all tiles of the output, or over the parts of some tiles' keys.
 template <class Kernel>
 void launch_rows(const Queue& queue, const AttentionParams& params) {
-  launch<Kernel>(queue,
-                 Grid{(params.query_length + Kernel::kQ - 1) / Kernel::kQ, params.query_heads, params.batch},
-                 params);
+  const Grid tiles{(params.query_length + Kernel::kQ - 1) / Kernel::kQ, params.query_heads, params.batch};
+  const Grid parts{params.parts.count, params.parts.tiles, 1};
+  launch<Kernel>(queue, params.parts.sums == nullptr ? tiles : parts, params);
+}
+/// Over the rows of the tiles whose keys were dealt out.
+template <class Kernel>
+void launch_merge(const Queue& queue, const AttentionParams& params) {
+  launch<Kernel>(queue, Grid{params.parts.stored_rows, params.parts.tiles, 1}, params);
 }
 
 /// A text compiled for head sizes up to Kernel::kD.
@@ -37,13 +48,18 @@ constexpr AttentionKernel tiled(const char* text, DType dtype) {
           Kernel::kQ,
           Kernel::kK,
           sizeof(typename Kernel::Threadgroup),
-          launch_rows<Kernel>};
+          launch_rows<Kernel>,
+          Kernel::kThreadgroupsPerUnit};
 }
 
 /// A text that takes any head size.
 template <class Kernel>
 constexpr AttentionKernel rows(const char* text, DType dtype) {
   return {text, dtype, 0, 0, 0, sizeof(typename Kernel::Threadgroup), launch_rows<Kernel>};
+}
+template <class Kernel>
+constexpr AttentionKernel merge(const char* text, DType dtype) {
+  return {text, dtype, 0, 0, 0, sizeof(typename Kernel::Threadgroup), launch_merge<Kernel>};
 }
 
 }  // namespace FLASHTILE_BACKEND

@@ -11,12 +11,14 @@ namespace flashtile::inline v0_2::kernels {
 
 /// One kernel text compiled for one element type and for rows of at most `head_dim` elements.
 struct AttentionKernel {
-  const char* text;  ///< "tensor_ops", "simdgroup", "exact_rows", "softmax_rows"
+  const char*
+      text;  ///< "tensor_ops", "tensor_ops.groups", "simdgroup", "exact_rows", "merge_parts" or "softmax_rows"
   DType dtype;
   int head_dim;                 ///< 0: any
   int tile_queries, tile_keys;  ///< 0: not tiled
   std::size_t threadgroup_bytes;
   void (*launch)(const Queue& queue, const AttentionParams& params);
+  int threadgroups_per_unit = 1;  ///< as many are to fit a compute unit side by side
 };
 
 }  // namespace flashtile::inline v0_2::kernels

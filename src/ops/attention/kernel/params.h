@@ -70,6 +70,25 @@ struct ScoreRule {
   }
 };
 
+/// A call whose keys are dealt out: each threadgroup sums a part of its tile's keys, and merge_parts.h adds the parts
+/// up. Tiles are numbered: those of a head, then heads, then batch entries.
+struct KeyParts {
+  FT_DEVICE float* sums;  ///< what the parts come to; nullptr: keys are not dealt out
+  int64_t first_tile;     ///< of this launch
+  int64_t tiles;          ///< of this launch
+  int32_t count;          ///< parts of a tile's keys
+  int32_t tile_rows;      ///< rows of a tile
+  int32_t stored_rows;    ///< at most as many of them have sums
+  int32_t group;          ///< query heads whose rows share tiles, see head_group.h; 1: each has its own
+};
+
+/// Floats between the rows of a part's weighted sums: even, so that two columns are stored together.
+FLASHTILE_HOST_DEVICE constexpr int64_t part_pitch(int32_t value_dim) { return (value_dim + 1) / 2 * 2; }
+/// The floats of one part of a tile: of each row a maximum, a sum of weights and weighted sums of values.
+FLASHTILE_HOST_DEVICE constexpr int64_t part_floats(int64_t rows, int32_t value_dim) {
+  return rows * (2 + part_pitch(value_dim));
+}
+
 struct AttentionParams {
   FT_DEVICE const void* q;
   FT_DEVICE const void* k;
@@ -84,6 +103,7 @@ struct AttentionParams {
   int32_t batch, query_heads, kv_heads;
   int32_t query_length, kv_length;
   int32_t head_dim, value_dim;
+  KeyParts parts;
   /// In device memory: not 0 where exact_rows has rows to compute again; nullptr: not known.
   FT_DEVICE uint32_t* broken;
 };

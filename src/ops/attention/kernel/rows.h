@@ -73,17 +73,32 @@ struct Head {
         head(head_index),
         kv_head(head_index / (params.query_heads / params.kv_heads)) {}
 
+  FT_FUNCTION int64_t rows() const { return p.query_length; }
+  /// The keys of rows first ... first + count - 1.
+  FT_FUNCTION KeyRange keys_of(int64_t first, int count) const {
+    return p.rule.band.keys(first, first + count - 1, p.kv_length);
+  }
+
   FT_FUNCTION Matrix<const T> queries(int64_t row) const {
     return matrix_of(query_rows<T>(p, batch, head, row), p.query_length - row, p.head_dim);
   }
-  FT_FUNCTION Matrix<const T> keys(int64_t row) const {
-    return matrix_of(key_rows<T>(p, batch, kv_head, row), p.kv_length - row, p.head_dim);
+  /// Keys row ... end - 1.
+  FT_FUNCTION Matrix<const T> keys(int64_t row, int end) const {
+    return matrix_of(key_rows<T>(p, batch, kv_head, row), end - row, p.head_dim);
   }
-  FT_FUNCTION Matrix<const T> values(int64_t row) const {
-    return matrix_of(value_rows<T>(p, batch, kv_head, row), p.kv_length - row, p.value_dim);
+  FT_FUNCTION Matrix<const T> values(int64_t row, int end) const {
+    return matrix_of(value_rows<T>(p, batch, kv_head, row), end - row, p.value_dim);
   }
+  FT_FUNCTION Matrix<const T> keys(int64_t row) const { return keys(row, p.kv_length); }
+  FT_FUNCTION Matrix<const T> values(int64_t row) const { return values(row, p.kv_length); }
   FT_FUNCTION Matrix<T> out(int64_t row) const {
     return matrix_of(out_rows<T>(p, batch, head, row), p.query_length - row, p.value_dim);
+  }
+  /// Starts loading the queries from `row` on.
+  template <class Scope, class Stages>
+  FT_FUNCTION void load_queries(FT_THREADGROUP Stages& stages, int64_t row) const {
+    auto source = queries(row);
+    load_tile_async<Scope>(stages, 0, source);
   }
   FT_FUNCTION FT_DEVICE float& lse(int64_t row) const { return lse_of(p, batch, head, row); }
 };

@@ -8,6 +8,7 @@
 //   O = O / row sum
 #pragma once
 
+#include "src/ops/attention/kernel/key_parts.h"
 #include "src/ops/attention/kernel/long_sums.h"
 #include "src/ops/attention/kernel/softmax.h"
 #include "src/ops/attention/kernel/tiles.h"
@@ -35,12 +36,15 @@ struct AttentionSimdgroup {
 
   static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                               GridPosition at) {
-    const Head<T> head(p, at.z, at.y);
-    const int64_t tiles = (p.query_length + kQ - 1) / kQ;
-    const int64_t first_row = (tiles - 1 - at.x) * kQ;  // causal: the longest rows start first
+    const bool in_parts = keys_in_parts<Tile>(p);
+    const TilePlace place = in_parts ? tile_at(p, p.parts.first_tile + at.y) : last_tile_first(p, at, kQ);
+    const Head<T> head(p, place.batch, place.head);
     // The keys that any simdgroup needs, since all share the loads.
-    const KeyRange keys = p.rule.band.keys(first_row, first_row + kQ - 1, p.kv_length);
-    const int64_t row = first_row + simdgroup_index_in_threadgroup() * kRows;
+    KeyRange keys = head.keys_of(place.row, kQ);
+    if (in_parts) keys = part_of(keys, static_cast<int>(at.x), p.parts.count, kK);
+    const int part = part_number(p, at);  // kept instead of `at`, which takes more registers
+    const int first = simdgroup_index_in_threadgroup() * kRows;
+    const int64_t row = place.row + first;
 
     simdgroup_matrix_block<T, R, S> q[kD / kStep];    // (kRows, kD)
     simdgroup_matrix_block<float, R, CK> s, scratch;  // (kRows, kK)
@@ -54,13 +58,13 @@ struct AttentionSimdgroup {
     softmax.start();
 
     constexpr bool kAhead = Tile::kStages == 2;
-    load_keys_and_values(memory, head, 0, keys.begin);
+    load_keys_and_values(memory, head, 0, keys.begin, keys.end);
     int stage = 0;
     const auto attend = [&](int begin, int end) {
       for (int column = begin; column < end; column += kK) {
         const int next = kAhead ? 1 - stage : 0;
         wait_tiles<Scope, 1>();  // K is here, V may be on its way; all are done with the tile before
-        if constexpr (kAhead) load_keys_and_values(memory, head, next, column + kK);
+        if constexpr (kAhead) load_keys_and_values(memory, head, next, column + kK, keys.end);
 
         s = simdgroup_matrix_block<float, R, CK>(0.0f);
         FT_UNROLL for (int d = 0; d < kD / kStep; ++d) {
@@ -84,13 +88,17 @@ struct AttentionSimdgroup {
         }
         if constexpr (!kAhead) {
           threadgroup_barrier(mem_flags::mem_threadgroup);
-          load_keys_and_values(memory, head, next, column + kK);
+          load_keys_and_values(memory, head, next, column + kK, keys.end);
         }
         stage = next;
       }
     };
     attend_in_chains<Tile::kChain>(keys, o, softmax, p.rule.exponent, attend);
 
+    if (in_parts) {
+      store_part(PartSums(p, part), first, static_cast<int>(head.rows() - row), o, softmax);
+      return;
+    }
     softmax.finish();
     map_rows(o, softmax.correction, [](auto sum, auto inverse) { return sum * inverse; });
     auto out = head.out(row);
@@ -105,11 +113,11 @@ struct AttentionSimdgroup {
   }
 
  private:
-  /// Starts loading the tiles whose first key is `column`; past the last key they are empty.
+  /// Starts loading the tiles whose first key is `column`, without keys from `end` on.
   static FT_FUNCTION void load_keys_and_values(FT_THREADGROUP Threadgroup& memory,
-                                               FT_THREAD const Head<T>& head, int stage, int column) {
-    auto keys = head.keys(column);
-    auto values = head.values(column);
+                                               FT_THREAD const Head<T>& head, int stage, int column, int end) {
+    auto keys = head.keys(column, end);
+    auto values = head.values(column, end);
     load_tile_async<Scope>(memory.k, stage, keys);
     load_tile_async<Scope>(memory.v, stage, values);
   }

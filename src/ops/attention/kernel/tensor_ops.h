@@ -1,4 +1,5 @@
-// Attention on matmul2d and cooperative tensors: one threadgroup computes kQ rows of one head's output.
+// Attention on matmul2d and cooperative tensors: one threadgroup computes kQ rows of the output, of one head or of the
+// heads that share a KV head; or what they come to over a part of their keys.
 //
 //   Q stays in threadgroup memory
 //   for each tile of kK keys that the mask lets these queries see:
@@ -10,6 +11,8 @@
 // overlap too: the scores of the next keys are computed while the last weights are multiplied with V.
 #pragma once
 
+#include "src/ops/attention/kernel/head_group.h"
+#include "src/ops/attention/kernel/key_parts.h"
 #include "src/ops/attention/kernel/long_sums.h"
 #include "src/ops/attention/kernel/softmax.h"
 #include "src/ops/attention/kernel/tiles.h"
@@ -25,6 +28,7 @@ struct AttentionTensorOps {
                                    kThreadgroupsPerUnit = Tile::kThreadgroupsPerUnit;
   static constexpr FT_CONSTANT int kQ = Tile::kQ, kK = Tile::kK, kD = Tile::kD;
 
+  using Rows = typename Tile::template Rows<T>;
   using Scope = execution_simdgroups<kSimdgroups>;
   using ScoreProduct = matmul2d<matmul2d_descriptor(kQ, kK, kD, false, true), Scope>;
   using OutputProduct = matmul2d<matmul2d_descriptor(kQ, kD, kK, false, false, false,
@@ -40,10 +44,13 @@ struct AttentionTensorOps {
 
   static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                               GridPosition at) {
-    const Head<T> head(p, at.z, at.y);
-    const int64_t tiles = (p.query_length + kQ - 1) / kQ;
-    const int64_t row = (tiles - 1 - at.x) * kQ;  // causal: the longest rows start first
-    const KeyRange keys = p.rule.band.keys(row, row + kQ - 1, p.kv_length);
+    const bool in_parts = keys_in_parts<Tile>(p);
+    const TilePlace place = in_parts ? tile_at(p, p.parts.first_tile + at.y) : last_tile_first(p, at, kQ);
+    const Rows head(p, place.batch, place.head);
+    const int64_t row = place.row;
+    KeyRange keys = head.keys_of(row, kQ);
+    if (in_parts) keys = part_of(keys, static_cast<int>(at.x), p.parts.count, kK);
+    const int part = part_number(p, at);  // kept instead of `at`, which takes more registers
 
     ScoreProduct score_product;
     OutputProduct output_product;
@@ -72,10 +79,9 @@ struct AttentionTensorOps {
       map_rows(o, softmax.correction, [](auto sum, auto factor) { return sum * factor; });
     };
 
-    auto queries = head.queries(row);
-    load_tile_async<Scope>(memory.q, 0, queries);
-    load_keys(memory, head, 0, keys.begin);
-    load_values(memory, head, 0, keys.begin);
+    head.template load_queries<Scope>(memory.q, row);
+    load_keys(memory, head, 0, keys.begin, keys.end);
+    load_values(memory, head, 0, keys.begin, keys.end);
     map_elements(o, [](auto) { return 0.0f; });
     softmax.start();
 
@@ -88,8 +94,8 @@ struct AttentionTensorOps {
           // Q and K are here, V may be on its way; all simdgroups are done with the tile before.
           wait_tiles<Scope, 1>();
           if constexpr (kAhead) {
-            load_keys(memory, head, next, column + kK);
-            load_values(memory, head, next, column + kK);
+            load_keys(memory, head, next, column + kK, keys.end);
+            load_values(memory, head, next, column + kK, keys.end);
           }
           auto q = tile(memory.q, 0);
           auto k = tile(memory.k, stage);
@@ -103,15 +109,15 @@ struct AttentionTensorOps {
           output_product.run(weights, v, o);
           if constexpr (!kAhead) {
             threadgroup_barrier(mem_flags::mem_threadgroup);
-            load_keys(memory, head, next, column + kK);
-            load_values(memory, head, next, column + kK);
+            load_keys(memory, head, next, column + kK, keys.end);
+            load_values(memory, head, next, column + kK, keys.end);
           }
           stage = next;
         }
       };
       attend_in_chains<Tile::kChain>(keys, o, softmax, p.rule.exponent, attend_all);
     } else {
-      load_keys(memory, head, 1, keys.begin + kK);
+      load_keys(memory, head, 1, keys.begin + kK, p.kv_length);
       wait_tiles<Scope, 2>();  // Q and the first K are here
       auto q = tile(memory.q, 0);
       auto first = tile(memory.k, 0);
@@ -127,8 +133,8 @@ struct AttentionTensorOps {
         auto v = tile(memory.v, stage);
         score_product.start(q, k, s);
         output_product.start(weights, v, o);
-        load_values(memory, head, next, column);
-        load_keys(memory, head, stage, column + kK);
+        load_values(memory, head, next, column, p.kv_length);
+        load_keys(memory, head, stage, column + kK, p.kv_length);
         wait_products<1>(s);
         attend_next(column);
         wait_products<0>(o);
@@ -145,29 +151,33 @@ struct AttentionTensorOps {
       output_product.run(weights, v, o);
     }
 
-    softmax.finish();
-    rescale();
-    auto out = head.out(row);
-    store(o, out);
-    Tile::settle(head, row, kQ, softmax.sum);
-    if (p.lse != nullptr) {
-      softmax.logarithm(p.rule.unit);
-      for_each_element(softmax.maximum, [&](float value, int r) {
-        if (row + r < p.query_length) head.lse(row + r) = value;
-      });
+    if (in_parts) {
+      store_part(PartSums(p, part), 0, static_cast<int>(head.rows() - row), o, softmax);
+    } else if constexpr (!Tile::kGroupsHeads) {
+      softmax.finish();
+      rescale();
+      auto out = head.out(row);
+      store(o, out);
+      Tile::settle(head, row, kQ, softmax.sum);
+      if (p.lse != nullptr) {
+        softmax.logarithm(p.rule.unit);
+        for_each_element(softmax.maximum, [&](float value, int r) {
+          if (row + r < p.query_length) head.lse(row + r) = value;
+        });
+      }
     }
   }
 
  private:
-  /// Starts loading the tile whose first key is `column`; past the last key it is empty.
-  static FT_FUNCTION void load_keys(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Head<T>& head,
-                                    int stage, int column) {
-    auto keys = head.keys(column);
+  /// Starts loading the tile whose first key is `column`, without keys from `end` on.
+  static FT_FUNCTION void load_keys(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Rows& head, int stage,
+                                    int column, int end) {
+    auto keys = head.keys(column, end);
     load_tile_async<Scope>(memory.k, stage, keys);
   }
-  static FT_FUNCTION void load_values(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Head<T>& head,
-                                      int stage, int column) {
-    auto values = head.values(column);
+  static FT_FUNCTION void load_values(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Rows& head, int stage,
+                                      int column, int end) {
+    auto values = head.values(column, end);
     load_tile_async<Scope>(memory.v, stage, values);
   }
 };

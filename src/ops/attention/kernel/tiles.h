@@ -3,6 +3,7 @@
 #pragma once
 
 #include "flashtile/primitives.h"
+#include "src/ops/attention/kernel/head_group.h"
 #include "src/ops/attention/kernel/numbers.h"
 #if !defined(__CUDACC__) && !defined(__METAL_VERSION__) && !defined(FLASHTILE_METAL_TILES)
 #include "src/ops/attention/kernel/settle_rows_cpu.h"
@@ -29,11 +30,17 @@ struct AttentionTile {
   static_assert(Schedule == AttentionSchedule::in_turn || Stages == 2,
                 "AttentionTile: overlapping takes two stages");
 
+  /// May keys be dealt out to several threadgroups, as key_parts.h says?
+  static constexpr FT_CONSTANT bool kParts = false;
+  /// Are its rows those of one head, or of a group of heads, whose keys are always dealt out?
+  static constexpr FT_CONSTANT bool kGroupsHeads = false;
+  template <class T>
+  using Rows = Head<T>;
   /// More keys than so many are summed in chains of so many; 0: all of them in one.
   static constexpr FT_CONSTANT int kChain = 0;
   /// Called for the rows of a head that have been stored, with their sums of weights.
-  template <class Head, class Rows>
-  static FT_FUNCTION void settle(FT_THREAD const Head&, int64_t, int, FT_THREAD Rows&) {}
+  template <class Place, class Sums>
+  static FT_FUNCTION void settle(FT_THREAD const Place&, int64_t, int, FT_THREAD Sums&) {}
 };
 
 #if defined(__METAL_VERSION__) || defined(FLASHTILE_METAL_TILES)
@@ -45,31 +52,56 @@ template <class T, int HeadDim>
 struct SimdgroupTile : AttentionTile<8, HeadDim <= 256 / static_cast<int>(sizeof(T)) ? 16 : 8, HeadDim, 1, 1> {
 };
 #elif defined(__CUDACC__)
+template <int Queries, int Keys, int HeadDim, int Simdgroups, int Stages,
+          AttentionSchedule Schedule = AttentionSchedule::in_turn, int PerUnit = 1>
+struct CudaTile : AttentionTile<Queries, Keys, HeadDim, Simdgroups, Stages, Schedule, PerUnit> {
+  static constexpr FT_CONSTANT bool kParts = true;
+};
 // float32 products are six of bfloat16 each; small tiles keep their parts in registers.
 template <class T, int HeadDim>
-struct TensorOpsTile : AttentionTile<64, 32, HeadDim, 4, HeadDim <= 128 ? 2 : 1> {};
+struct TensorOpsTile : CudaTile<64, 32, HeadDim, 4, HeadDim <= 128 ? 2 : 1> {};
 template <class T, int HeadDim>
-struct SimdgroupTile : AttentionTile<64, 32, HeadDim, 4, HeadDim <= 128 ? 2 : 1> {};
+struct SimdgroupTile : CudaTile<64, 32, HeadDim, 4, HeadDim <= 128 ? 2 : 1> {};
 // 16-bit types: two warpgroups share each tile of keys, and S, its weights and O just fit their registers: more
 // keys spill (HeadDim = 128: 96 keys 386, 128 keys 365, 64 keys 322 TFLOP/s on an H200).
 template <int HeadDim>
-struct TensorOpsTile16 : AttentionTile<128,
-                                       HeadDim <= 64    ? 128
-                                       : HeadDim <= 128 ? 96
-                                                        : 64,
-                                       HeadDim, 8, 2, AttentionSchedule::overlapped> {};
+struct TensorOpsTile16 : CudaTile<128,
+                                  HeadDim <= 64    ? 128
+                                  : HeadDim <= 128 ? 96
+                                                   : 64,
+                                  HeadDim, 8, 2, AttentionSchedule::overlapped> {};
 template <int HeadDim>
 struct TensorOpsTile<half, HeadDim> : TensorOpsTile16<HeadDim> {};
 template <int HeadDim>
 struct TensorOpsTile<bfloat, HeadDim> : TensorOpsTile16<HeadDim> {};
 template <int HeadDim>
-struct SimdgroupTile16 : AttentionTile<128, 64, HeadDim, 8, 2> {};
+struct SimdgroupTile16 : CudaTile<128, 64, HeadDim, 8, 2> {};
 template <>
-struct SimdgroupTile16<256> : AttentionTile<64, 32, 256, 4, 1> {};
+struct SimdgroupTile16<256> : CudaTile<64, 32, 256, 4, 1> {};
 template <int HeadDim>
 struct SimdgroupTile<half, HeadDim> : SimdgroupTile16<HeadDim> {};
 template <int HeadDim>
 struct SimdgroupTile<bfloat, HeadDim> : SimdgroupTile16<HeadDim> {};
+// Few queries: what takes time is that keys and values arrive, so that two threadgroups or more of a unit wait for them
+// in turn. The products of 16-bit types are over before.
+template <class T, int HeadDim>
+struct GroupTile
+    : CudaTile<64, 32, HeadDim, 4, HeadDim <= 128 ? 2 : 1, AttentionSchedule::in_turn, HeadDim <= 128 ? 2 : 1> {
+};
+template <int HeadDim>
+struct GroupTile16
+    : CudaTile<64, HeadDim <= 128 ? 64 : 32, HeadDim, 4, 2, AttentionSchedule::in_turn, HeadDim <= 64 ? 3 : 2> {
+};
+template <int HeadDim>
+struct GroupTile<half, HeadDim> : GroupTile16<HeadDim> {};
+template <int HeadDim>
+struct GroupTile<bfloat, HeadDim> : GroupTile16<HeadDim> {};
+template <class T, int HeadDim>
+struct TensorOpsGroupTile : GroupTile<T, HeadDim> {
+  static constexpr FT_CONSTANT bool kGroupsHeads = true;
+  template <class U>
+  using Rows = HeadGroup<U>;
+};
 #else
 // 64 queries are four AVX-512 vectors, enough accumulators to hide the latency of FMA; 64 keys keep S, P and O
 // near L1. simdgroup with 16 x 32 was at 0.6 of its speed with 64 x 64 (f32, S=512, D=64, AVX-512).

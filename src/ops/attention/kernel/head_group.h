@@ -1,0 +1,71 @@
+// The query heads that share a KV head as one tile of rows, so that a few queries of each fill it and its keys are read
+// once: row r is query r / group of the group's head r % group.
+#pragma once
+
+#include "src/ops/attention/kernel/mask_entries.h"
+#include "src/ops/attention/kernel/score_rule.h"
+
+namespace flashtile::inline v0_2::kernels {
+inline namespace FLASHTILE_BACKEND {
+
+/// The heads of one KV head of one batch entry, with the words of Head. They have fewer than 2^31 rows.
+template <class T>
+struct HeadGroup {
+  FT_CONSTANT const AttentionParams& p;
+  int64_t batch, kv_head;
+  int group;  ///< heads of it
+
+  FT_FUNCTION HeadGroup(FT_CONSTANT const AttentionParams& params, int64_t batch_index, int64_t kv_head_index)
+      : p(params), batch(batch_index), kv_head(kv_head_index), group(params.query_heads / params.kv_heads) {}
+
+  FT_FUNCTION int rows() const { return p.query_length * group; }
+  FT_FUNCTION int query_of(int row) const { return row / group; }
+  FT_FUNCTION int64_t head_of(int row) const { return kv_head * group + row % group; }
+
+  /// The keys of rows first ... first + count - 1.
+  FT_FUNCTION KeyRange keys_of(int64_t first, int count) const {
+    const int row = static_cast<int>(first), last = rows() - row < count ? rows() - 1 : row + count - 1;
+    return p.rule.band.keys(query_of(row), query_of(last), p.kv_length);
+  }
+  FT_FUNCTION Matrix<const T> keys(int64_t row, int end) const { return shared().keys(row, end); }
+  FT_FUNCTION Matrix<const T> values(int64_t row, int end) const { return shared().values(row, end); }
+
+  /// Starts loading the queries of rows from `row` on.
+  template <class Scope, class Stages>
+  FT_FUNCTION void load_queries(FT_THREADGROUP Stages& stages, int64_t row) const {
+    const int first = static_cast<int>(row);
+    load_rows_async<Scope>(stages, 0, rows() - first, p.head_dim, [&](int r) {
+      return query_rows<T>(p, batch, head_of(first + r), query_of(first + r)).first;
+    });
+  }
+
+ private:
+  FT_FUNCTION Head<T> shared() const { return Head<T>(p, batch, kv_head * group); }
+};
+
+/// apply_rule of walk_tile.h for the rows of a group of heads. Entries of mask tensors are read one by one.
+template <class Scores, class T>
+FT_FUNCTION void apply_rule(FT_THREAD Scores& scores, FT_THREAD Scores&, FT_THREAD const HeadGroup<T>& heads,
+                            FT_THREAD const KeyRange& keys, int64_t row, int column, int key_count) {
+  FT_CONSTANT const ScoreRule& rule = heads.p.rule;
+  if (rule.work(keys, column, key_count) == ScoreWork::factor) return;
+  if (!rule.is_factor) map_elements(scores, [&](auto dot) { return score_of(rule, dot); });
+  const bool masked = rule.mask.given(), bounded = !keys.all_see(column, key_count);
+  if (!masked && !bounded) return;
+  const int first = static_cast<int>(row), first_query = heads.query_of(first), rows = heads.rows();
+  const TileBand band = rule.band.tile(first_query, column, heads.p.kv_length);
+  constexpr int kSlots = Scores::get_capacity();
+  FT_UNROLL for (int i = 0; i < kSlots; ++i) {
+    if (scores.is_valid_element(i)) {
+      const auto at = scores.get_multidimensional_index(i);
+      const int r = first + at[1], query = heads.query_of(r);
+      float score = scores[i];
+      if (masked && r < rows && column + at[0] < heads.p.kv_length)
+        score = with_entry(score, entry_at(rule.mask, heads.batch, heads.head_of(r), query, column + at[0]));
+      scores[i] = where_visible(score, band.visible(query - first_query, at[0]));
+    }
+  }
+}
+
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::inline v0_2::kernels

@@ -1,0 +1,118 @@
+#include "src/ops/attention/key_parts.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "src/backends/backend.h"
+
+namespace flashtile::inline v0_2::ops {
+namespace {
+
+using kernels::AttentionKernel;
+
+/// Sums of more keys than so many lose digits: the bounds of results count on no longer chains.
+constexpr std::int64_t kLongestPart = std::int64_t{1} << 16;
+/// What a threadgroup takes before its first and after its last block of keys, and what the merge takes, in times of a
+/// block.
+constexpr std::int64_t kEnds = 2, kMerge = 6;
+/// Parts of so many bytes are in memory at once; more tiles than have room follow them.
+constexpr std::int64_t kMostBytes = std::int64_t{256} << 20;
+
+std::int64_t divided_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+Tiling tiling_of(const AttentionKernel* kernel, const AttentionProblem& problem, std::int64_t group) {
+  const std::int64_t rows = problem.query_length * group;
+  const std::int64_t heads = problem.query_heads / group;
+  return {kernel, static_cast<int>(group), rows,
+          problem.batch * heads * divided_up(rows, kernel->tile_queries)};
+}
+
+/// Rows that are computed, those that fill tiles up included.
+std::int64_t padded_rows(const Tiling& tiling) { return tiling.tiles * tiling.kernel->tile_queries; }
+
+/// The tiles of the heads themselves, or of groups of heads where those have much less to compute.
+Tiling best_tiling(std::string_view text, const AttentionProblem& problem) {
+  const Tiling heads = tiling_of(find_kernel(text, problem), problem, 1);
+  const AttentionKernel* kernel = find_kernel(std::string(text) + ".groups", problem);
+  const std::int64_t group = problem.query_heads / problem.kv_heads;
+  if (kernel == nullptr || problem.query_length * group > std::numeric_limits<std::int32_t>::max() / 2)
+    return heads;
+  const Tiling groups = tiling_of(kernel, problem, group);
+  return 3 * padded_rows(groups) <= 2 * padded_rows(heads) ? groups : heads;
+}
+
+/// The most keys that the queries of a tile see together.
+std::int64_t longest_range(const AttentionProblem& problem, const Tiling& tiling) {
+  if (problem.window.left < 0 || problem.window.right < 0) return problem.kv_length;
+  const std::int64_t queries = std::min<std::int64_t>(tiling.kernel->tile_queries, problem.query_length);
+  return std::min(problem.kv_length, problem.window.left + problem.window.right + queries);
+}
+
+}  // namespace
+
+int best_parts(std::int64_t tiles, std::int64_t keys, int block, std::int64_t threadgroups) {
+  const std::int64_t blocks = std::max<std::int64_t>(1, divided_up(keys, block));
+  const std::int64_t fewest = std::max<std::int64_t>(1, divided_up(keys, kLongestPart));
+  const std::int64_t most =
+      std::max(fewest, std::min(blocks, 2 * threadgroups / std::max<std::int64_t>(tiles, 1)));
+  std::int64_t best = fewest, best_time = std::numeric_limits<std::int64_t>::max();
+  for (std::int64_t parts = fewest; parts <= most; ++parts) {
+    const std::int64_t rounds = divided_up(tiles * parts, threadgroups);
+    const std::int64_t time = rounds * (divided_up(blocks, parts) + kEnds) + (parts > 1 ? kMerge : 0);
+    if (time < best_time) best = parts, best_time = time;
+  }
+  return static_cast<int>(best);
+}
+
+int Deal::stored_rows() const {
+  return static_cast<int>(std::min<std::int64_t>(tiling.kernel->tile_queries, tiling.rows));
+}
+
+std::size_t Deal::workspace_bytes(const AttentionProblem& problem) const {
+  if (!in_parts()) return 0;
+  const std::int64_t floats = kernels::part_floats(stored_rows(), static_cast<std::int32_t>(problem.value_dim));
+  return static_cast<std::size_t>(tiles_at_once * parts * floats) * sizeof(float);
+}
+
+Deal deal_of(std::string_view text, const AttentionProblem& problem) {
+  if (find_kernel("merge_parts", problem) == nullptr || problem.empty() || problem.kv_length == 0)
+    return {tiling_of(find_kernel(text, problem), problem, 1), 0, 0};
+  Deal deal{best_tiling(text, problem), 0, 0};
+  const AttentionKernel& kernel = *deal.tiling.kernel;
+  const backend::Backend& device = backend::of(problem.device.type);
+  const std::int64_t fit = static_cast<std::int64_t>(device.most_threadgroup_bytes(problem.device.index) /
+                                                     std::max<std::size_t>(kernel.threadgroup_bytes, 1));
+  const std::int64_t side_by_side =
+      std::clamp<std::int64_t>(kernel.threadgroups_per_unit, 1, std::max<std::int64_t>(fit, 1));
+  deal.parts = best_parts(deal.tiling.tiles, longest_range(problem, deal.tiling), kernel.tile_keys,
+                          side_by_side * device.compute_units(problem.device.index));
+  if (deal.parts == 1 && std::string_view(kernel.text) == text) deal.parts = 0;
+  if (!deal.in_parts()) return deal;
+  deal.tiles_at_once = 1;
+  const auto bytes_of_tile = static_cast<std::int64_t>(deal.workspace_bytes(problem));
+  deal.tiles_at_once = std::clamp<std::int64_t>(kMostBytes / bytes_of_tile, 1, deal.tiling.tiles);
+  return deal;
+}
+
+void run_deal(const Deal& deal, const AttentionProblem& problem, const AttentionArguments& arguments,
+              std::span<std::byte> workspace, const Queue& queue) {
+  kernels::AttentionParams params = params_of(problem, arguments);
+  if (!deal.in_parts()) return deal.tiling.kernel->launch(queue, params);
+  const AttentionKernel& merge = *find_kernel("merge_parts", problem);
+  params.parts = {reinterpret_cast<float*>(workspace.data()),
+                  0,
+                  0,
+                  deal.parts,
+                  deal.tiling.kernel->tile_queries,
+                  deal.stored_rows(),
+                  deal.tiling.group};
+  while (params.parts.first_tile < deal.tiling.tiles) {
+    params.parts.tiles = std::min(deal.tiles_at_once, deal.tiling.tiles - params.parts.first_tile);
+    deal.tiling.kernel->launch(queue, params);
+    merge.launch(queue, params);
+    params.parts.first_tile += params.parts.tiles;
+  }
+}
+
+}  // namespace flashtile::inline v0_2::ops

@@ -1,0 +1,42 @@
+// How a GPU's threadgroups share a call: which kernel of a text, and in how many parts the keys of each tile of queries
+// are dealt out. Called by the ways that launch one kernel text, and by flash.sm90.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "src/ops/attention/kernels.h"
+
+namespace flashtile::inline v0_2::ops {
+
+/// The tiles of queries of a call on one kernel.
+struct Tiling {
+  const kernels::AttentionKernel* kernel;
+  int group;           ///< query heads whose rows share tiles
+  std::int64_t rows;   ///< of such a group
+  std::int64_t tiles;  ///< in all
+};
+
+/// A call as it is dealt out.
+struct Deal {
+  Tiling tiling;
+  int parts;                   ///< of a tile's keys; 0: not dealt out, each threadgroup writes its own rows
+  std::int64_t tiles_at_once;  ///< whose parts the workspace holds
+
+  bool in_parts() const { return parts > 0; }
+  int stored_rows() const;
+  std::size_t workspace_bytes(const AttentionProblem& problem) const;
+};
+
+/// In how many parts so many threadgroups at a time best sum the keys of `tiles` tiles of at most `keys` keys, which a
+/// kernel takes in blocks of `block`. Depends on nothing else, so that results repeat.
+int best_parts(std::int64_t tiles, std::int64_t keys, int block, std::int64_t threadgroups);
+
+/// The deal of a call on the kernels of a text, one of which there must be.
+Deal deal_of(std::string_view text, const AttentionProblem& problem);
+
+/// Queues the call.
+void run_deal(const Deal& deal, const AttentionProblem& problem, const AttentionArguments& arguments,
+              std::span<std::byte> workspace, const Queue& queue);
+
+}  // namespace flashtile::inline v0_2::ops
