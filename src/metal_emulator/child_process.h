@@ -7,7 +7,7 @@
 namespace flashtile::metal_emulator {
 
 struct ChildLimits {
-  int seconds = 60;                                     ///< of wall-clock and of processor time
+  int seconds = 60;  ///< of processor time, or ten times as many by the clock
   std::uint64_t memory_bytes = std::uint64_t{8} << 30;  ///< of address space; 0: no limit
 };
 
