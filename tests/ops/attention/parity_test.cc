@@ -598,7 +598,7 @@ std::string test_name(const ::testing::TestParamInfo<Parity::ParamType>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Attention, Parity,
-                         ::testing::Combine(::testing::ValuesIn(cases_under_test(cases(), 4, is_small)),
+                         ::testing::Combine(::testing::ValuesIn(cases_under_test(cases(), 3, is_small)),
                                             ::testing::Values(DType::f32, DType::f16, DType::bf16),
                                             ::testing::ValuesIn(built_ways()),
                                             ::testing::ValuesIn(devices_under_test())),
