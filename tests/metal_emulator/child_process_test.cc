@@ -20,7 +20,8 @@ TEST(ChildProcess, MayWaitLongerThanItMayWork) {
 
 TEST(ChildProcess, IsEndedWhenItHasWorkedForItsTime) {
   const ChildResult result = run_in_child({.seconds = 1}, [] {
-    for (volatile int i = 0;; i = i + 1) {
+    const volatile bool goes_on = true;
+    while (goes_on) {
     }
     return 0;
   });
