@@ -51,8 +51,7 @@ bool copy_engine_takes(const TensorLayout& view) {
   return true;
 }
 
-/// Its loop over blocks is ready for windows; they come when they have been measured.
-constexpr Features kKnown{Feature::causal, Feature::query_offset, Feature::lse};
+constexpr Features kKnown{Feature::causal, Feature::window, Feature::query_offset, Feature::lse};
 
 std::string_view declines(const AttentionProblem& p) {
   constexpr std::string_view kNotHopper = "it is for NVIDIA GPUs of compute capability 9.0";
