@@ -91,8 +91,9 @@ struct AttentionExactRows {
                                             int key) {
     const auto out = head.out(first);
     const auto values = head.values(key);
+    Band band = p.rule.band;  // in thread memory, where its method works
     for (int i = 0; i < kQ; ++i) {
-      if ((broken >> i & 1) == 0 || !p.rule.band.visible(first + i, key)) continue;
+      if ((broken >> i & 1) == 0 || !band.visible(first + i, key)) continue;
       if (entry_at(p.rule.mask, head.batch, head.head, first + i, key) == kMinusInfinity) continue;
       simd_for_each_index(p.value_dim, [&](int d) {
         const float element = static_cast<float>(out(d, i)), value = static_cast<float>(values(d, 0));
