@@ -203,6 +203,10 @@ FLASHTILE_API flashtile_status flashtile_plan_attention(flashtile_plan** plan,
                                                         const flashtile_tensor* v,
                                                         const flashtile_attention_options* options);
 
+/// flashtile_attention() as the handler of a custom call of XLA, version 4 ("typed FFI"), on CPUs: for JAX, which it is
+/// registered with. Takes an XLA_FFI_CallFrame, returns an XLA_FFI_Error or NULL; python/flashtile/jax.py is how it is called.
+FLASHTILE_API void* flashtile_xla_attention(void* call_frame);
+
 typedef struct flashtile_gemm_options {
   uint32_t size;
   float beta;          ///< 0: the old content of C is never read, NaN included

@@ -97,7 +97,8 @@ def set_options(call, q, scale, softcap, causal, query_offset, window, mask, bia
     if scale is not None:
         options.scale = call.point_to(c_float(scale))
     options.softcap = softcap or 0.0
-    options.causal, options.causal_offset = offset_of(corner_of(causal, call), "causal")
+    options.causal, options.causal_offset = offset_of(
+        corner_of(causal, call.tensors[0].shape[2], call.tensors[1].shape[2]), "causal")
     options.query_offset, options.query_offset_number = offset_of(query_offset, "query_offset")
     if window is not None:
         left, right = window
@@ -111,13 +112,12 @@ def set_options(call, q, scale, softcap, causal, query_offset, window, mask, bia
     options.queue = _queues.queue_of(call.tensors[0], q, threads)
 
 
-def corner_of(causal, call):
+def corner_of(causal, q_length, k_length):
     """True is right where both corners are the same one; False is none."""
     if not isinstance(causal, bool):
         return causal
     if not causal:
         return None
-    q_length, k_length = call.tensors[0].shape[2], call.tensors[1].shape[2]
     if q_length != k_length:
         raise ValueError(f"causal is True, and q has length {q_length}, k has {k_length}; say which corner, \"top_left\" or "
                          '"bottom_right", or an offset')

@@ -71,6 +71,7 @@ FUNCTIONS = {
     "flashtile_tensor_from_dlpack": (c_int32, [c_void_p] * 2),
     "flashtile_attention": (c_int32, [c_void_p] * 5),
     "flashtile_plan_attention": (c_int32, [c_void_p] * 6),
+    "flashtile_xla_attention": (c_void_p, [c_void_p]),
     "flashtile_gemm": (c_int32, [c_void_p] * 4),
     "flashtile_plan_gemm": (c_int32, [c_void_p] * 5),
     "flashtile_plan_json": (c_char_p, [c_void_p]),
