@@ -98,6 +98,20 @@ TEST(Subnormals, OfQueriesKeysAndValuesOfBfloatCountAsZero) {
   }
 }
 
+TEST(Subnormals, WeightsOfFlashCpuCountAsZero) {
+  // The scores are 0, -90, -180 ...; exp(-90) is subnormal, and the one value that is not 0 has that weight.
+  const auto second = [](std::int64_t j) { return j == 1 ? 1.0f : 0.0f; };
+  for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
+    for (const std::int64_t queries : {1, 5, 70, 300}) {
+      attend(dtype, queries, 1.0f, -90.0f, 1.0f, second, [](auto& way, float out) {
+        if (way == "flash.cpu") {
+          ASSERT_EQ(out, 0.0f);
+        }
+      });
+    }
+  }
+}
+
 TEST(Subnormals, OfQueriesKeysAndValuesOfFloatStay) {
   const auto index = [](std::int64_t j) { return static_cast<float>(j); };
   double sum = 0, weights = 0;

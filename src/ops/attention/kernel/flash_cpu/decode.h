@@ -395,7 +395,8 @@ class DecodeTask {
     for (int i = 0; i < size; i += kRegisters * kLanes) {
       FT_UNROLL for (int j = 0; j < kRegisters; ++j) {
         const int at = i + j * kLanes;
-        const floats weight = exp2_weight(fma_exact(floats::load(scores_ + at), exponent, minus_top[j]));
+        const floats z = fma_exact(floats::load(scores_ + at), exponent, minus_top[j]);
+        const floats weight = kPairs ? exp2_weight(z) : weight_of(z);
         sum[j] = sum[j] + weight;
         if constexpr (kPairs)
           primitives::detail::store_lanes<float>(reinterpret_cast<bfloat*>(scores_) + at, weight);

@@ -131,6 +131,15 @@ FT_FUNCTION void subtract_maximum(const Panel& p, float* scores, int keys) {
   }
 }
 
+/// The weight 2^z of a score, and 0 below 2^-126: Intel's processors take a hundred cycles and more for each product with a
+/// subnormal float, and real layers have many such weights. Without AVX-512 exp2_weight returns next to none.
+FT_FUNCTION floats weight_of(floats z) {
+#if defined(FT_AVX512)
+  z = select(z, floats(-__builtin_inff()), z < floats(-126.0f));
+#endif
+  return exp2_weight(z);
+}
+
 /// scores <- weights in place, as floats or as pairs of bfloats; their sums are added to the panel's.
 template <class T, int Vectors>
 FT_FUNCTION void exponentials(const Panel& p, float* scores, int keys, const ScoreRule& rule) {
@@ -148,7 +157,9 @@ FT_FUNCTION void exponentials(const Panel& p, float* scores, int keys, const Sco
     FT_UNROLL for (int j = 0; j < Vectors; ++j) minus_top[j] = 0.0f;
   }
   const auto weight = [&](const float* row, int j) {
-    return exp2_weight(fma_exact(floats::load(row + j * kLanes), scale, minus_top[j]));
+    const floats z = fma_exact(floats::load(row + j * kLanes), scale, minus_top[j]);
+    return Operand<T>::kPerStep == 2 ? exp2_weight(z)
+                                     : weight_of(z);  // products of pairs of bfloats take them as 0
   };
   const auto store_rows = [&](int c, int j, floats even, floats odd, bool both) {
     if constexpr (Operand<T>::kPerStep == 2) {
