@@ -98,7 +98,7 @@ static_assert(sizeof(Version) == 24 && sizeof(Buffer) == 48 && sizeof(Buffers) =
 struct DtypeRow {
   std::int32_t xla, dtype;
 };
-constexpr DtypeRow kDtypes[] = {{1, FLASHTILE_U8},   {2, FLASHTILE_I8},    {6, FLASHTILE_U8},
+constexpr DtypeRow kDtypes[] = {{1, FLASHTILE_U8},   {2, FLASHTILE_I8},   {6, FLASHTILE_U8},
                                 {10, FLASHTILE_F16}, {11, FLASHTILE_F32}, {16, FLASHTILE_BF16}};
 constexpr std::int32_t kI64 = 5, kF32 = 11;  // XLA's numbers of the types of attributes
 
@@ -119,7 +119,8 @@ flashtile_tensor tensor_of(const Buffer& buffer, int rank, const char* name) {
       refuse(flashtile_error_message());
     return tensor;
   }
-  refuse(std::string(name) + " has XLA's type " + std::to_string(buffer.dtype) + ", which flashtile does not take");
+  refuse(std::string(name) + " has XLA's type " + std::to_string(buffer.dtype) +
+         ", which flashtile does not take");
 }
 
 template <class T>
@@ -142,7 +143,8 @@ void attend(const CallFrame& call) {
   const std::int64_t expected = 3 + (has_mask ? 1 : 0) + (has_bias ? 1 : 0);
   if (call.arguments.size != expected || call.results.size < 1 || call.results.size > 2) {
     refuse("the call has " + std::to_string(call.arguments.size) + " arguments and " +
-           std::to_string(call.results.size) + " results; expected " + std::to_string(expected) + ", and 1 or 2");
+           std::to_string(call.results.size) + " results; expected " + std::to_string(expected) +
+           ", and 1 or 2");
   }
   const auto argument = [&](std::int64_t i, const char* name) {
     return tensor_of(*call.arguments.buffers[i], 4, name);
