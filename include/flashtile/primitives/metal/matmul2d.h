@@ -68,6 +68,35 @@ struct left_input {
   }
 };
 
+namespace detail {
+
+/// What an operand is to Apple's product: a tensor is a tile, as large as it is.
+template <class T, class X>
+inline auto as_tile(thread const tensor<T, X>& t) {
+  using E = typename tensor<T, X>::element_type;
+  return device_tile<E>{(typename apple<E>::pointer)t.data(), t.get_extent(0), t.get_extent(1),
+                        static_cast<int>(t.get_stride(1))};
+}
+template <class T>
+inline device_tile<T> as_tile(thread const device_tile<T>& tile) {
+  return tile;
+}
+template <class T, int Rows, int Columns>
+inline left_input<T, Rows, Columns> as_tile(thread const left_input<T, Rows, Columns>& tile) {
+  return tile;
+}
+
+template <class Operand>
+struct tile_of {
+  using apple = typename Operand::apple;
+};
+template <class T, class X>
+struct tile_of<tensor<T, X>> {
+  using apple = apple_tensor<typename tensor<T, X>::element_type>;
+};
+
+}  // namespace detail
+
 /// Which tiles of at most Rows x Columns a kernel works on.
 template <class T, int Rows, int Columns, int Stages>
 struct device_tile_stages {
@@ -93,11 +122,10 @@ inline void load_tile_async(threadgroup device_tile_stages<T, Rows, Columns, Sta
   stages.stage[i].stride = static_cast<int>(source.get_stride(1));
 }
 
-/// D = A B or D += A B for one tile, by all lanes of the simdgroup. Operands are tiles of left_tile_stages,
-/// right_tile_stages and left inputs; the result is cooperative.
+/// D = A B or D += A B for one tile, by all threads of the scope. Operands are tensors in device memory, tiles of
+/// left_tile_stages, right_tile_stages and left inputs; the result is cooperative.
 template <matmul2d_descriptor Descriptor, class Scope>
 class matmul2d {
-  static_assert(detail::is_one_simdgroup<Scope>::value, "matmul2d: a threadgroup has one simdgroup here");
   static constexpr constant int kM = Descriptor.m, kN = Descriptor.n, kK = Descriptor.k;
   static constexpr constant bool kTransposeLeft = Descriptor.transpose_left,
                                  kTransposeRight = Descriptor.transpose_right;
@@ -118,10 +146,12 @@ class matmul2d {
 
   template <class Left, class Right, class T>
   static auto get_destination_cooperative_tensor() {
-    return Op().template get_destination_cooperative_tensor<typename Left::apple, typename Right::apple, T>();
+    return Op()
+        .template get_destination_cooperative_tensor<typename detail::tile_of<Left>::apple,
+                                                     typename detail::tile_of<Right>::apple, T>();
   }
   template <class Left, class Right, class T>
-  static row_entries<Op, typename Left::apple, typename Right::apple, T, kM>
+  static row_entries<Op, typename detail::tile_of<Left>::apple, typename detail::tile_of<Right>::apple, T, kM>
   get_row_reduction_destination_cooperative_tensor() {
     return {};
   }
@@ -134,6 +164,7 @@ class matmul2d {
   template <class Left, class Right, class T, class Source>
   static left_input<Left, kM, kK> get_left_input_cooperative_tensor(thread Source& source,
                                                                     threadgroup left_input_room<Left>& room) {
+    static_assert(detail::is_one_simdgroup<Scope>::value, "matmul2d: left inputs are for one simdgroup here");
     simdgroup_barrier(mem_flags::mem_threadgroup);  // the product before has read it
     for (int i = 0; i < source.get_capacity(); ++i) {
       if (!source.is_valid_element(i)) continue;
@@ -146,10 +177,12 @@ class matmul2d {
 
   template <class Left, class Right, class Destination>
   void run(thread const Left& left, thread const Right& right, thread Destination& destination) const {
-    const int depth =
-        min(kTransposeLeft ? left.rows : left.columns, kTransposeRight ? right.columns : right.rows);
-    auto a = left_operand(left, depth);
-    auto b = right_operand(right, depth);
+    const auto l = detail::as_tile(left);
+    const auto r = detail::as_tile(right);
+    const int all = min(kTransposeLeft ? l.rows : l.columns, kTransposeRight ? r.columns : r.rows);
+    const int depth = kK > 0 && kK < all ? kK : all;
+    auto a = left_operand(l, depth);
+    auto b = right_operand(r, depth);
     Op().run(a, b, destination);
   }
   /// Ours: D += A B, where A B is summed from 0 and then added to D.

@@ -9,5 +9,5 @@
 #include "flashtile/primitives/metal/simdgroup_matrix.h"
 #include "flashtile/primitives/metal/tile_stages.h"
 #if __METAL_VERSION__ >= 400
-#include "flashtile/primitives/metal/matmul2d.h"
+#include "flashtile/primitives/metal/tile_factory.h"
 #endif

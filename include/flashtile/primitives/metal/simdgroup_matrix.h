@@ -114,6 +114,27 @@ inline void simdgroup_multiply_accumulate(thread simdgroup_matrix_block<D, R, C>
   }
 }
 
+/// A block in memory, by the formulas of simdgroup_load.
+template <class T, int R, int C, class Pointer>
+inline void simdgroup_store(thread const simdgroup_matrix_block<T, R, C>& a, Pointer target,
+                            int64_t elements_per_row, matrix_origin origin, bool transpose) {
+  FT_UNROLL for (int r = 0; r < R; ++r) {
+    FT_UNROLL for (int c = 0; c < C; ++c) {
+      const int64_t x = origin.x + 8 * (transpose ? r : c), y = origin.y + 8 * (transpose ? c : r);
+      ::metal::simdgroup_store(a.part[r][c], target + y * elements_per_row + x,
+                               static_cast<ulong>(elements_per_row), ulong2(0), transpose);
+    }
+  }
+}
+/// d = a b.
+template <class D, class A, class B, int R, int K, int C>
+inline void simdgroup_multiply(thread simdgroup_matrix_block<D, R, C>& d,
+                               thread const simdgroup_matrix_block<A, R, K>& a,
+                               thread const simdgroup_matrix_block<B, K, C>& b) {
+  const simdgroup_matrix_block<float, R, C> zero(0.0f);
+  simdgroup_multiply_accumulate(d, a, b, zero);
+}
+
 /// Matrix columns first ... first + Columns - 1 of a block, as elements of T.
 template <class T, int Columns, class From, int R, int C>
 inline simdgroup_matrix_block<T, R, Columns> convert_columns(thread simdgroup_matrix_block<From, R, C>& block,
@@ -171,6 +192,15 @@ inline void map_rows(thread simdgroup_matrix_block<T, R, C>& block, thread simdg
   block.visit([&](int r, int c, int i, int, int) {
     block.part[r][c].thread_elements()[i] =
         static_cast<T>(f(static_cast<float>(block.part[r][c].thread_elements()[i]), rows.row[r]));
+  });
+}
+/// Each element x <- f(x, e, g) with its row's entries e and g.
+template <class T, int R, int C, class F>
+inline void map_rows(thread simdgroup_matrix_block<T, R, C>& block, thread simdgroup_rows<R>& rows,
+                     thread simdgroup_rows<R>& more, F f) {
+  block.visit([&](int r, int c, int i, int, int) {
+    block.part[r][c].thread_elements()[i] =
+        static_cast<T>(f(static_cast<float>(block.part[r][c].thread_elements()[i]), rows.row[r], more.row[r]));
   });
 }
 template <int R, class F>

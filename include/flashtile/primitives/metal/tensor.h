@@ -86,6 +86,28 @@ class tensor {
     return data_[offset(index...)];
   }
 
+  /// An element; 0 outside, and that of index 0 where an extent is 1.
+  template <class... I>
+  element_type get(I... index) const {
+    int64_t sum = 0;
+    const int64_t at[] = {static_cast<int64_t>(index)...};
+    for (int r = 0; r < kRank; ++r) {
+      if (get_extent(r) == 1) continue;
+      if (at[r] < 0 || at[r] >= get_extent(r)) return element_type(0);
+      sum += at[r] * strides_[r];
+    }
+    return data_[sum];
+  }
+  /// Sets an element unless it is outside.
+  template <class... I>
+  void set(element_type value, I... index) const {
+    const int64_t at[] = {static_cast<int64_t>(index)...};
+    for (int r = 0; r < kRank; ++r) {
+      if (at[r] < 0 || at[r] >= get_extent(r)) return;
+    }
+    data_[offset(index...)] = value;
+  }
+
   /// The tensor from an origin (column first) on, with the rest of each extent, or 0 past the end.
   template <class... I>
   tensor slice(I... origin) const {

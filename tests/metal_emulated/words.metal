@@ -1,0 +1,11 @@
+// The kernels of tests/primitives/words_kernel.h as Metal.
+#include "flashtile/primitives/metal/entry.h"
+#include "tests/primitives/words_kernel.h"
+
+namespace flashtile::inline v0_2 {
+inline namespace FLASHTILE_BACKEND {
+FT_KERNEL("linear", ::flashtile::test::LinearWords)
+FT_KERNEL("softmax", ::flashtile::test::SoftmaxWords)
+FT_KERNEL("matrices", ::flashtile::test::MatrixWords)
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::inline v0_2

@@ -1,0 +1,24 @@
+// The words of tests/primitives/words_kernel.h as Metal source, in the emulator, under every layout of cooperative tensors.
+#include "src/backends/metal/launch.h"
+#include "tests/primitives/words_check.h"
+
+namespace flashtile::test {
+namespace {
+
+const metal::Family kWords = {"words",
+#include "words.metal.inc"
+                              , 400};
+
+TEST(MetalWords, MeanTheSameAsOnEveryBackend) {
+  constexpr const char* kNames[] = {"linear", "softmax", "matrices"};
+  for (int layout = 0; layout < 4; ++layout) {
+    const Device device{DeviceType::metal_emulated, layout};
+    check_words(device, [&](Words words, const WordParams& params) {
+      metal::launch(Queue::default_for(device), kWords, kNames[static_cast<int>(words)], Grid{},
+                    std::as_bytes(std::span(&params, 1)));
+    });
+  }
+}
+
+}  // namespace
+}  // namespace flashtile::test

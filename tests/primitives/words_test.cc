@@ -1,0 +1,18 @@
+// Words that no kernel of the library uses, in the text that Metal compiles too.
+#include "tests/primitives/words_check.h"
+
+namespace flashtile::test {
+namespace {
+
+TEST(Words, MeanTheSameOnEveryBackend) {
+  check_words(test_device(), [](Words words, const WordParams& params) {
+    switch (words) {
+      case Words::linear: return run<LinearWords>(params);
+      case Words::softmax: return run<SoftmaxWords>(params);
+      case Words::matrices: return run<MatrixWords>(params);
+    }
+  });
+}
+
+}  // namespace
+}  // namespace flashtile::test
