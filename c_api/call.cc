@@ -9,6 +9,9 @@ namespace {
 
 thread_local std::string message;
 
+/// No struct of this interface will ever be so long: such a size was never set.
+constexpr std::size_t kMostSize = 4096;
+
 constexpr std::size_t kLeastTensor = offsetof(flashtile_tensor, strides) + sizeof(flashtile_tensor::strides);
 
 }  // namespace
@@ -28,6 +31,10 @@ void check_size(const void* given, std::size_t size, std::size_t least, std::siz
   if (size < least) {
     refuse(std::string(name) + " has size " + std::to_string(size) + "; expected at least " +
            std::to_string(least) + ", as FLASHTILE_INIT sets it");
+  }
+  if (size > kMostSize) {
+    refuse(std::string(name) + " has size " + std::to_string(size) + "; expected at most " +
+           std::to_string(kMostSize) + ", as FLASHTILE_INIT sets it");
   }
   const auto* bytes = static_cast<const unsigned char*>(given);
   for (std::size_t i = known; i < size; ++i) {

@@ -76,6 +76,7 @@ flashtile_tensor tensor_of(const DlTensor& dl) {
     refuse("tensor_from_dlpack: its elements are vectors of " + std::to_string(dl.type_lanes) +
            "; expected single numbers");
   }
+  if (dl.rank > 0) expect_given(dl.shape, "tensor_from_dlpack: the tensor's shape");
   flashtile_tensor tensor;
   FLASHTILE_INIT(tensor);
   tensor.dtype = dtype_of_dl(dl);

@@ -121,6 +121,9 @@ TEST(CApi, RefusesWhatCannotBe) {
             "invalid_argument: attention: q has size 0; expected at least 160, as FLASHTILE_INIT sets it");
   EXPECT_EQ(outcome([](Call& c) { c.options.size = 4; }),
             "invalid_argument: attention: options has size 4; expected at least 80, as FLASHTILE_INIT sets it");
+  EXPECT_EQ(outcome([](Call& c) { c.options.size = 0xcdcdcdcd; }),  // memory that nobody has set
+            "invalid_argument: attention: options has size 3452816845; expected at most 4096, as "
+            "FLASHTILE_INIT sets it");
   EXPECT_EQ(outcome([](Call& c) { c.outputs.out = nullptr; }),
             "invalid_argument: attention: out is NULL; it must be given");
   EXPECT_EQ(outcome([](Call& c) { c.k.rank = 9; }),
@@ -394,6 +397,9 @@ TEST(CApiDlpack, BecomesATensor) {
   EXPECT_EQ(flashtile_tensor_from_dlpack(&tensor, &dl), FLASHTILE_INVALID_ARGUMENT);
   dl.lanes = 1;
   dl.rank = 9;
+  EXPECT_EQ(flashtile_tensor_from_dlpack(&tensor, &dl), FLASHTILE_INVALID_ARGUMENT);
+  dl.rank = 3;
+  dl.shape = nullptr;
   EXPECT_EQ(flashtile_tensor_from_dlpack(&tensor, &dl), FLASHTILE_INVALID_ARGUMENT);
 }
 
