@@ -6,7 +6,7 @@ import ctypes
 import sys
 from ctypes import c_char_p, c_int, c_ssize_t, c_void_p, py_object
 
-from flashtile._library import BF16, CPU, CUDA, F16, F32, F64, I8, I32, MAX_RANK, U8, Tensor, check, lib
+from flashtile._library import BF16, CPU, CUDA, F16, F32, F64, I8, I32, MAX_RANK, U8, Tensor, check, lib, whole
 
 # By the array interface's kind of type and bytes of an element.
 INTERFACE_DTYPES = {"f8": F64, "f4": F32, "f2": F16, "i1": I8, "u1": U8, "b1": U8, "i4": I32}
@@ -72,6 +72,8 @@ def described(name, data, dtype, shape, byte_strides, device):
     """A Tensor of what an array says of itself."""
     if len(shape) > MAX_RANK:
         raise ValueError(f"{name} has {len(shape)} dimensions; expected at most {MAX_RANK}")
+    if byte_strides is not None and len(byte_strides) != len(shape):
+        raise ValueError(f"{name} has {len(shape)} dimensions and {len(byte_strides)} strides")
     tensor = Tensor()
     tensor.dtype, tensor.data, tensor.rank, tensor.device_type = dtype, data, len(shape), device
     itemsize = ITEMSIZES[dtype]
@@ -80,7 +82,7 @@ def described(name, data, dtype, shape, byte_strides, device):
         step = expected if byte_strides is None else byte_strides[i]
         if step % itemsize:
             raise ValueError(f"{name} has stride {step} bytes in dimension {i}; expected a multiple of its elements' {itemsize}")
-        tensor.shape[i], tensor.strides[i] = shape[i], step // itemsize
+        tensor.shape[i], tensor.strides[i] = whole(shape[i], f"a size of {name}"), whole(step // itemsize, f"a stride of {name}")
         expected *= shape[i]
     return tensor
 
@@ -91,6 +93,9 @@ def refuse_read_only(name):
 
 def from_interface(x, interface, device, name, writable):
     """By the array interface's dictionary, version 3."""
+    masked = sys.modules.get("numpy.ma")
+    if interface.get("mask") is not None or masked is not None and isinstance(x, masked.MaskedArray):
+        raise ValueError(f"{name} is a masked array, whose mask would be left out; give its data or filled(), and mask=")
     typestr = interface["typestr"]
     dtype = INTERFACE_DTYPES.get(typestr[1:])
     if str(getattr(x, "dtype", "")) == "bfloat16":  # of ml_dtypes, which the interface has no letter for
@@ -98,6 +103,8 @@ def from_interface(x, interface, device, name, writable):
     if dtype is None or typestr[0] == ">" and ITEMSIZES[dtype] > 1:
         raise ValueError(f"{name} has dtype {getattr(x, 'dtype', typestr)}; expected float32, float16, bfloat16 or another that "
                          "flashtile knows, in this machine's byte order")
+    if not isinstance(interface.get("data"), tuple):
+        raise ValueError(f"{name} has an array interface without an address")
     data, read_only = interface["data"]
     if writable and read_only:
         refuse_read_only(name)
@@ -112,6 +119,8 @@ def from_buffer(view, name, writable):
     dtype = BUFFER_DTYPES.get(view.format.lstrip("@=<"))
     if dtype is None:
         raise ValueError(f"{name} has elements of format {view.format!r}; expected one of {', '.join(map(repr, BUFFER_DTYPES))}")
+    if view.suboffsets:
+        raise ValueError(f"{name} is a buffer of pointers to rows; expected one block of memory")
     if writable and view.readonly:
         refuse_read_only(name)
     buffer = PyBuffer()

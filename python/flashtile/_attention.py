@@ -5,7 +5,7 @@ from ctypes import addressof, c_float
 from flashtile import _queues
 from flashtile._arrays import empty_like
 from flashtile._calls import Call, Pool
-from flashtile._library import BOTTOM_RIGHT, F32, OFFSET, TOP_LEFT, AttentionOptions, AttentionOutputs, Window, lib
+from flashtile._library import BOTTOM_RIGHT, F32, OFFSET, TOP_LEFT, AttentionOptions, AttentionOutputs, Window, lib, text, whole
 from flashtile._plan import plan_of
 
 CORNERS = {"top_left": TOP_LEFT, "bottom_right": BOTTOM_RIGHT}
@@ -83,7 +83,10 @@ def call_of(function, q, k, v):
 def set_results(call, q, out, return_lse):
     """What the call writes; for each result the array, and how the caller's is made of it."""
     q_tensor, v_tensor = call.tensors[0], call.tensors[2]
-    shape = (*q_tensor.shape[:3], v_tensor.shape[3]) if q_tensor.rank == v_tensor.rank == 4 else (0, 0, 0, 0)
+    for name, tensor in (("q", q_tensor), ("v", v_tensor)):
+        if tensor.rank != 4:
+            raise ValueError(f"attention: {name} has shape {tuple(tensor.shape[:tensor.rank])}; expected 4 dimensions")
+    shape = (*q_tensor.shape[:3], v_tensor.shape[3])
     results = [(out, None) if out is not None else empty_like(q, shape, q_tensor.dtype)]
     call.outputs.out = call.take(results[0][0], "out", writable=True)[1]
     if return_lse:
@@ -101,14 +104,14 @@ def set_options(call, q, scale, softcap, causal, query_offset, window, mask, bia
         corner_of(causal, call.tensors[0].shape[2], call.tensors[1].shape[2]), "causal")
     options.query_offset, options.query_offset_number = offset_of(query_offset, "query_offset")
     if window is not None:
-        left, right = window
+        left, right = (whole(limit, "window") for limit in window)
         options.window = call.point_to(Window(left, right))
     if mask is not None:
         options.mask = call.take(mask, "mask")[1]
     if bias is not None:
         options.bias = call.take(bias, "bias")[1]
     if way:
-        options.way = way.encode()
+        options.way = text(way, "way")
     options.queue = _queues.queue_of(call.tensors[0], q, threads)
 
 
@@ -128,8 +131,8 @@ def offset_of(given, name):
     """A corner or a number as the C interface has it."""
     if given is None:
         return 0, 0
-    if given in CORNERS:
+    if isinstance(given, str) and given in CORNERS:
         return CORNERS[given], 0
     if isinstance(given, (str, bool)) or not hasattr(given, "__index__"):
         raise ValueError(f'{name} is {given!r}; expected "top_left", "bottom_right" or a whole number')
-    return OFFSET, given.__index__()
+    return OFFSET, whole(given, name)

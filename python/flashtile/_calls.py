@@ -76,7 +76,7 @@ class Pool:
         try:
             calls = self.calls[key]
             call = calls.pop()
-        except (KeyError, IndexError):
+        except (KeyError, IndexError, TypeError):  # TypeError: an option that cannot be a part of a key, such as an array
             return False
         try:
             for tensor, address in zip(call.tensors, addresses_of(arrays)):
@@ -91,4 +91,7 @@ class Pool:
         call.owners.clear()
         if len(self.calls) >= self.MOST:
             self.calls.clear()
-        self.calls.setdefault(key, []).append(call)
+        try:
+            self.calls.setdefault(key, []).append(call)
+        except TypeError:
+            pass

@@ -32,6 +32,9 @@ def check(q=None, k=None, v=None, **options):
         random = np.random.default_rng(0)
         q = random.standard_normal((2, 4, 65, 64), np.float32)
         k, v = random.standard_normal((2, 2, 2, 130, 64), np.float32)
+    if k is None or v is None:
+        raise ValueError("k and v must be given with q")
+    q, k, v = (np.asarray(x) for x in (q, k, v))
     exact, bound = reference(np, q, k, v, **options)
     report = Report()
     for way in ways("attention"):

@@ -5,7 +5,7 @@ from ctypes import addressof, c_float
 from flashtile import _queues
 from flashtile._arrays import empty_like
 from flashtile._calls import Call, Pool
-from flashtile._library import BF16, F16, F32, I32, GemmOptions, lib
+from flashtile._library import BF16, F16, F32, I32, GemmOptions, lib, text
 from flashtile._plan import plan_of
 
 pool = Pool()
@@ -55,7 +55,7 @@ def call_of(function, a, b, out, alpha, beta, way, threads):
     options.alpha = call.point_to(c_float(alpha))
     options.beta = beta
     if way:
-        options.way = way.encode()
+        options.way = text(way, "way")
     options.queue = _queues.queue_of(a_tensor, a, threads)
     call.arguments = (call.take(out, "out", writable=True)[1], a_address, b_address, addressof(options))
     return call, out, finish

@@ -1,5 +1,6 @@
 """libflashtile and the structs of include/flashtile/flashtile.h, by ctypes. A call releases the GIL while it runs."""
 import ctypes
+import operator
 import os
 import pathlib
 from ctypes import c_char_p, c_float, c_int32, c_int64, c_uint32, c_uint64, c_void_p
@@ -12,6 +13,26 @@ NOT_GIVEN, TOP_LEFT, BOTTOM_RIGHT, OFFSET = range(4)
 
 # Of a status what is raised; RuntimeError for the others.
 EXCEPTIONS = {1: ValueError, 2: NotImplementedError, 3: MemoryError}
+
+
+def whole(value, name, kind=c_int64):
+    """A whole number, for a field of C that ctypes would otherwise cut it to. Errors: TypeError, ValueError."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}; expected a whole number") from None
+    if kind(number).value != number:
+        raise ValueError(f"{name} is {number}; expected at most {8 * ctypes.sizeof(kind)} bits")
+    return number
+
+
+def text(value, name):
+    """A string for C. Errors: TypeError, ValueError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is {value!r}; expected a string")
+    if "\0" in value:
+        raise ValueError(f"{name} is {value!r}; expected no zero byte")
+    return value.encode()
 
 
 class Sized(ctypes.Structure):

@@ -3,7 +3,7 @@ import ctypes
 import os
 
 from flashtile._arrays import stream_of
-from flashtile._library import CUDA, CpuQueueOptions, check, lib
+from flashtile._library import CUDA, CpuQueueOptions, check, lib, whole
 
 queues = {}
 forks = 0  # how many this process has behind it
@@ -18,7 +18,7 @@ def queue_of(tensor, x, threads):
         return kept(("cuda", tensor.device_index, stream), create_cuda) if stream is not None else None
     if threads is None and not forks:
         return None
-    return kept(("cpu", threads or 0), create_cpu)
+    return kept(("cpu", whole(threads or 0, "threads", ctypes.c_int32)), create_cpu)
 
 
 def kept(key, create):

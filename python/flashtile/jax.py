@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from flashtile._attention import corner_of, offset_of
-from flashtile._library import lib
+from flashtile._library import lib, whole
 
 __all__ = ["attention"]
 
@@ -35,7 +35,7 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
             arguments.append(jax.numpy.broadcast_to(x, (q.shape[0], *x.shape[1:])))
     causal, causal_offset = offset_of(corner_of(causal, q.shape[2], k.shape[2]), "causal")
     query_offset, query_offset_number = offset_of(query_offset, "query_offset")
-    left, right = (-1, -1) if window is None else window
+    left, right = (-1, -1) if window is None else (whole(limit, "window") for limit in window)
     numbers = {"causal": causal, "causal_offset": causal_offset, "query_offset": query_offset,
                "query_offset_number": query_offset_number, "window_left": left, "window_right": right,
                **{name: x is not None for name, x in added.items()}}

@@ -102,6 +102,52 @@ class Attention(unittest.TestCase):
                 self.assertIn(message.split(" has stride")[0], str(found.exception))
 
 
+class Misuse(unittest.TestCase):
+    """What ctypes, the array interface or a kept call would let pass."""
+
+    def refused(self, error, message, change):
+        q, k, v = inputs()
+        for _ in range(2):
+            with self.subTest(message), self.assertRaisesRegex(error, message):
+                flashtile.attention(**{"q": q, "k": k, "v": v, **change})
+
+    def test_numbers_that_a_field_of_c_cannot_hold(self):
+        for message, change in {"causal is 1180591620717411303424": {"causal": 2**70}, "window is 9223372036854775808": {"window": (2**63, 0)},
+                                "query_offset is -1180591620717411303424": {"query_offset": -2**70}, "threads is 4294967297": {"threads": 2**32 + 1}}.items():
+            self.refused(ValueError, message, change)
+        for message, change in {"window is 1.5": {"window": (1.5, 0)}, "threads is 2.5": {"threads": 2.5}, "threads is '2'": {"threads": "2"}}.items():
+            self.refused(TypeError, message, change)
+
+    def test_names_of_ways(self):
+        self.refused(ValueError, "way is 'flash.cpu.x00x'; expected no zero byte", {"way": "flash.cpu\0x"})
+        self.refused(TypeError, "way is b'flash.cpu'; expected a string", {"way": b"flash.cpu"})
+        with self.assertRaisesRegex(TypeError, "way is 5"):
+            flashtile.gemm(np.ones((2, 2), np.float32), np.ones((2, 2), np.float32), way=5)
+
+    def test_masked_arrays(self):
+        q = inputs()[0]
+        self.refused(ValueError, "q is a masked array", {"q": np.ma.masked_array(q, mask=q > 0)})
+
+    def test_array_interfaces_that_lie(self):
+        q = inputs()[0]
+        right = q.__array_interface__
+        for message, change in {"dimensions and 1 strides": {"strides": (4,)}, "without an address": {"data": None},
+                                "a size of q is 18446744073709551616": {"shape": (2, 4, 9, 2**64)}, "sizes of 0 or more": {"shape": (2, 4, 9, -16)},
+                                "no data": {"data": (0, False)}, "q is a masked array": {"mask": q}}.items():
+            self.refused(ValueError, message, {"q": type("Array", (), {"__array_interface__": {**right, **change}})()})
+
+    def test_options_that_are_arrays(self):
+        q, k, v = inputs()
+        for _ in range(2):
+            np.testing.assert_array_equal(flashtile.attention(q, k, v, scale=np.array(0.5)), flashtile.attention(q, k, v, scale=0.5))
+
+    def test_the_check(self):
+        q, k, v = inputs()
+        with self.assertRaisesRegex(ValueError, "k and v must be given"):
+            flashtile.check(q)
+        self.assertTrue(flashtile.check(memoryview(q), memoryview(k), memoryview(v)).ok)
+
+
 class Exporter:
     """An array of a library that flashtile has never heard of: DLPack, and a namespace that makes new ones."""
 
