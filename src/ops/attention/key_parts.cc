@@ -70,15 +70,15 @@ int Deal::stored_rows() const {
 }
 
 std::size_t Deal::workspace_bytes(const AttentionProblem& problem) const {
-  if (!in_parts()) return 0;
+  if (!in_parts()) return static_cast<std::size_t>(notes);
   const std::int64_t floats = kernels::part_floats(stored_rows(), static_cast<std::int32_t>(problem.value_dim));
   return static_cast<std::size_t>(tiles_at_once * parts * floats) * sizeof(float);
 }
 
 Deal deal_of(std::string_view text, const AttentionProblem& problem) {
   if (find_kernel("merge_parts", problem) == nullptr || problem.empty() || problem.kv_length == 0)
-    return {tiling_of(find_kernel(text, problem), problem, 1), 0, 0};
-  Deal deal{best_tiling(text, problem), 0, 0};
+    return {tiling_of(find_kernel(text, problem), problem, 1), 0, 0, 0};
+  Deal deal{best_tiling(text, problem), 0, 0, 0};
   const AttentionKernel& kernel = *deal.tiling.kernel;
   const backend::Backend& device = backend::of(problem.device.type);
   const std::int64_t fit = static_cast<std::int64_t>(device.most_threadgroup_bytes(problem.device.index) /
@@ -88,7 +88,10 @@ Deal deal_of(std::string_view text, const AttentionProblem& problem) {
   deal.parts = best_parts(deal.tiling.tiles, longest_range(problem, deal.tiling), kernel.tile_keys,
                           side_by_side * device.compute_units(problem.device.index));
   if (deal.parts == 1 && std::string_view(kernel.text) == text) deal.parts = 0;
-  if (!deal.in_parts()) return deal;
+  if (!deal.in_parts()) {
+    deal.notes = problem.hides_some() ? deal.tiling.tiles * kernel.notes_of_tile : 0;
+    return deal;
+  }
   deal.tiles_at_once = 1;
   const auto bytes_of_tile = static_cast<std::int64_t>(deal.workspace_bytes(problem));
   deal.tiles_at_once = std::clamp<std::int64_t>(kMostBytes / bytes_of_tile, 1, deal.tiling.tiles);
@@ -98,18 +101,26 @@ Deal deal_of(std::string_view text, const AttentionProblem& problem) {
 void run_deal(const Deal& deal, const AttentionProblem& problem, const AttentionArguments& arguments,
               std::span<std::byte> workspace, const Queue& queue) {
   kernels::AttentionParams params = params_of(problem, arguments);
-  if (!deal.in_parts()) return deal.tiling.kernel->launch(queue, params);
+  const AttentionKernel& kernel = *deal.tiling.kernel;
+  if (!deal.in_parts()) {
+    if (deal.notes > 0)
+      params.notes = {reinterpret_cast<std::uint8_t*>(workspace.data()), kernel.tile_queries,
+                      kernel.notes_of_tile};
+    kernel.launch(queue, params);
+    if (deal.notes > 0) find_kernel("exact_rows", problem)->launch(queue, params);
+    return;
+  }
   const AttentionKernel& merge = *find_kernel("merge_parts", problem);
   params.parts = {reinterpret_cast<float*>(workspace.data()),
                   0,
                   0,
                   deal.parts,
-                  deal.tiling.kernel->tile_queries,
+                  kernel.tile_queries,
                   deal.stored_rows(),
                   deal.tiling.group};
   while (params.parts.first_tile < deal.tiling.tiles) {
     params.parts.tiles = std::min(deal.tiles_at_once, deal.tiling.tiles - params.parts.first_tile);
-    deal.tiling.kernel->launch(queue, params);
+    kernel.launch(queue, params);
     merge.launch(queue, params);
     params.parts.first_tile += params.parts.tiles;
   }

@@ -24,6 +24,8 @@ struct Deal {
   std::int64_t tiles_at_once;  ///< whose parts the workspace holds
 
   bool in_parts() const { return parts > 0; }
+  /// Of a call that is not dealt out: notes of its tiles, where exact_rows may have to mend rows of some.
+  std::int64_t notes;
   int stored_rows() const;
   std::size_t workspace_bytes(const AttentionProblem& problem) const;
 };

@@ -27,10 +27,11 @@ std::size_t workspace_of_deal(const AttentionProblem& problem) {
   return deal_of(Text, problem).workspace_bytes(problem);
 }
 
-/// Merging parts finishes rows, see kernel/merge_parts.h.
+/// Merging parts finishes rows, see kernel/merge_parts.h, and so does a look at what simdgroups have noted.
 template <const char* Text>
 bool finishes_rows(const AttentionProblem& problem) {
-  return deal_of(Text, problem).in_parts();
+  const Deal deal = deal_of(Text, problem);
+  return deal.in_parts() || deal.notes > 0;
 }
 
 template <const char* Text>

@@ -3,12 +3,13 @@
 //
 // A matrix unit multiplies hidden weights of 0 with values that may hold NaN or infinity, and 0 * NaN is NaN; and a
 // sum of weighted values may overflow whose mean does not. Such rows are recognised by not being finite, and so are
-// rows without a key (0 / 0). One simdgroup looks at kQ rows; finite rows cost one read of the output, and none where
-// a kernel has noted that there are no others. Rows that attend to NaN or to an infinity, and hold nothing else that
+// rows without a key (0 / 0). Finite rows cost one read of the output, and none where a kernel has noted that there are
+// no others, in the call or in their tile. Rows that attend to NaN or to an infinity, and hold nothing else that
 // is not finite, are right as they are: they cost a look at the values.
 #pragma once
 
 #include "src/ops/attention/kernel/mask_entries.h"
+#include "src/ops/attention/kernel/row_notes.h"
 #include "src/ops/attention/kernel/score_rule.h"
 #include "src/ops/attention/kernel/softmax.h"
 
@@ -27,30 +28,37 @@ template <class T>
 struct AttentionExactRows {
   using Params = AttentionParams;
   static constexpr FT_CONSTANT int kSimdgroups = 1;
-  static constexpr FT_CONSTANT int kQ = 16;      // rows of one threadgroup
-  static constexpr FT_CONSTANT int kKeys = 256;  // scores held at a time
+  static constexpr FT_CONSTANT int kQ = 128;      // rows of one threadgroup; most end at once, so it has many
+  static constexpr FT_CONSTANT int kAtOnce = 16;  // of them, that it looks at together
+  static constexpr FT_CONSTANT int kKeys = 256;   // scores held at a time
   static constexpr FT_CONSTANT int kMaxColumns = 256;
 
   struct Threadgroup {
     float scores[kKeys];
     bool seen[kKeys];
-    float sums[kMaxColumns];     // (Dv)
-    float chain[kMaxColumns];    // (Dv) of the keys that are held
-    bool open[kQ][kMaxColumns];  // (rows, Dv) is an element not finite, and nothing known yet that makes it so?
+    float sums[kMaxColumns];   // (Dv)
+    float chain[kMaxColumns];  // (Dv) of the keys that are held
+    bool open[kAtOnce]
+             [kMaxColumns];  // (rows, Dv) is an element not finite, and nothing known that makes it so?
   };
 
   static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                               GridPosition at) {
     if (p.broken != nullptr && *p.broken == 0) return;
-    mend(p, memory, Head<T>(p, at.z, at.y), at.x * kQ, kQ);
+    const Head<T> head(p, at.z, at.y);
+    const int64_t begin = at.x * kQ;
+    const int64_t end = begin + kQ < p.query_length ? begin + kQ : p.query_length;
+    for (int64_t first = begin; first < end; first += kAtOnce) {
+      if (p.notes.data == nullptr || is_noted(head, first)) mend(p, memory, head, first, kAtOnce);
+    }
   }
 
-  /// What one simdgroup does about at most `most` rows of a head from `first` on, and no more than kQ.
+  /// What one simdgroup does about at most `most` rows of a head from `first` on, and no more than kAtOnce.
   static FT_FUNCTION void mend(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                                FT_THREAD const Head<T>& head, int64_t first, int most) {
     const auto out = head.out(first);
     const int rows = out.get_extent(1) < most ? out.get_extent(1) : most;
-    uint32_t broken = simd_rows_not_finite<kQ>(&out(0, 0), p.out_strides.row, rows, p.value_dim);
+    uint32_t broken = simd_rows_not_finite<kAtOnce>(&out(0, 0), p.out_strides.row, rows, p.value_dim);
     broken = unexplained(p, memory, head, first, broken);
     for (int i = 0; i < rows; ++i) {
       const KeyRange keys = p.rule.band.keys(first + i, first + i, p.kv_length);
@@ -64,20 +72,20 @@ struct AttentionExactRows {
   static FT_FUNCTION uint32_t unexplained(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                                           FT_THREAD const Head<T>& head, int64_t first, uint32_t broken) {
     const auto out = head.out(first);
-    for (int i = 0; i < kQ; ++i) {
+    for (int i = 0; i < kAtOnce; ++i) {
       if ((broken >> i & 1) == 0) continue;
       simd_for_each_index(p.value_dim, [&](int d) {
         const float element = static_cast<float>(out(d, i));
         memory.open[i][d] = element - element != 0.0f;
       });
     }
-    constexpr int kAtOnce = 32;
-    const KeyRange all = p.rule.band.keys(first, first + kQ - 1, p.kv_length);
-    for (int column = all.begin; column < all.end && broken != 0; column += kAtOnce) {
+    constexpr int kValues = 32;
+    const KeyRange all = p.rule.band.keys(first, first + kAtOnce - 1, p.kv_length);
+    for (int column = all.begin; column < all.end && broken != 0; column += kValues) {
       const auto values = head.values(column);
-      const int count = all.end - column < kAtOnce ? all.end - column : kAtOnce;
+      const int count = all.end - column < kValues ? all.end - column : kValues;
       const uint32_t special =
-          simd_rows_not_finite<kAtOnce>(&values(0, 0), p.v_strides.row, count, p.value_dim);
+          simd_rows_not_finite<kValues>(&values(0, 0), p.v_strides.row, count, p.value_dim);
       for (int c = 0; c < count; ++c) {
         if ((special >> c & 1) != 0) broken = close_columns(p, memory, head, first, broken, column + c);
       }
@@ -92,7 +100,7 @@ struct AttentionExactRows {
     const auto out = head.out(first);
     const auto values = head.values(key);
     Band band = p.rule.band;  // in thread memory, where its method works
-    for (int i = 0; i < kQ; ++i) {
+    for (int i = 0; i < kAtOnce; ++i) {
       if ((broken >> i & 1) == 0 || !band.visible(first + i, key)) continue;
       if (entry_at(p.rule.mask, head.batch, head.head, first + i, key) == kMinusInfinity) continue;
       simd_for_each_index(p.value_dim, [&](int d) {

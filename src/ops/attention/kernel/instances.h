@@ -49,7 +49,8 @@ constexpr AttentionKernel tiled(const char* text, DType dtype) {
           Kernel::kK,
           sizeof(typename Kernel::Threadgroup),
           launch_rows<Kernel>,
-          Kernel::kThreadgroupsPerUnit};
+          Kernel::kThreadgroupsPerUnit,
+          Kernel::kNotes};
 }
 
 /// A text that takes any head size.

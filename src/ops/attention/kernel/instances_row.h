@@ -19,6 +19,7 @@ struct AttentionKernel {
   std::size_t threadgroup_bytes;
   void (*launch)(const Queue& queue, const AttentionParams& params);
   int threadgroups_per_unit = 1;  ///< as many are to fit a compute unit side by side
+  int notes_of_tile = 0;          ///< that simdgroups leave of what they store, see row_notes.h
 };
 
 }  // namespace flashtile::inline v0_2::kernels

@@ -5,7 +5,7 @@
 // alone, so that results do not depend on timing.
 #pragma once
 
-#include "src/ops/attention/kernel/rows.h"
+#include "src/ops/attention/kernel/row_notes.h"
 #include "src/ops/attention/kernel/softmax.h"
 
 namespace flashtile::inline v0_2::kernels {
@@ -37,9 +37,13 @@ FT_FUNCTION bool keys_in_parts(FT_CONSTANT const AttentionParams& p) {
   return Tile::kGroupsHeads || (Tile::kParts && p.parts.sums != nullptr);
 }
 
-/// The number of a threadgroup of a grid (parts, tiles) among the parts of its launch, those of a tile one by one.
-FT_FUNCTION int part_number(FT_CONSTANT const AttentionParams& p, FT_THREAD const GridPosition& at) {
-  return static_cast<int>(at.y) * p.parts.count + static_cast<int>(at.x);
+/// Which of a launch's results a threadgroup leaves: the number of its part, those of a tile one by one, or else that of
+/// its tile. Kernels keep this one number, since a place takes more registers.
+FT_FUNCTION int result_number(FT_CONSTANT const AttentionParams& p, bool in_parts,
+                              FT_THREAD const GridPosition& at, FT_THREAD const TilePlace& place,
+                              int tile_rows) {
+  return in_parts ? static_cast<int>(at.y) * p.parts.count + static_cast<int>(at.x)
+                  : static_cast<int>(tile_number(p, place.batch, place.head, place.row, tile_rows));
 }
 
 /// Part `part` of `count` of a tile's keys: whole blocks of `block` keys from the first one on. The last ones may be

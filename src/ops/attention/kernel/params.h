@@ -89,6 +89,13 @@ FLASHTILE_HOST_DEVICE constexpr int64_t part_floats(int64_t rows, int32_t value_
   return rows * (2 + part_pitch(value_dim));
 }
 
+/// What the simdgroups of a GPU's kernel note of the rows that they have stored, see row_notes.h.
+struct RowNotes {
+  FT_DEVICE uint8_t* data;  ///< nullptr: nothing is noted
+  int32_t tile_rows;        ///< rows of a tile
+  int32_t simdgroups;       ///< that compute one, with a note each
+};
+
 struct AttentionParams {
   FT_DEVICE const void* q;
   FT_DEVICE const void* k;
@@ -104,6 +111,7 @@ struct AttentionParams {
   int32_t query_length, kv_length;
   int32_t head_dim, value_dim;
   KeyParts parts;
+  RowNotes notes;
   /// In device memory: not 0 where exact_rows has rows to compute again; nullptr: not known.
   FT_DEVICE uint32_t* broken;
 };

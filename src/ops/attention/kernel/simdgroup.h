@@ -10,6 +10,7 @@
 
 #include "src/ops/attention/kernel/key_parts.h"
 #include "src/ops/attention/kernel/long_sums.h"
+#include "src/ops/attention/kernel/row_notes.h"
 #include "src/ops/attention/kernel/softmax.h"
 #include "src/ops/attention/kernel/tiles.h"
 #include "src/ops/attention/kernel/walk_tile.h"
@@ -21,7 +22,8 @@ template <class T, class Tile>
 struct AttentionSimdgroup {
   using Params = AttentionParams;
   static constexpr FT_CONSTANT int kSimdgroups = Tile::kSimdgroups,
-                                   kThreadgroupsPerUnit = Tile::kThreadgroupsPerUnit;
+                                   kThreadgroupsPerUnit = Tile::kThreadgroupsPerUnit,
+                                   kNotes = Tile::kNotes ? kSimdgroups : 0;
   static constexpr FT_CONSTANT int kQ = Tile::kQ, kK = Tile::kK, kD = Tile::kD;
   static constexpr FT_CONSTANT int kRows = kQ / kSimdgroups;                 // queries of one simdgroup
   static constexpr FT_CONSTANT int R = kRows / 8, CK = kK / 8, CD = kD / 8;  // the same in 8x8 matrices
@@ -42,7 +44,7 @@ struct AttentionSimdgroup {
     // The keys that any simdgroup needs, since all share the loads.
     KeyRange keys = head.keys_of(place.row, kQ);
     if (in_parts) keys = part_of(keys, static_cast<int>(at.x), p.parts.count, kK);
-    const int part = part_number(p, at);  // kept instead of `at`, which takes more registers
+    const int number = result_number(p, in_parts, at, place, kQ);
     const int first = simdgroup_index_in_threadgroup() * kRows;
     const int64_t row = place.row + first;
 
@@ -96,7 +98,7 @@ struct AttentionSimdgroup {
     attend_in_chains<Tile::kChain>(keys, o, softmax, p.rule.exponent, attend);
 
     if (in_parts) {
-      store_part(PartSums(p, part), first, static_cast<int>(head.rows() - row), o, softmax);
+      store_part(PartSums(p, number), first, static_cast<int>(head.rows() - row), o, softmax);
       return;
     }
     softmax.finish();
@@ -104,6 +106,8 @@ struct AttentionSimdgroup {
     auto out = head.out(row);
     store(o, out);
     Tile::settle(head, row, kRows, softmax.sum);
+    if constexpr (Tile::kNotes)
+      if (p.notes.data != nullptr) note_rows(p, number, o);
     if (p.lse != nullptr) {
       softmax.logarithm(p.rule.unit);
       for_each_element(softmax.maximum, [&](float value, int r) {

@@ -14,6 +14,7 @@
 #include "src/ops/attention/kernel/head_group.h"
 #include "src/ops/attention/kernel/key_parts.h"
 #include "src/ops/attention/kernel/long_sums.h"
+#include "src/ops/attention/kernel/row_notes.h"
 #include "src/ops/attention/kernel/softmax.h"
 #include "src/ops/attention/kernel/tiles.h"
 #include "src/ops/attention/kernel/walk_tile.h"
@@ -25,7 +26,8 @@ template <class T, class Tile>
 struct AttentionTensorOps {
   using Params = AttentionParams;
   static constexpr FT_CONSTANT int kSimdgroups = Tile::kSimdgroups,
-                                   kThreadgroupsPerUnit = Tile::kThreadgroupsPerUnit;
+                                   kThreadgroupsPerUnit = Tile::kThreadgroupsPerUnit,
+                                   kNotes = Tile::kNotes ? kSimdgroups : 0;
   static constexpr FT_CONSTANT int kQ = Tile::kQ, kK = Tile::kK, kD = Tile::kD;
 
   using Rows = typename Tile::template Rows<T>;
@@ -50,7 +52,7 @@ struct AttentionTensorOps {
     const int64_t row = place.row;
     KeyRange keys = head.keys_of(row, kQ);
     if (in_parts) keys = part_of(keys, static_cast<int>(at.x), p.parts.count, kK);
-    const int part = part_number(p, at);  // kept instead of `at`, which takes more registers
+    const int number = result_number(p, in_parts, at, place, kQ);
 
     ScoreProduct score_product;
     OutputProduct output_product;
@@ -152,13 +154,15 @@ struct AttentionTensorOps {
     }
 
     if (in_parts) {
-      store_part(PartSums(p, part), 0, static_cast<int>(head.rows() - row), o, softmax);
+      store_part(PartSums(p, number), 0, static_cast<int>(head.rows() - row), o, softmax);
     } else if constexpr (!Tile::kGroupsHeads) {
       softmax.finish();
       rescale();
       auto out = head.out(row);
       store(o, out);
       Tile::settle(head, row, kQ, softmax.sum);
+      if constexpr (Tile::kNotes)
+        if (p.notes.data != nullptr) note_rows(p, number, o);
       if (p.lse != nullptr) {
         softmax.logarithm(p.rule.unit);
         for_each_element(softmax.maximum, [&](float value, int r) {

@@ -32,6 +32,8 @@ struct AttentionTile {
 
   /// May keys be dealt out to several threadgroups, as key_parts.h says?
   static constexpr FT_CONSTANT bool kParts = false;
+  /// Do its simdgroups note whether what they store is finite, where a call wants that?
+  static constexpr FT_CONSTANT bool kNotes = false;
   /// Are its rows those of one head, or of a group of heads, whose keys are always dealt out?
   static constexpr FT_CONSTANT bool kGroupsHeads = false;
   template <class T>
@@ -55,7 +57,7 @@ struct SimdgroupTile : AttentionTile<8, HeadDim <= 256 / static_cast<int>(sizeof
 template <int Queries, int Keys, int HeadDim, int Simdgroups, int Stages,
           AttentionSchedule Schedule = AttentionSchedule::in_turn, int PerUnit = 1>
 struct CudaTile : AttentionTile<Queries, Keys, HeadDim, Simdgroups, Stages, Schedule, PerUnit> {
-  static constexpr FT_CONSTANT bool kParts = true;
+  static constexpr FT_CONSTANT bool kParts = true, kNotes = true;
 };
 // float32 products are six of bfloat16 each; small tiles keep their parts in registers.
 template <class T, int HeadDim>

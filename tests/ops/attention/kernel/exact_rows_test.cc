@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <vector>
 
 #include "flashtile/attention.h"
 #include "src/ops/attention/kernels.h"
@@ -16,7 +17,7 @@ namespace {
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN(),
                 kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kMark = 77.0f;  ///< no mean of the values below
-constexpr int kQueries = 19, kKeys = 70, kDim = 5;
+constexpr int kQueries = 150, kKeys = 70, kDim = 5;
 
 /// One head whose scores are all 0 and whose values are all 1, and an output that holds kMark.
 struct Head {
@@ -31,10 +32,11 @@ struct Head {
   }
   float& value(int key, int d) const { return v.as<float>()[key * kDim + d]; }
   float& result(int row, int d) const { return out.as<float>()[row * kDim + d]; }
-  void run() const {
+  void run(kernels::RowNotes notes = {}) const {
     const auto [problem, arguments] = ops::validated({.out = out}, q, k, v, options, ops::Data::needed);
-    ops::find_kernel("exact_rows", problem)
-        ->launch(Queue::cpu({.threads = 1}), ops::params_of(problem, arguments));
+    kernels::AttentionParams params = ops::params_of(problem, arguments);
+    params.notes = notes;
+    ops::find_kernel("exact_rows", problem)->launch(Queue::cpu({.threads = 1}), params);
   }
   bool computed(int row) const {
     for (int d = 0; d < kDim; ++d) {
@@ -89,6 +91,22 @@ TEST(ExactRows, ComputesRowsWithAColumnThatNoValueExplains) {
   EXPECT_TRUE(head.computed(4));
   EXPECT_TRUE(std::isnan(head.result(4, 2)));
   EXPECT_NEAR(head.result(4, 3), 1.0f, 1e-5f);
+}
+
+TEST(ExactRows, LooksAtTilesThatAreNoted) {
+  constexpr int kSimdgroups = 4;
+  for (const int tile_rows : {16, 64, 128}) {
+    const int count = (kQueries + tile_rows - 1) / tile_rows * kSimdgroups;
+    for (int noted = 0; noted < count; ++noted) {
+      Head head;
+      for (int row = 0; row < kQueries; ++row) head.result(row, 0) = kInfinity;
+      std::vector<std::uint8_t> notes(static_cast<std::size_t>(count));
+      notes[static_cast<std::size_t>(noted)] = 1;
+      head.run({notes.data(), tile_rows, kSimdgroups});
+      for (int row = 0; row < kQueries; ++row)
+        EXPECT_EQ(head.computed(row), row / tile_rows == noted / kSimdgroups) << row << " " << tile_rows;
+    }
+  }
 }
 
 TEST(ExactRows, ComputesRowsWhoseNaNIsHidden) {
