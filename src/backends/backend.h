@@ -57,8 +57,8 @@ class Backend {
   /// The most memory that a threadgroup of a kernel may have.
   virtual std::size_t most_threadgroup_bytes(int) const { return SIZE_MAX; }
 
-  /// Why kernels on matmul2d cannot run there; empty when they can.
-  virtual std::string_view cannot_run_tensor_ops(int) const { return {}; }
+  /// Why kernels of a text, "tensor_ops" or "simdgroup", cannot run there; empty when they can.
+  virtual std::string_view cannot_run(std::string_view /*text*/, int) const { return {}; }
 
   /// How many compute units share the threadgroups of a kernel.
   virtual int compute_units(int) const { return 1; }

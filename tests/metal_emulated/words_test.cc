@@ -20,5 +20,15 @@ TEST(MetalWords, MeanTheSameAsOnEveryBackend) {
   }
 }
 
+TEST(MetalMatrixMap, IsAskedOfTheGpu) {
+  float transposed[64];
+  for (int i = 0; i < 64; ++i) transposed[i] = static_cast<float>(i % 8 * 8 + i / 8);
+  for (int layout = 0; layout < 4; ++layout) {
+    const Queue queue = Queue::default_for({DeviceType::metal_emulated, layout});
+    EXPECT_TRUE(metal::matrix_map_is_known(queue));
+    EXPECT_FALSE(metal::matrix_map_holds(queue, transposed));
+  }
+}
+
 }  // namespace
 }  // namespace flashtile::test

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "src/backends/metal/gpu.h"
+#include "src/backends/metal/launch.h"
 #include "src/backends/metal/memory.h"
 #include "src/backends/metal/queue.h"
 
@@ -62,8 +63,12 @@ class MetalBackend final : public Backend {
       return "is memory that flashtile did not allocate on " + name({DeviceType::metal, device});
     return place.device == device ? "" : "is on " + name({DeviceType::metal, place.device});
   }
-  std::string_view cannot_run_tensor_ops(int device) const override {
-    return gpu(device).has_tensor_ops ? "" : "matmul2d needs a GPU with Metal 4, and macOS 26";
+  std::string_view cannot_run(std::string_view kernel_text, int device) const override {
+    if (kernel_text == "tensor_ops")
+      return gpu(device).has_tensor_ops ? "" : "matmul2d needs a GPU with Metal 4, and macOS 26";
+    return matrix_map_known(device)
+               ? ""
+               : "this GPU spreads simdgroup matrices over its lanes in an order of its own";
   }
   std::size_t most_threadgroup_bytes(int device) const override {
     return static_cast<std::size_t>(gpu(device).device->maxThreadgroupMemoryLength());
@@ -84,6 +89,15 @@ class MetalBackend final : public Backend {
   }
 
  private:
+  /// Asked once a device, since it takes a kernel to know.
+  bool matrix_map_known(int device) const {
+    static std::mutex mutex;
+    static auto& answers = *new std::map<int, bool>;
+    const std::lock_guard lock(mutex);
+    const auto found = answers.find(device);
+    if (found != answers.end()) return found->second;
+    return answers[device] = matrix_map_is_known(default_queue(device));
+  }
   /// Where the host reads and writes device memory, once no work on the device may touch it.
   static std::byte* on_host(int device, const void* address, std::size_t bytes) {
     const Pool pool;

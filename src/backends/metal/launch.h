@@ -35,4 +35,10 @@ inline std::uint32_t threadgroups(std::int64_t size) {
 void launch(const Queue& queue, const Family& family, const char* kernel, Grid grid,
             std::span<const std::byte> params, int simdgroups = 1);
 
+/// Does the GPU spread 8x8 matrices over its lanes in the order that `simdgroup` relies on? Launches a kernel and waits for it.
+/// Defined with the kernels, in src/metal_kernels.
+bool matrix_map_is_known(const Queue& queue);
+/// The same where element (r, c) is numbers[8 r + c] instead of 8 r + c; for tests.
+bool matrix_map_holds(const Queue& queue, const float (&numbers)[64]);
+
 }  // namespace flashtile::inline v0_2::metal

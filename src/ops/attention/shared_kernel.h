@@ -13,11 +13,8 @@ namespace flashtile::inline v0_2::ops {
 
 template <const char* Text>
 std::string_view declines_without_kernel(const AttentionProblem& problem) {
-  if (std::string_view(Text) == "tensor_ops") {
-    const backend::Backend& device = backend::of(problem.device.type);
-    if (const std::string_view why = device.cannot_run_tensor_ops(problem.device.index); !why.empty())
-      return why;
-  }
+  const std::string_view why = backend::of(problem.device.type).cannot_run(Text, problem.device.index);
+  if (!why.empty()) return why;
   if (find_kernel(Text, problem) != nullptr) return unknown(problem.needed, kScoreRuleFeatures);
   return "no kernel is compiled for this device, element type and head size";
 }

@@ -1,7 +1,8 @@
 // Blocks of R x C matrices of 8x8 elements, and maps over them. Included by metal/primitives.h.
 //
 // Which elements a lane holds is not documented; the map below has been the same on every Apple GPU so far, and Apple's own
-// kernels in MLX rely on it. This file is all of flashtile that does.
+// kernels in MLX rely on it. This file is all of flashtile that does, and the library asks each GPU whether it holds before
+// a kernel of these blocks runs (src/metal_kernels/matrix_map.h).
 #pragma once
 
 #include "flashtile/primitives/metal/execution.h"
