@@ -1,5 +1,8 @@
 // Which keys a query sees by position: a band of the score matrix, the range of keys that a tile of queries
 // needs, and the band in a tile's own coordinates. Causal masks, windows and query offsets are bands.
+//
+// What every loop over keys relies on: a query sees one run of keys, and neither end of it moves back from one query to
+// the next. A mask that keeps this is written here alone. Besides visible(), flash.cpu's Diagonal reads TileBand::high.
 #pragma once
 
 #include <stdint.h>

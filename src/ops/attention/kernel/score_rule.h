@@ -1,5 +1,6 @@
 // What happens to a score between the two products, in every kernel of every backend. A new modifier of scores is
-// written here and, where it has data, in params.h; no other kernel text names it.
+// written here and, where it has data, in params.h; a new range of keys by position is written in band.h. No other
+// kernel text names either.
 //
 //   scale, softcap   score = scale * q·k;  score = softcap * tanh(score / softcap)
 //   entry            of the mask tensors: + bias, or -inf where a tensor hides the pair
