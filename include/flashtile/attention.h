@@ -36,7 +36,8 @@ struct AttentionOptions {
 ///
 /// Shapes    q (B, Hq, Lq, D), k (B, Hkv, Lkv, D), v (B, Hkv, Lkv, Dv) -> O (B, Hq, Lq, Dv).
 ///           Other layouts, such as BSHD, are strided views of these. Hq is a multiple of Hkv: query head h
-///           reads KV head h / (Hq / Hkv). Any length may be 0. D and Dv are 1 ... 256.
+///           reads KV head h / (Hq / Hkv). Any length may be 0. D is 1 ... 576 and Dv
+///           1 ... 512 on CPUs, both 1 ... 256 on GPUs.
 /// Strides   Any, also 0, in all dimensions but the last, whose stride is 1.
 /// Types     f32, f16 or bf16, the same for q, k, v and O.
 /// Numerics  Scores, softmax and sums are float32; on CPUs over many keys these are sums of sums, and a mean is

@@ -185,7 +185,8 @@ typedef struct flashtile_attention_outputs {
 /// Scaled dot-product attention: out = softmax(scale * Q K^T + mask) V.
 ///
 /// Shapes    q (B, Hq, Lq, D), k (B, Hkv, Lkv, D), v (B, Hkv, Lkv, Dv) -> out (B, Hq, Lq, Dv). Hq is a multiple of Hkv:
-///           query head h reads KV head h / (Hq / Hkv). Any length may be 0. D and Dv are 1 ... 256.
+///           query head h reads KV head h / (Hq / Hkv). Any length may be 0. D is 1 ... 576 and Dv 1 ... 512 on
+///           CPUs, both 1 ... 256 on GPUs.
 /// Strides   Any, also 0, in all dimensions but the last, whose stride is 1.
 /// Types     f32, f16 or bf16, the same for q, k, v and out.
 /// Numerics  Scores, softmax and sums are float32. A query with no key to attend to gives exactly 0, and lse -inf.

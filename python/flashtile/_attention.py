@@ -17,7 +17,8 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
     """Scaled dot-product attention: softmax(scale * q kᵀ + bias) v, exactly.
 
     Shapes    q (B, Hq, Lq, D), k (B, Hkv, Lkv, D), v (B, Hkv, Lkv, Dv) -> (B, Hq, Lq, Dv). Hq is a multiple of Hkv: query
-              head h reads KV head h // (Hq // Hkv). Any length may be 0. D and Dv are 1 ... 256.
+              head h reads KV head h // (Hq // Hkv). Any length may be 0. D is 1 ... 576 and Dv 1 ... 512
+              on CPUs, both 1 ... 256 on GPUs.
     Types     float32, float16 or bfloat16, the same for all. Any strides but in the last dimension, where it is 1.
               Nothing is copied. NumPy, PyTorch, JAX and CuPy arrays, and others with __dlpack__, the array interface or the
               buffer protocol; the result is of q's kind.

@@ -216,9 +216,9 @@ TEST_F(ProgramTest, MistakesAreExitCode2) {
 
 TEST_F(ProgramTest, WhatThisVersionDoesNotTakeIsExitCode3) {
   for (const char* command : {"run", "check", "bench", "explain"}) {
-    const Result result = flashtile(std::string(command) + " --shape 1,1,1,4,4,512");
+    const Result result = flashtile(std::string(command) + " --shape 1,1,1,4,4,640");
     EXPECT_EQ(result.code, 3) << command;
-    EXPECT_THAT(result.out + result.error, HasSubstr("q has head_dim 512; this version takes 1 ... 256"));
+    EXPECT_THAT(result.out + result.error, HasSubstr("q has head_dim 640; this version takes 1 ... 576"));
   }
 }
 

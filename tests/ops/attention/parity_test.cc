@@ -57,6 +57,31 @@ std::vector<Case> cases() {
                    .value_dim = dv,
                    .lse = false});
   }
+  // Longer rows, which flash.cpu and unfused take on CPUs: for many queries and for few.
+  for (const auto& [d, dv] :
+       std::vector<std::pair<std::int64_t, std::int64_t>>{{257, 64}, {64, 257}, {320, 300}, {576, 512}}) {
+    for (const std::int64_t lq : {1, 3, 20, 140}) {
+      all.push_back(
+          {.name = "LongRows_" + std::to_string(d) + "_" + std::to_string(dv) + "_" + std::to_string(lq),
+           .query_heads = 2,
+           .kv_heads = 1,
+           .query_length = lq,
+           .kv_length = 75,
+           .head_dim = d,
+           .value_dim = dv,
+           .causal = lq == 20 ? std::optional(kBottomRight) : std::nullopt,
+           .fill = dv == 257 ? Fill::ascending : Fill::normal});
+    }
+  }
+  all.push_back({.name = "LongRowsPadding",
+                 .query_heads = 2,
+                 .kv_heads = 1,
+                 .query_length = 40,
+                 .kv_length = 75,
+                 .head_dim = 576,
+                 .value_dim = 512,
+                 .bias = bias(DType::f32, {1, 1, 1, 0}, MaskFill::padding),
+                 .poison = Poison::nan});
   all.push_back({.name = "Batch",
                  .batch = 3,
                  .query_heads = 2,
@@ -445,6 +470,12 @@ bool is_hopper(Device device) {
 std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device device) {
   const Case& c = call.c;
   const bool empty = c.batch * c.query_heads * c.query_length * c.kv_length == 0;
+  if (c.head_dim > 256 || c.values() > 256) {
+    const std::string text = "this version takes 1 ... 256";
+    if (device.type != DeviceType::cpu) return {{text, true}};
+    if (way == "tensor_ops" || way == "simdgroup")
+      return {{"no kernel is compiled for this device, element type and head size", true}};
+  }
   if (way == "flash.cpu") return {{"it is for CPUs", device.type != DeviceType::cpu}};
   if (way == "unfused")
     return {{"no softmax pass is compiled for this device", device.type == DeviceType::metal}};

@@ -111,15 +111,15 @@ TEST(AttentionArguments, QueryHeadsAreAMultipleOfKvHeads) {
             "attention: q has 4 heads, k has 0; query heads must be a multiple of KV heads");
 }
 
-TEST(AttentionArguments, HeadSizesAreOneTo256) {
+TEST(AttentionArguments, HeadSizesEndAt576And512OnACpu) {
   const auto with_head_dim = [](std::int64_t d) {
     return [d](ValidCall& c) { c.q_view.shape[3] = c.k_view.shape[3] = d; };
   };
-  EXPECT_EQ(message_of(with_head_dim(0)), "attention: q has head_dim 0; expected 1 ... 256");
-  EXPECT_EQ(message_of(with_head_dim(257), ErrorCode::unsupported),
-            "attention: q has head_dim 257; this version takes 1 ... 256");
-  EXPECT_EQ(message_of([](ValidCall& c) { c.v_view.shape[3] = 300; }, ErrorCode::unsupported),
-            "attention: v has value_dim 300; this version takes 1 ... 256");
+  EXPECT_EQ(message_of(with_head_dim(0)), "attention: q has head_dim 0; expected 1 ... 576");
+  EXPECT_EQ(message_of(with_head_dim(577), ErrorCode::unsupported),
+            "attention: q has head_dim 577; this version takes 1 ... 576");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.v_view.shape[3] = 513; }, ErrorCode::unsupported),
+            "attention: v has value_dim 513; this version takes 1 ... 512");
 }
 
 TEST(AttentionArguments, LengthsEndAt2To30) {

@@ -31,7 +31,7 @@ struct AttentionExactRows {
   static constexpr FT_CONSTANT int kQ = 128;      // rows of one threadgroup; most end at once, so it has many
   static constexpr FT_CONSTANT int kAtOnce = 16;  // of them, that it looks at together
   static constexpr FT_CONSTANT int kKeys = 256;   // scores held at a time
-  static constexpr FT_CONSTANT int kMaxColumns = 256;
+  static constexpr FT_CONSTANT int kMaxColumns = 512;
 
   struct Threadgroup {
     float scores[kKeys];
