@@ -24,6 +24,10 @@ def configured():
                           cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"check_libcxx: {done.stdout}{done.stderr}")
+    # src/metal_kernels includes what this writes.
+    made = subprocess.run(["cmake", "--build", BUILD, "--target", "flashtile_metal"], capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        sys.exit(f"check_libcxx: {made.stdout}{made.stderr}")
     commands = {}
     for entry in json.loads((BUILD / "compile_commands.json").read_text()):
         name = pathlib.Path(entry["file"]).relative_to(ROOT).as_posix()

@@ -82,7 +82,7 @@ inline void use(constant const Pair& there, device float* data, threadgroup floa
         for line, why in [("data = tile;", "changes address space"), ("thread float* own = data;", "`thread` is meant"), ("float* own = tile;", "no address space"),
                           ("static constexpr int k = 1;", "is `constant`"),
                           ("first(there);", "`thread` is meant"), ("there.own();", "`thread` is meant"),
-                          ("here.sum();", "for constant objects"), ("metal::simd_sum(data[0]);", "simd_sum")]:
+                          ("here.sum();", "for constant objects"), ("metal::quad_sum(data[0]);", "quad_sum")]:
             self.assertIn(why, self.found(line), line)
             self.assertIn("own_tensor_ops.metal:11", self.found(line), line)
 

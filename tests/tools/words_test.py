@@ -10,6 +10,7 @@ PRIMITIVES = ROOT / "include/flashtile/primitives"
 HEADERS = [PRIMITIVES / f"cpu/{name}.h" for name in
            ("execution", "math", "cooperative_tensor", "maps", "tile_factory", "tile_stages", "simdgroup_matrix", "matmul2d")]
 HEADERS += sorted((PRIMITIVES / "common").glob("*.h"))
+APART = {"convolution2d"}  # not included by primitives.h, whose list names these headers alone
 # Named by types that the words make, or for a backend's own use.
 UNNAMED = {"tile_role", "lane_layout", "matrix_element", "thread_element", "matrix_origin", "mem_flags"}
 DECLARED = re.compile(r"^(?:inline|constexpr|FT_FUNCTION|class|struct|enum class|using)\b[^={;]*?\b(\w+)\s*(?:\(|\{|=|:|$)")
@@ -34,9 +35,10 @@ class Words(unittest.TestCase):
         listed = (ROOT / "include/flashtile/primitives.h").read_text(encoding="utf-8").split("#pragma once")[0]
         listed = listed.replace("simdgroup_multiply(_accumulate)", "simdgroup_multiply simdgroup_multiply_accumulate")
         names = {word for header in HEADERS for word in words(header)} - UNNAMED
+        own = {word for header in HEADERS if header.stem in APART for word in words(header)}
         self.assertGreater(len(names), 40)
-        for place, text in (("docs/kernels.md", guide), ("primitives.h", listed)):
-            missing = sorted(name for name in names if not re.search(rf"\b{name}\b", text))
+        for place, text, named in (("docs/kernels.md", guide, names), ("primitives.h", listed, names - own)):
+            missing = sorted(name for name in named if not re.search(rf"\b{name}\b", text))
             with self.subTest(place):
                 self.assertEqual(missing, [])
 

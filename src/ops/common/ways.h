@@ -21,10 +21,10 @@ struct Way {
   std::string_view about;  ///< one line
   bool built = true;       ///< false: this build lacks the library, and `declines` says so
   bool stores_scores = false;
-  /// Does run itself set rows without a key and those whose hidden values are not finite? nullptr: never.
-  bool (*finishes_rows)(const Problem&) = nullptr;
   /// run notes where rows are not finite that see a key, and sets all others, on a CPU.
   bool notes_rows = false;
+  /// Does run itself set rows without a key and those whose hidden values are not finite? nullptr: never.
+  bool (*finishes_rows)(const Problem&) = nullptr;
 
   /// Can it? Empty, or the reason why not. An allow-list: what it does not know it declines.
   std::string_view (*declines)(const Problem&);

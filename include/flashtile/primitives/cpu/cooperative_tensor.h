@@ -48,11 +48,11 @@ class element_reference {
   using value = std::conditional_t<is_16_bit_float<T>, float, T>;
   explicit element_reference(S* at) : at_(at) {}
   operator value() const { return static_cast<value>(*at_); }
-  const element_reference& operator=(value x) const {
+  const element_reference& operator=(value x) const {  // NOLINT: it assigns to the element
     *at_ = static_cast<S>(static_cast<T>(x));
     return *this;
   }
-  const element_reference& operator=(const element_reference& other) const {
+  const element_reference& operator=(const element_reference& other) const {  // NOLINT: likewise
     return *this = static_cast<value>(other);
   }
   const element_reference& operator+=(value x) const { return *this = static_cast<value>(*this + x); }
