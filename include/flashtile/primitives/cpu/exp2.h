@@ -70,8 +70,9 @@ inline floats exp2_weight(floats z) {
 #if defined(FT_AVX512)
 /// Returns 2^z + half a bfloat ulp for z < 128, so that truncating the result to bfloat rounds 2^z to nearest.
 /// Relative error of the polynomial 8.6e-5 at most, and 0 at powers of two, where rounding to bfloat alone may
-/// use the whole 2^-8; together they stay below 2^-8 everywhere. exp2_to_cut(-inf) = 0, NaN stays.
-inline floats exp2_to_cut(floats z) {
+/// use the whole 2^-8; together they stay below 2^-8 everywhere. exp2_to_cut(-inf) = 0, NaN stays. Always inlined:
+/// between the tile products that it hides behind, a call would save and load every register.
+[[gnu::always_inline]] inline floats exp2_to_cut(floats z) {
   constexpr float c[] = {1.0f + 0x1p-8f, 6.951173e-01f, 2.2764346e-01f, 7.706808e-02f};
   const floats f = (floats::native)_mm512_reduce_ps((__m512)z.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
   floats p = c[3];
