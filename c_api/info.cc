@@ -36,9 +36,11 @@ const std::vector<DeviceRow>& device_rows() {
     auto* gathered = new std::vector<DeviceRow>;
     for (const BackendInfo& backend : backends()) {
       for (const DeviceInfo& device : backend.devices) gathered->push_back({device, {}});
-      if (backend.devices.empty())
-        gathered->push_back(
-            {{.device = {backend.type, 0}, .name = {}, .architecture = {}}, backend.unavailable_reason});
+      if (backend.devices.empty()) {
+        DeviceRow& absent = gathered->emplace_back();
+        absent.info.device = {backend.type, 0};
+        absent.unavailable_reason = backend.unavailable_reason;
+      }
     }
     return gathered;
   }();
