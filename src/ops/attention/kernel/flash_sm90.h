@@ -15,7 +15,7 @@
 #include "src/ops/attention/kernel/flash_sm90_order.h"
 #include "src/ops/attention/kernel/flash_sm90_softmax.h"
 #include "src/ops/attention/kernel/params.h"
-#include "src/ops/attention/kernel/rows.h"
+#include "src/ops/attention/kernel/row_ends.h"
 #include "src/ops/attention/kernel/score_rule.h"
 
 namespace flashtile::inline v0_2::kernels {
@@ -236,7 +236,7 @@ struct AttentionFlashSm90 {
       publish_tiles();
       simdgroup_barrier(mem_flags::mem_threadgroup);
       output.template start<kDv, kTeam>(p.out, q, {row, at.head, at.batch});
-      if (p.attention.lse != nullptr) write_lse(p.attention, softmax, at, row);
+      write_lse(p.attention, at.batch, at.head, row, softmax);
       // The matrix unit multiplies hidden weights of 0 with values that may hold NaN or infinity: 0 * NaN is
       // NaN.
       if (p.broken != nullptr && simd_any(any_not_finite(o)) && simd_is_first()) *p.broken = 1;
@@ -263,15 +263,6 @@ struct AttentionFlashSm90 {
   template <class Output, class Softmax>
   static FT_FUNCTION void rescale(FT_THREAD Output& o, FT_THREAD const Softmax& softmax) {
     map_rows(o, softmax.correction, [](auto sum, auto factor) { return sum * factor; });
-  }
-
-  template <class Softmax>
-  static FT_FUNCTION void write_lse(FT_CONSTANT const AttentionParams& p, FT_THREAD Softmax& softmax,
-                                    const QueryTile& at, int row) {
-    softmax.logarithm(p.rule.unit);
-    for_each_element(softmax.maximum, [&](float value, int r) {
-      if (row + r < p.query_length) lse_of(p, at.batch, at.head, row + r) = value;
-    });
   }
 };
 

@@ -19,16 +19,14 @@ struct TilePlace {
 /// The place of tile `number` of a call whose keys are dealt out.
 FT_FUNCTION TilePlace tile_at(FT_CONSTANT const AttentionParams& p, int64_t number) {
   const int64_t heads = p.query_heads / p.parts.group;
-  const int64_t rows = static_cast<int64_t>(p.query_length) * p.parts.group;
-  const int64_t tiles = (rows + p.parts.tile_rows - 1) / p.parts.tile_rows;
+  const int64_t tiles = tiles_of(static_cast<int64_t>(p.query_length) * p.parts.group, p.parts.tile_rows);
   return {number % tiles * p.parts.tile_rows, number / tiles % heads, number / tiles / heads};
 }
 
 /// The place of a threadgroup of a grid (tiles, heads, batch): the last rows, which see most keys of a causal call, first.
 FT_FUNCTION TilePlace last_tile_first(FT_CONSTANT const AttentionParams& p, FT_THREAD const GridPosition& at,
                                       int tile_rows) {
-  const int64_t tiles = (p.query_length + tile_rows - 1) / tile_rows;
-  return {(tiles - 1 - at.x) * tile_rows, at.y, at.z};
+  return {(tiles_of(p.query_length, tile_rows) - 1 - at.x) * tile_rows, at.y, at.z};
 }
 
 /// Does this call deal keys out, and can a kernel of such tiles?

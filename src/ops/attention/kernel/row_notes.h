@@ -10,8 +10,7 @@ inline namespace FLASHTILE_BACKEND {
 /// The number of the tile of a head, of `tile_rows` rows, that row `row` lies in, among all tiles of the call.
 FT_FUNCTION int64_t tile_number(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t head, int64_t row,
                                 int tile_rows) {
-  const int64_t tiles = (p.query_length + tile_rows - 1) / tile_rows;
-  return (batch * p.query_heads + head) * tiles + row / tile_rows;
+  return (batch * p.query_heads + head) * tiles_of(p.query_length, tile_rows) + row / tile_rows;
 }
 
 /// Has a simdgroup noted something of the tile?

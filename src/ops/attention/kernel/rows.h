@@ -54,6 +54,9 @@ FT_FUNCTION FT_DEVICE float& lse_of(FT_CONSTANT const AttentionParams& p, int64_
   return *rows_from(p.lse, p.lse_strides, batch, head, row).first;
 }
 
+/// The tiles of `tile_rows` rows that hold so many rows.
+FT_FUNCTION int64_t tiles_of(int64_t rows, int tile_rows) { return (rows + tile_rows - 1) / tile_rows; }
+
 /// A run's rows as a tensor of extents (columns, rows), none where `rows` is negative. Its indices are 32-bit.
 template <class T>
 FT_FUNCTION Matrix<T> matrix_of(FT_THREAD const RowRun<T>& run, int64_t rows, int columns) {

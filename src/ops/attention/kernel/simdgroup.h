@@ -10,7 +10,7 @@
 
 #include "src/ops/attention/kernel/key_parts.h"
 #include "src/ops/attention/kernel/long_sums.h"
-#include "src/ops/attention/kernel/row_notes.h"
+#include "src/ops/attention/kernel/row_ends.h"
 #include "src/ops/attention/kernel/softmax.h"
 #include "src/ops/attention/kernel/tiles.h"
 #include "src/ops/attention/kernel/walk_tile.h"
@@ -99,20 +99,8 @@ struct AttentionSimdgroup {
 
     if (in_parts) {
       store_part(PartSums(p, number), first, static_cast<int>(head.rows() - row), o, softmax);
-      return;
-    }
-    softmax.finish();
-    map_rows(o, softmax.correction, [](auto sum, auto inverse) { return sum * inverse; });
-    auto out = head.out(row);
-    store(o, out);
-    Tile::settle(head, row, kRows, softmax.sum);
-    if constexpr (Tile::kNotes)
-      if (p.notes.data != nullptr) note_rows(p, number, o);
-    if (p.lse != nullptr) {
-      softmax.logarithm(p.rule.unit);
-      for_each_element(softmax.maximum, [&](float value, int r) {
-        if (row + r < p.query_length) head.lse(row + r) = value;
-      });
+    } else {
+      write_rows<Tile>(head, row, kRows, number, o, softmax);
     }
   }
 

@@ -8,6 +8,7 @@
 // Scores arrive as q·k.
 #pragma once
 
+#include "src/ops/attention/kernel/row_ends.h"
 #include "src/ops/attention/kernel/softmax.h"
 #include "src/ops/attention/kernel/walk_tile.h"
 
@@ -53,12 +54,7 @@ struct AttentionSoftmaxRows {
       auto target = weights.slice(column, 0);
       store(s, target);
     }
-    if (p.lse != nullptr) {
-      softmax.logarithm(p.rule.unit);
-      for_each_element(softmax.maximum, [&](float value, int r) {
-        if (row + r < p.query_length) head.lse(row + r) = value;
-      });
-    }
+    write_lse(p, head.batch, head.head, row, softmax);
   }
 
  private:

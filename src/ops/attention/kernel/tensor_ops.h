@@ -14,7 +14,7 @@
 #include "src/ops/attention/kernel/head_group.h"
 #include "src/ops/attention/kernel/key_parts.h"
 #include "src/ops/attention/kernel/long_sums.h"
-#include "src/ops/attention/kernel/row_notes.h"
+#include "src/ops/attention/kernel/row_ends.h"
 #include "src/ops/attention/kernel/softmax.h"
 #include "src/ops/attention/kernel/tiles.h"
 #include "src/ops/attention/kernel/walk_tile.h"
@@ -156,19 +156,7 @@ struct AttentionTensorOps {
     if (in_parts) {
       store_part(PartSums(p, number), 0, static_cast<int>(head.rows() - row), o, softmax);
     } else if constexpr (!Tile::kGroupsHeads) {
-      softmax.finish();
-      rescale();
-      auto out = head.out(row);
-      store(o, out);
-      Tile::settle(head, row, kQ, softmax.sum);
-      if constexpr (Tile::kNotes)
-        if (p.notes.data != nullptr) note_rows(p, number, o);
-      if (p.lse != nullptr) {
-        softmax.logarithm(p.rule.unit);
-        for_each_element(softmax.maximum, [&](float value, int r) {
-          if (row + r < p.query_length) head.lse(row + r) = value;
-        });
-      }
+      write_rows<Tile>(head, row, kQ, number, o, softmax);
     }
   }
 

@@ -1,0 +1,38 @@
+// What the rows of a tile end with, in every kernel that sums all keys of a row: the output, the notes for exact_rows,
+// and the lse.
+#pragma once
+
+#include "src/ops/attention/kernel/row_notes.h"
+#include "src/ops/attention/kernel/rows.h"
+
+namespace flashtile::inline v0_2::kernels {
+inline namespace FLASHTILE_BACKEND {
+
+/// lse of the rows of a tile whose first query is `row`. Softmax has logarithm() and `maximum`; after its finish().
+template <class Softmax>
+FT_FUNCTION void write_lse(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t head, int64_t row,
+                           FT_THREAD Softmax& softmax) {
+  if (p.lse == nullptr) return;
+  softmax.logarithm(p.rule.unit);
+  for_each_element(softmax.maximum, [&](float value, int r) {
+    if (row + r < p.query_length) lse_of(p, batch, head, row + r) = value;
+  });
+}
+
+/// Ends `count` rows of a head from `row` on: `o` are their weighted sums of values, and `tile` is the number of the
+/// tile that they lie in.
+template <class Tile, class T, class Output, class Softmax>
+FT_FUNCTION void write_rows(FT_THREAD const Head<T>& head, int64_t row, int count, int tile,
+                            FT_THREAD Output& o, FT_THREAD Softmax& softmax) {
+  softmax.finish();
+  map_rows(o, softmax.correction, [](auto sum, auto inverse) { return sum * inverse; });
+  auto out = head.out(row);
+  store(o, out);
+  Tile::settle(head, row, count, softmax.sum);
+  if constexpr (Tile::kNotes)
+    if (head.p.notes.data != nullptr) note_rows(head.p, tile, o);
+  write_lse(head.p, head.batch, head.head, row, softmax);
+}
+
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::inline v0_2::kernels
