@@ -9,7 +9,7 @@
 namespace flashtile::inline v0_2::core {
 namespace {
 
-void check_device(const Argument& argument) {
+void check_device_exists(const Argument& argument) {
   const Device device = argument.view.device;
   switch (device.type) {
     case DeviceType::cpu:
@@ -37,7 +37,7 @@ std::string spelled(DType dtype) {
 
 void check_memory(const Argument& argument, Data data) {
   const TensorView& view = argument.view;
-  check_device(argument);
+  check_device_exists(argument);
   for (const std::int64_t size : view.shape) {
     if (size < 0) argument.refuse("has shape " + to_string(view.shape) + "; expected sizes of 0 or more");
   }
@@ -64,6 +64,22 @@ void check_memory(const Argument& argument, Data data) {
     argument.refuse("has shape " + to_string(view.shape) + " and strides " + to_string(view.strides) +
                     ", which reach out of the address space; strides count elements");
   }
+}
+
+void check_rows(const Argument& argument, const char* letters, Data data) {
+  const TensorView& view = argument.view;
+  if (view.rank() != 4)
+    argument.refuse("has shape " + to_string(view.shape) + "; expected 4 dimensions " + letters);
+  check_memory(argument, data);
+  if (view.shape[3] > 1 && view.strides[3] != 1 && !has_no_elements(view)) {
+    argument.refuse("has stride " + std::to_string(view.strides[3]) + " in its last dimension; expected 1");
+  }
+}
+
+void check_device(const Argument& argument, Device device, const char* other) {
+  if (argument.view.device == device) return;
+  argument.refuse("is on " + flashtile::name(argument.view.device) + ", " + other + " is on " +
+                  flashtile::name(device) + "; they must match");
 }
 
 void check_written(const Argument& argument) {

@@ -41,13 +41,7 @@ void check_memory(const TensorView& view, const char* what, Data data) {
 }
 
 void check_rows(const TensorView& view, const char* what, const char* letters, Data data) {
-  if (view.rank() != 4) {
-    refuse(std::string(what) + " has shape " + to_string(view.shape) + "; expected 4 dimensions " + letters);
-  }
-  check_memory(view, what, data);
-  if (view.shape[3] > 1 && view.strides[3] != 1 && !core::has_no_elements(view)) {
-    refuse(std::string(what) + " has stride " + text(view.strides[3]) + " in its last dimension; expected 1");
-  }
+  core::check_rows({kOp, what, view}, letters, data);
 }
 
 void expect_equal(std::int64_t found, std::int64_t expected, const char* what, const char* quantity,

@@ -1,0 +1,1 @@
+#include "src/ops/merge_attention/kernel/instances.h"

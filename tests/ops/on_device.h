@@ -1,0 +1,48 @@
+// Tensors of a test on another device: all of their memory, so that what lies around the elements is there too.
+#pragma once
+
+#include <algorithm>
+#include <cctype>
+#include <cstddef>
+#include <cstring>
+#include <string>
+
+#include "tests/ops/attention/cases.h"
+
+namespace flashtile::test {
+
+/// A stored tensor on a device; on the CPU it is the tensor itself.
+class Moved {
+ public:
+  Moved(Stored& original, Device device) : original_(original), memory_(original.memory), view_(original.view) {
+    if (device == Device::cpu()) return;
+    memory_ = copy_to(original.memory, device);
+    const std::ptrdiff_t first =
+        static_cast<std::byte*>(original.view.data) - static_cast<std::byte*>(original.memory.data());
+    view_.data = static_cast<std::byte*>(memory_.data()) + first;
+    view_.device = device;
+  }
+  operator const TensorView&() const { return view_; }
+  const TensorView& view() const { return view_; }
+
+  /// Brings what the device has written into the stored tensor; waits for it.
+  void bring_back() const {
+    if (view_.device == Device::cpu()) return;
+    const Tensor written = copy_to(memory_, Device::cpu());
+    std::memcpy(original_.memory.data(), written.data(), written.size_bytes());
+  }
+
+ private:
+  Stored& original_;
+  Tensor memory_;
+  TensorView view_;
+};
+
+/// The name of a device as a part of a test's name.
+inline std::string word(Device device) {
+  std::string text = name(device);
+  std::replace_if(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+  return text;
+}
+
+}  // namespace flashtile::test
