@@ -208,6 +208,27 @@ FLASHTILE_API flashtile_status flashtile_plan_attention(flashtile_plan** plan,
 /// registered with. Takes an XLA_FFI_CallFrame, returns an XLA_FFI_Error or NULL; python/flashtile/jax.py is how it is called.
 FLASHTILE_API void* flashtile_xla_attention(void* call_frame);
 
+typedef struct flashtile_merge_attention_options {
+  uint32_t size;
+  uint32_t reserved;  ///< 0
+  const flashtile_tensor*
+      sinks;  ///< (Hq) f32: a logit of each head that only the denominator counts; NULL: none
+  const flashtile_queue* queue;  ///< NULL: the process-wide queue of out's device
+} flashtile_merge_attention_options;
+
+/// Merges attention over parts of the keys, computed without sinks, into that over the keys of all parts.
+///
+/// Shapes    outs (B, Hq, L, Dv) each, lses (B, Hq, L) each, `count` of both -> out and lse of the same shapes. Any count.
+/// Types     out and each of outs is f32, f16 or bf16, lses and lse are f32.
+/// Numerics  out = sum exp(lse_i - lse) out_i, in float32. A part whose lse is -inf is not read. A row without keys gives
+///           exactly 0 and lse -inf, or its head's sink.
+/// Errors    As flashtile_attention(). lse NULL: not wanted. Options NULL: all defaults. Asynchronous on a GPU queue.
+FLASHTILE_API flashtile_status flashtile_merge_attention(const flashtile_tensor* out,
+                                                         const flashtile_tensor* lse, int32_t count,
+                                                         const flashtile_tensor* const* outs,
+                                                         const flashtile_tensor* const* lses,
+                                                         const flashtile_merge_attention_options* options);
+
 typedef struct flashtile_gemm_options {
   uint32_t size;
   float beta;          ///< 0: the old content of C is never read, NaN included

@@ -62,6 +62,10 @@ class AttentionOutputs(Sized):
                 ("workspace_bytes", c_uint64)]
 
 
+class MergeAttentionOptions(Sized):
+    _fields_ = [("size", c_uint32), ("reserved", c_uint32), ("sinks", c_void_p), ("queue", c_void_p)]
+
+
 class GemmOptions(Sized):
     _fields_ = [("size", c_uint32), ("beta", c_float), ("alpha", c_void_p), ("way", c_char_p), ("queue", c_void_p)]
 
@@ -82,7 +86,8 @@ class DeviceInfo(Sized):
 
 # Python's name of each struct of the header.
 STRUCTS = {"flashtile_tensor": Tensor, "flashtile_window": Window, "flashtile_attention_options": AttentionOptions,
-           "flashtile_attention_outputs": AttentionOutputs, "flashtile_gemm_options": GemmOptions,
+           "flashtile_attention_outputs": AttentionOutputs, "flashtile_merge_attention_options": MergeAttentionOptions,
+           "flashtile_gemm_options": GemmOptions,
            "flashtile_cpu_queue_options": CpuQueueOptions, "flashtile_way_info": WayInfo, "flashtile_device_info": DeviceInfo}
 
 # What each function returns, and how many pointers it takes; a number among them is spelled out.
@@ -93,6 +98,7 @@ FUNCTIONS = {
     "flashtile_attention": (c_int32, [c_void_p] * 5),
     "flashtile_plan_attention": (c_int32, [c_void_p] * 6),
     "flashtile_xla_attention": (c_void_p, [c_void_p]),
+    "flashtile_merge_attention": (c_int32, [c_void_p, c_void_p, c_int32, c_void_p, c_void_p, c_void_p]),
     "flashtile_gemm": (c_int32, [c_void_p] * 4),
     "flashtile_plan_gemm": (c_int32, [c_void_p] * 5),
     "flashtile_plan_json": (c_char_p, [c_void_p]),

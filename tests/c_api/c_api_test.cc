@@ -208,6 +208,35 @@ TEST(CApi, Multiplies) {
   EXPECT_EQ(flashtile_gemm(&tc, &ta, &tb, nullptr), FLASHTILE_INVALID_ARGUMENT);
 }
 
+TEST(CApi, MergesPartsOfAttention) {
+  std::vector<float> a{8, -4}, b{0, 4}, one{0.0f}, three{std::log(3.0f)}, sink{std::log(4.0f)}, c(2), sum(1);
+  const flashtile_tensor ta = Call::packed(a, {1, 1, 1, 2}), tb = Call::packed(b, {1, 1, 1, 2}),
+                         t_one = Call::packed(one, {1, 1, 1}), t_three = Call::packed(three, {1, 1, 1}),
+                         t_sink = Call::packed(sink, {1}), out = Call::packed(c, {1, 1, 1, 2}),
+                         lse = Call::packed(sum, {1, 1, 1});
+  const flashtile_tensor *outs[] = {&ta, &tb}, *lses[] = {&t_one, &t_three};
+  ASSERT_EQ(flashtile_merge_attention(&out, &lse, 2, outs, lses, nullptr), FLASHTILE_OK);
+  EXPECT_NEAR(c[0], 2.0, 1e-6);
+  EXPECT_NEAR(sum[0], std::log(4.0), 1e-6);
+  flashtile_merge_attention_options options;
+  FLASHTILE_INIT(options);
+  options.sinks = &t_sink;
+  ASSERT_EQ(flashtile_merge_attention(&out, nullptr, 2, outs, lses, &options), FLASHTILE_OK);
+  EXPECT_NEAR(c[0], 1.0, 1e-6);
+  ASSERT_EQ(flashtile_merge_attention(&out, &lse, 0, nullptr, nullptr, nullptr), FLASHTILE_OK);
+  EXPECT_EQ(c, (std::vector<float>{0, 0}));
+  const auto refused = [&](int32_t count, const flashtile_tensor* const* parts) {
+    EXPECT_EQ(flashtile_merge_attention(&out, &lse, count, parts, lses, &options), FLASHTILE_INVALID_ARGUMENT);
+    return std::string(flashtile_error_message());
+  };
+  EXPECT_EQ(refused(-1, outs), "merge_attention: count is -1; expected 0 or more");
+  EXPECT_EQ(refused(2, nullptr), "merge_attention: outs is NULL; it must be given");
+  outs[1] = nullptr;
+  EXPECT_EQ(refused(2, outs), "merge_attention: outs[1] is NULL; it must be given");
+  options.reserved = 1;
+  EXPECT_EQ(refused(1, outs), "merge_attention: options.reserved is 1; expected 0");
+}
+
 TEST(CApi, PlansSayWhatWillRun) {
   Call call;
   flashtile_plan* plan = nullptr;

@@ -102,6 +102,29 @@ class Attention(unittest.TestCase):
                 self.assertIn(message.split(" has stride")[0], str(found.exception))
 
 
+class MergeAttention(unittest.TestCase):
+    def test_parts_of_the_keys(self):
+        q, k, v = inputs()
+        whole, lse = flashtile.attention(q, k, v, return_lse=True)
+        for cuts in ((0, 13), (0, 5, 13), (0, 0, 2, 9, 13)):
+            outs, lses = zip(*[flashtile.attention(q, k[:, :, a:b], v[:, :, a:b], return_lse=True) for a, b in zip(cuts, cuts[1:])])
+            merged, merged_lse = flashtile.merge_attention(outs, lses, return_lse=True, threads=2)
+            np.testing.assert_allclose(merged, whole, atol=1e-6)
+            np.testing.assert_allclose(merged_lse, lse, rtol=1e-6)
+        sinks = lse[0, :, 0].copy()  # in the first row as much as all keys
+        out = np.empty(whole.shape, np.float16)
+        self.assertIs(flashtile.merge_attention(outs, lses, sinks=sinks, out=out), out)
+        np.testing.assert_allclose(out[0, :, 0], whole[0, :, 0] / 2, atol=1e-3)
+
+    def test_refuses(self):
+        q, k, v = inputs()
+        out, lse = flashtile.attention(q, k, v, return_lse=True)
+        for message, (outs, lses) in {"outs is empty": ([], []), "lses has 1": ([out, out], [lse]), r"lses\[1\] has shape": ([out, out], [lse, lse[:1]]),
+                                      r"outs\[0\] has shape": ([out[0]], [lse[0]])}.items():
+            with self.subTest(message), self.assertRaisesRegex(ValueError, message):
+                flashtile.merge_attention(outs, lses)
+
+
 class Misuse(unittest.TestCase):
     """What ctypes, the array interface or a kept call would let pass."""
 
