@@ -1,5 +1,7 @@
 // What a call may ask for beyond a plain softmax(scale * Q K^T) V, and which of it a way knows. A way declines what it
 // does not know with a generated reason, so that a new feature is accepted by no way that was not taught it.
+//
+// A new feature is a line of the list, and one of needed_by() that says when a call asks for it.
 #pragma once
 
 #include <cstdint>
@@ -10,13 +12,27 @@
 
 namespace flashtile::inline v0_2::ops {
 
-enum class Feature : std::uint8_t { boolean, bias, causal, window, query_offset, softcap, lse };
-inline constexpr Feature kAllFeatures[] = {Feature::boolean, Feature::bias,         Feature::causal,
-                                           Feature::window,  Feature::query_offset, Feature::softcap,
-                                           Feature::lse};
+// F(enumerator, the words of "it does not know ..."), in the order in which they are told.
+#define FLASHTILE_ATTENTION_FEATURES(F) \
+  F(boolean, "boolean masks")           \
+  F(bias, "biases")                     \
+  F(causal, "causal masks")             \
+  F(window, "sliding windows")          \
+  F(query_offset, "a query_offset")     \
+  F(softcap, "a softcap")               \
+  F(lse, "lse")
 
-/// "boolean masks", "biases", ...
-std::string_view name(Feature feature);
+#define FLASHTILE_FEATURE(feature, words) feature,
+enum class Feature : std::uint8_t { FLASHTILE_ATTENTION_FEATURES(FLASHTILE_FEATURE) };
+#undef FLASHTILE_FEATURE
+
+struct FeatureRow {
+  Feature feature;
+  std::string_view name, unknown;
+};
+#define FLASHTILE_FEATURE(feature, words) {Feature::feature, words, "it does not know " words},
+inline constexpr FeatureRow kFeatureRows[] = {FLASHTILE_ATTENTION_FEATURES(FLASHTILE_FEATURE)};
+#undef FLASHTILE_FEATURE
 
 /// A set of features.
 class Features {
@@ -27,7 +43,7 @@ class Features {
   }
   static constexpr Features all() {
     Features features;
-    for (const Feature feature : kAllFeatures) features.add(feature);
+    for (const FeatureRow& row : kFeatureRows) features.add(row.feature);
     return features;
   }
   constexpr void add(Feature feature) { bits_ |= 1u << static_cast<unsigned>(feature); }
@@ -38,9 +54,26 @@ class Features {
 };
 
 /// What a call with these options asks for.
-Features needed_by(const AttentionOptions& options);
+inline Features needed_by(const AttentionOptions& options) {
+  // A new field stops this from compiling: it is a feature, or is named here as none.
+  const auto& [scale, softcap, mask, query_offset, way, queue] = options;
+  const auto& [causal, window, boolean, bias] = mask;
+  Features needed;
+  if (softcap.value_or(0.0f) != 0.0f) needed.add(Feature::softcap);
+  if (causal) needed.add(Feature::causal);
+  if (window && (window->left >= 0 || window->right >= 0)) needed.add(Feature::window);
+  if (query_offset) needed.add(Feature::query_offset);
+  if (boolean) needed.add(Feature::boolean);
+  if (bias) needed.add(Feature::bias);
+  return needed;
+}
 
 /// Empty, or why a way that knows `known` declines: "it does not know sliding windows".
-std::string_view unknown(Features needed, Features known);
+constexpr std::string_view unknown(Features needed, Features known) {
+  for (const FeatureRow& row : kFeatureRows) {
+    if (needed.has(row.feature) && !known.has(row.feature)) return row.unknown;
+  }
+  return {};
+}
 
 }  // namespace flashtile::inline v0_2::ops

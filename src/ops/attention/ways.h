@@ -14,10 +14,8 @@ using AttentionWay = Way<AttentionProblem, AttentionArguments>;
 /// Best first; the last one supports everything that validates on a CPU.
 std::span<const AttentionWay> attention_way_table();
 
-/// What every kernel of ours knows, by the score rule.
-inline constexpr Features kScoreRuleFeatures{Feature::boolean, Feature::bias,         Feature::causal,
-                                             Feature::window,  Feature::query_offset, Feature::softcap,
-                                             Feature::lse};
+/// What every kernel of ours knows, by the score rule: whatever there is.
+inline constexpr Features kScoreRuleFeatures = Features::all();
 
 extern const AttentionWay kAttentionFlashCpu;
 extern const AttentionWay kAttentionFlashSm90;

@@ -2,7 +2,7 @@
 // needs, and the band in a tile's own coordinates. Causal masks, windows and query offsets are bands.
 //
 // What every loop over keys relies on: a query sees one run of keys, and neither end of it moves back from one query to
-// the next. A mask that keeps this is written here alone. Besides visible(), flash.cpu's Diagonal reads TileBand::high.
+// the next. A mask that keeps this is written here alone.
 #pragma once
 
 #include <stdint.h>
@@ -27,10 +27,18 @@ struct TileBand {
   int32_t low, high;  ///< least and greatest c - r
   int32_t limit;      ///< columns that are keys
 
-  /// r and c are int or a backend's vectors of them.
+  /// The first and the last column that row r sees, keys or not. r and c are int or a backend's vectors of them.
+  template <class R>
+  FLASHTILE_HOST_DEVICE constexpr auto first(R r) const {
+    return r + low;
+  }
+  template <class R>
+  FLASHTILE_HOST_DEVICE constexpr auto last(R r) const {
+    return r + high;
+  }
   template <class R, class C>
   FLASHTILE_HOST_DEVICE constexpr auto visible(R r, C c) const {
-    return (c >= r + low) & (c <= r + high) & (c < limit);
+    return (c >= first(r)) & (c <= last(r)) & (c < limit);
   }
 };
 

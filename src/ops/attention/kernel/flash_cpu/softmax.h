@@ -38,8 +38,8 @@ class Diagonal {
         first = min(first, p.position[i]);
         last = max(last, p.position[i]);
       }
-      first_key_[j] = first - p.first_position + tile.low;
-      last_key_[j] = last - p.first_position + tile.high;
+      first_key_[j] = tile.first(first - p.first_position);
+      last_key_[j] = tile.last(last - p.first_position);
     }
   }
   /// Registers first ... end - 1 hold all that see some of keys c ... c + count - 1.
