@@ -22,7 +22,7 @@ CORE = ["src/core/*"]
 LAUNCH = ["include/flashtile/launch.h", "include/flashtile/device.h", "include/flashtile/error.h", "include/flashtile/detail/*"]
 CUDA = ["cuda*", "cooperative_groups*", "mma.h", "vector_types.h"]
 SYSTEM = ["unistd.h", "sys/*", "cpuid.h", "pthread.h", "sched.h", "dlfcn.h", "fcntl.h"]
-SMALL_OPS = ["merge_attention"]
+SMALL_OPS = ["merge_attention", "rotary", "append_kv"]
 INTRINSICS = ["immintrin.h", "x86intrin.h", "arm_neon.h"]
 
 # (files, project headers they may include, libraries they may include)
@@ -55,8 +55,9 @@ LAYERS = [
     # small ops: one kernel each, by FLASHTILE_KERNEL; kernel text of attention is theirs too
     *[(f"src/ops/{op}/kernel/instances*", PUBLIC + PRIMITIVES + LAUNCH + [f"src/ops/{op}/*"], CUDA) for op in SMALL_OPS],
     *[(f"src/ops/{op}/kernel/*", PRIMITIVES + ["src/ops/*/kernel/*"], []) for op in SMALL_OPS],
-    *[(f"src/ops/{op}/*", PUBLIC + CORE + ["src/backends/*", f"src/ops/{op}/*", "src/ops/common/*"], []) for op in SMALL_OPS],
+    *[(f"src/ops/{op}/*", PUBLIC + CORE + ["src/backends/*", f"src/ops/{op}/*", "src/ops/rotary/*", "src/ops/common/*"], []) for op in SMALL_OPS],
     ("src/ops/common/kernel/*", PRIMITIVES + ["src/ops/common/kernel/*"], []),
+    ("src/ops/common/row_strides.h", CORE + ["src/ops/attention/kernel/params.h"], []),
     ("src/ops/common/*", PUBLIC + CORE + LAUNCH + ["src/backends/*", "src/ops/common/*"], CUDA + SYSTEM),
     # one header of core: exceptions become results in one place
     ("c_api/*", PUBLIC + ["c_api/*", "src/core/attempt.h"], []),

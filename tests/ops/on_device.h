@@ -6,8 +6,10 @@
 #include <cstddef>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "tests/ops/attention/cases.h"
+#include "tests/ops/on_metal_emulated.h"
 
 namespace flashtile::test {
 
@@ -37,6 +39,13 @@ class Moved {
   Tensor memory_;
   TensorView view_;
 };
+
+/// The devices that have the kernels of FLASHTILE_KERNEL, which merge_attention and others of one kernel are.
+inline std::vector<Device> devices_with_small_kernels() {
+  std::vector<Device> all = devices_under_test();
+  std::erase_if(all, [](Device d) { return d.type != DeviceType::cpu && d.type != DeviceType::cuda; });
+  return all;
+}
 
 /// The name of a device as a part of a test's name.
 inline std::string word(Device device) {

@@ -12,6 +12,7 @@
 #include "src/core/float_environment.h"
 #include "src/ops/common/floats.h"
 #include "src/ops/common/queue.h"
+#include "src/ops/common/row_strides.h"
 #include "src/ops/merge_attention/kernels.h"
 
 namespace flashtile::inline v0_2 {
@@ -104,11 +105,6 @@ void check_results(const MergeAttentionOutputs& outputs, Views outs, Views lses,
   check_lse(lse, outputs.out, "out");
   check(lse);
   core::check_apart(lse, out);
-}
-
-kernels::RowStrides row_strides(const TensorView& view) {
-  const TensorView v = core::with_harmless_strides(view);
-  return {v.strides[0], v.strides[1], v.strides[2]};
 }
 
 kernels::MergedPart part_of(const TensorView& out, const TensorView& lse) {

@@ -14,20 +14,12 @@
 #include "reference/merge_attention.h"
 #include "tests/ops/attention/cases.h"
 #include "tests/ops/on_device.h"
-#include "tests/ops/on_metal_emulated.h"
 
 namespace flashtile::test {
 namespace {
 
 /// How many parts the library merges at a time.
 constexpr std::size_t kAtOnce = 32;
-
-/// The devices that have a kernel for it.
-std::vector<Device> devices() {
-  std::vector<Device> all = devices_under_test();
-  std::erase_if(all, [](Device d) { return d.type != DeviceType::cpu && d.type != DeviceType::cuda; });
-  return all;
-}
 
 /// A stored (B, Hq, L, 1) as (B, Hq, L).
 TensorView without_last(const TensorView& v) {
@@ -169,7 +161,8 @@ std::string test_name(const ::testing::TestParamInfo<MergeParity::ParamType>& in
   return std::get<0>(info.param).name + "_" + word(std::get<1>(info.param));
 }
 INSTANTIATE_TEST_SUITE_P(MergeAttention, MergeParity,
-                         ::testing::Combine(::testing::ValuesIn(merge_cases()), ::testing::ValuesIn(devices())),
+                         ::testing::Combine(::testing::ValuesIn(merge_cases()),
+                                            ::testing::ValuesIn(devices_with_small_kernels())),
                          test_name);
 
 /// One row a part, of one head: what it means.
@@ -266,7 +259,7 @@ TEST_P(MergeMeaning, AnLseThatIsNoNumberMakesItsRowNaN) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(MergeAttention, MergeMeaning, ::testing::ValuesIn(devices()),
+INSTANTIATE_TEST_SUITE_P(MergeAttention, MergeMeaning, ::testing::ValuesIn(devices_with_small_kernels()),
                          [](const auto& tested) { return word(tested.param); });
 
 /// The keys of a causal call are cut at some places: each part is a call of its own, and their merge is the whole.

@@ -6,6 +6,7 @@
 // neither overflows a sum of the largest numbers nor changes a single part.
 #pragma once
 
+#include "src/ops/attention/kernel/rows.h"
 #include "src/ops/attention/kernel/softmax.h"
 #include "src/ops/common/kernel/elements.h"
 #include "src/ops/merge_attention/kernel/params.h"
@@ -33,15 +34,10 @@ struct MergeAttention {
   }
 
  private:
-  static FT_FUNCTION int64_t offset(FT_CONSTANT const RowStrides& strides, int64_t batch, int64_t head,
-                                    int64_t row) {
-    return batch * strides.batch + head * strides.head + row * strides.row;
-  }
-
   static FT_FUNCTION void merge_row(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                                     int64_t batch, int64_t head, int64_t row) {
     const auto lse_of_part = [&](int i) {
-      return p.parts[i].lse[offset(p.parts[i].lse_strides, batch, head, row)];
+      return *rows_from(p.parts[i].lse, p.parts[i].lse_strides, batch, head, row).first;
     };
     const float sink = p.sinks != nullptr ? p.sinks[head * p.sink_stride] : kMinusInfinity;
 
@@ -65,7 +61,8 @@ struct MergeAttention {
     for (int64_t column = 0; column < p.value_dim; column += kColumns)
       merge_columns(p, memory, batch, head, row, column, has_zeros);
     if (p.lse != nullptr) {
-      simd_for_each_index(1, [&](int) { p.lse[offset(p.lse_strides, batch, head, row)] = state.lse(1.0f); });
+      simd_for_each_index(
+          1, [&](int) { *rows_from(p.lse, p.lse_strides, batch, head, row).first = state.lse(1.0f); });
     }
     simdgroup_barrier(mem_flags::mem_threadgroup);  // all lanes have read the shares
   }
@@ -82,9 +79,8 @@ struct MergeAttention {
     for (int i = 0; i < p.count; ++i) {
       const float share = memory.shares[i];
       if (share < 0.0f) continue;
-      const int64_t first = offset(p.parts[i].out_strides, batch, head, row) + column;
       with_elements(p.parts[i].out, p.parts[i].type, [&](auto elements) {
-        const auto part = elements + first;
+        const auto part = rows_from(elements, p.parts[i].out_strides, batch, head, row).first + column;
         simd_for_each_index(count, [&](int d) {
           const float value = static_cast<float>(part[d]);
           // A share that rounds to 0 is not 0: an infinity stays one.
@@ -95,7 +91,7 @@ struct MergeAttention {
       });
     }
     with_elements(p.out, p.type, [&](auto elements) {
-      const auto out = elements + (offset(p.out_strides, batch, head, row) + column);
+      const auto out = rows_from(elements, p.out_strides, batch, head, row).first + column;
       simd_for_each_index(count, [&](int d) {
         const float sum = memory.sums[d];
         const float mean = sum == sum ? min(max(sum, memory.lowest[d]), memory.highest[d]) : sum;
