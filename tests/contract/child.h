@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <regex>
 #include <string>
 
 namespace flashtile::test {
@@ -34,6 +35,12 @@ inline std::string read_all(int file) {
     if (got == 0 || (got < 0 && errno != EINTR)) return text;
     if (got > 0) text.append(part.data(), static_cast<std::size_t>(got));
   }
+}
+
+/// What is left of a program's output without a sanitizer's own line about memory that operator new(nothrow) did not get.
+inline std::string without_sanitizers_notes(const std::string& printed) {
+  static const std::regex note("==[0-9]+==WARNING: [A-Za-z]+ failed to allocate [^\n]*\n");
+  return std::regex_replace(printed, note, "");
 }
 
 /// What f() returns in a child of this process. Behind it stands what the child wrote to standard output and
@@ -63,7 +70,7 @@ std::string in_child(F&& f) {
   close(answer[1]);
   close(output[1]);
   std::string text = read_all(answer[0]);
-  const std::string printed = read_all(output[0]);
+  const std::string printed = without_sanitizers_notes(read_all(output[0]));
   close(answer[0]);
   close(output[0]);
   int status = 0;
