@@ -16,14 +16,6 @@
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
-/// The largest finite number of a type.
-template <class T>
-inline constexpr FT_CONSTANT float kLargestOf = -kLowest;
-template <>
-inline constexpr FT_CONSTANT float kLargestOf<half> = 65504.0f;
-template <>
-inline constexpr FT_CONSTANT float kLargestOf<bfloat> = 0x1.fep127f;
-
 template <class T>
 struct AttentionExactRows {
   using Params = AttentionParams;

@@ -114,40 +114,44 @@ class PanelTask {
   /// partial rows to the workspace.
   void finish(const Panel& panel, const Partials& partials, int splits, int split) {
     for (int first = 0; first < panel.count; first += kLanes) {
-      const auto head = [&](int lane) { return panel.head[first + lane]; };
-      const auto position = [&](int lane) { return panel.position[first + lane]; };
-      if (splits > 1)
-        store_turned<float>(panel, first, 1.0f, [&](int lane) {
-          return partials.row(batch_, head(lane), position(lane), split).output();
-        });
-      else
-        store_turned<T>(panel, first, SoftmaxState<floats>{kLowest, floats::load(panel.sum + first)}.inverse(),
-                        [&](int lane) { return out_rows<T>(p_, batch_, head(lane), position(lane)).first; });
-    }
-    for (int i = 0; i < panel.count; ++i) {
+      const int end = min(first + kLanes, panel.count);
       if (splits > 1) {
-        const PartialRow part = partials.row(batch_, panel.head[i], panel.position[i], split);
-        part.maximum() = panel.maximum[i];
-        part.sum() = panel.sum[i];
-        part.lse_sum() = panel.lse_sum[i];
-      } else {
+        store_turned<float>(panel, first, 1.0f, [&](int i) {
+          return partials.row(batch_, panel.head[i], panel.position[i], split).output();
+        });
+        for (int i = first; i < end; ++i) {
+          const PartialRow part = partials.row(batch_, panel.head[i], panel.position[i], split);
+          part.maximum() = panel.maximum[i];
+          part.sum() = panel.sum[i];
+          part.lse_sum() = panel.lse_sum[i];
+        }
+        continue;
+      }
+      const bool finite = store_turned<T>(
+          panel, first, SoftmaxState<floats>{kLowest, floats::load(panel.sum + first)}.inverse(),
+          [&](int i) { return out_rows<T>(p_, batch_, panel.head[i], panel.position[i]).first; });
+      for (int i = first; i < end; ++i) {
         store_lse(p_, batch_, panel.head[i], panel.position[i], panel.maximum[i], panel.lse_sum[i]);
-        settle_rows(Head<T>(p_, batch_, panel.head[i]), panel.position[i], 1, panel.lse_sum + i);
+        if (!finite) settle_rows(Head<T>(p_, batch_, panel.head[i]), panel.position[i], 1, panel.lse_sum + i);
       }
     }
   }
 
-  /// Stores O^T * factor, transposed, for the kLanes lanes from `first` on; row(i) is the address
-  /// of the row of lane first + i.
+  /// Stores O^T * factor, transposed, for the kLanes lanes from `first` on; row(i) is the address of the row of lane i.
+  /// Returns whether all that it stored is finite, also as an E.
   template <class E, class RowAddress>
-  void store_turned(const Panel& panel, int first, floats factor, RowAddress row) const {
+  bool store_turned(const Panel& panel, int first, floats factor, RowAddress row) const {
     constexpr int kPer = sizeof(float) / sizeof(E);  // elements that fill a lane
     const int lanes = min(kLanes, panel.count - first);
+    bools finite = true;
     for (int d = 0; d < p_.value_dim; d += kPer * kLanes) {
       const int left = p_.value_dim - d;
       const bool whole = left >= kPer * kLanes;
       const auto column = [&](int c) {
-        return whole || c < left ? floats::load(panel.output + (d + c) * Width + first) * factor : floats(0.0f);
+        if (!whole && c >= left) return floats(0.0f);
+        const floats x = floats::load(panel.output + (d + c) * Width + first) * factor;
+        finite = finite & (abs(x) <= floats(kLargestOf<E>));
+        return x;
       };
       floats square[kLanes];
       FT_UNROLL for (int i = 0; i < kLanes; ++i) {
@@ -158,13 +162,14 @@ class PanelTask {
       }
       primitives::detail::transpose(square);
       for (int i = 0; i < lanes; ++i) {
-        float* to = reinterpret_cast<float*>(row(i) + d);
+        float* to = reinterpret_cast<float*>(row(first + i) + d);
         if (whole)
           square[i].store(to);
         else
           std::memcpy(static_cast<void*>(to), &square[i], static_cast<std::size_t>(left) * sizeof(E));
       }
     }
+    return !any(!finite);
   }
 
   const AttentionParams& p_;
