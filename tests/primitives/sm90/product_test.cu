@@ -176,5 +176,45 @@ TEST(AnyExceeds, ComparesEachElementWithItsRow) {
     EXPECT_EQ(exceeding(anything, -0.0f, 5, 5)[0], 1);
 }
 
+/// Replaces what lies before column first + r and after column last + r of each row r.
+struct Replaces {
+  using Product = matmul2d<matmul2d_descriptor{64, 80, 64}, execution_simdgroups<4>>;
+  using Matrix = tensor<float, dextents<int, 2>, tensor_inline>;
+  struct Params {
+    float* values;  // (64, 80)
+    int first, last;
+  };
+  struct Threadgroup {};
+  static constexpr int kSimdgroups = 4;
+  static FT_FUNCTION void run(const Params& p, Threadgroup&, GridPosition) {
+    auto values = Product::get_destination_cooperative_tensor<Matrix, Matrix, float>();
+    auto memory = Matrix(p.values, dextents<int, 2>(80, 64));
+    values.load(memory);
+    replace_before(values, -1.0f, [&](int r) { return p.first + r; });
+    replace_after(values, -2.0f, [&](int r) { return p.last + r; });
+    values.store(memory);
+  }
+};
+TEST(Replace, LeavesColumnsFirstToLast) {
+  SKIP_WITHOUT_HOPPER();
+  struct Bounds {
+    int first, last;
+  };
+  for (const Bounds b :
+       {Bounds{0, 79}, {-63, 16}, {-62, 15}, {1, 5}, {-40, -3}, {16, 79}, {17, 17}, {-200, 200}, {100, -100}}) {
+    const auto values = random_values<float>(64 * 80, 5, small_value<float>);
+    const Array<float> memory(values);
+    run<Replaces>({memory.data(), b.first, b.last});
+    const std::vector<float> found = memory.read();
+    for (int r = 0; r < 64; ++r) {
+      for (int c = 0; c < 80; ++c) {
+        const std::size_t at = static_cast<std::size_t>(r * 80 + c);
+        const float expected = c > b.last + r ? -2.0f : c < b.first + r ? -1.0f : values[at];
+        ASSERT_EQ(found[at], expected) << r << ", " << c << ": " << b.first << " ... " << b.last;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace flashtile::test

@@ -263,6 +263,52 @@ FT_FUNCTION void load(cooperative_tensor<T, Layout>& tile, const Tensor& source)
   }
 }
 
+namespace detail {
+/// Can four lanes that hold a row's pairs of 32 columns exchange them, so that each stores 8 columns side by side?
+template <class E, class Layout>
+inline constexpr bool stores_chunks = false;
+template <class E, class Rows, int Columns, int Multiple>
+inline constexpr bool stores_chunks<E, row_layout<Rows, Columns, Multiple>> =
+    sizeof(E) == 2 && row_layout<Rows, Columns, Multiple>::kFull && Columns % 32 == 0;
+
+template <class T>
+FT_FUNCTION bool chunks_aligned(const T* data, std::int64_t row_stride) {
+  return reinterpret_cast<std::uintptr_t>(data) % 16 == 0 && row_stride % 8 == 0;
+}
+
+/// word[k] of lane l of four <- word[l] of lane k.
+FT_FUNCTION void transpose_in_fours(std::uint32_t (&word)[4]) {
+  const int lane = thread_index_in_simdgroup();
+  FT_UNROLL for (int distance = 1; distance <= 2; distance *= 2) {
+    const bool upper = (lane & distance) != 0;
+    FT_UNROLL for (int k = 0; k < 4; ++k) {
+      if ((k & distance) != 0) continue;
+      const std::uint32_t given = upper ? word[k] : word[k + distance];
+      const std::uint32_t taken = __shfl_xor_sync(0xffffffffu, given, distance);
+      (upper ? word[k] : word[k + distance]) = taken;
+    }
+  }
+}
+
+/// The tile's first `rows` rows, all columns, in accesses of 16 bytes.
+template <class T, class Layout, class E>
+FT_FUNCTION void store_chunks(const cooperative_tensor<T, Layout>& tile, E* data, std::int64_t stride,
+                              int rows) {
+  const int lane = thread_index_in_simdgroup() % 4;
+  FT_UNROLL for (int r = 0; r < Layout::rows::kSlots; ++r) {
+    const int row = Layout::rows::row(r), block = r / Layout::rows::kHalves, half = r % Layout::rows::kHalves;
+    E* to = data + row * stride + lane * 8;
+    FT_UNROLL for (int j = 0; j < Layout::kColumnBlocks; j += 4) {
+      std::uint32_t word[4];
+      FT_UNROLL for (int k = 0; k < 4; ++k) word[k] =
+          convert_pair<E>(tile.slots.pair(Layout::slot(block, j + k, half))).word;
+      transpose_in_fours(word);
+      if (row < rows) *reinterpret_cast<uint4*>(to + j * 8) = make_uint4(word[0], word[1], word[2], word[3]);
+    }
+  }
+}
+}  // namespace detail
+
 /// Writes the tile, converted, to the tensor's elements from its origin on; elements outside the tensor are
 /// dropped. Before other threads read them, a barrier is needed.
 template <class T, class Layout, class Tensor>
@@ -279,6 +325,10 @@ FT_FUNCTION void store(const cooperative_tensor<T, Layout>& tile, const Tensor& 
     const int columns = static_cast<int>(target.get_extent(0)), rows = static_cast<int>(target.get_extent(1));
     const std::int64_t stride = target.get_stride(1);
     E* data = target.data();
+    if constexpr (detail::stores_chunks<E, Layout>) {
+      if (detail::chunks_aligned(data, stride) && columns >= Layout::kColumnCount)
+        return detail::store_chunks(tile, data, stride, rows);
+    }
     if constexpr (Layout::kPairsInRow) {
       const bool aligned = detail::pairs_aligned(data, stride);
       FT_UNROLL for (int i = 0; i < Layout::kCapacity; i += 2) {

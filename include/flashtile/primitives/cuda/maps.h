@@ -31,6 +31,33 @@ FT_FUNCTION void map_indexed(cooperative_tensor<T, Layout>& tile, F f) {
     tile.set(i, f(detail::operand(tile.get(i)), Layout::row(i), Layout::column(i)));
   }
 }
+namespace detail {
+/// Each element of row r <- `other` where outside(c, bound(r)) holds for its column c. The bound is moved once to the
+/// columns of this thread, so that an element is compared with a number that the compiler knows.
+template <class T, class Layout, class Bound, class Outside>
+FT_FUNCTION void replace_columns(cooperative_tensor<T, Layout>& tile, T other, Bound bound, Outside outside) {
+  const int own = Layout::column_of(0);
+  FT_UNROLL for (int r = 0; r < Layout::rows::kSlots; ++r) {
+    const int moved = bound(Layout::rows::row(r)) - own;
+    FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
+      if (Layout::row_slot(i) != r) continue;
+      const int slot = Layout::column_slot(i);
+      if (outside(slot / 2 * 8 + slot % 2, moved)) tile.set(i, other);
+    }
+  }
+}
+}  // namespace detail
+/// The elements of each row r before column first(r) <- `other`. Ours.
+template <class T, class Layout, class First>
+FT_FUNCTION void replace_before(cooperative_tensor<T, Layout>& tile, T other, First first) {
+  detail::replace_columns(tile, other, first, [](int column, int bound) { return column < bound; });
+}
+/// The elements of each row r after column last(r) <- `other`. Ours.
+template <class T, class Layout, class Last>
+FT_FUNCTION void replace_after(cooperative_tensor<T, Layout>& tile, T other, Last last) {
+  detail::replace_columns(tile, other, last, [](int column, int bound) { return column > bound; });
+}
+
 /// Each element x <- f(x, e, g) with its row's entries e and g in two tiles.
 template <class T, class Layout, class U, class V, class Entries, class F>
 FT_FUNCTION void map_rows(cooperative_tensor<T, Layout>& tile, const cooperative_tensor<U, Entries>& entries,
@@ -72,11 +99,12 @@ FT_FUNCTION void for_each_element(const cooperative_tensor<T, Entries>& tile, F 
 /// Does this thread hold an element that is infinite or NaN? Ours.
 template <class T, class Layout>
 FT_FUNCTION bool any_not_finite(const cooperative_tensor<T, Layout>& tile) {
-  float zero = 0.0f;
+  constexpr int kChains = 4;  // that do not wait for each other
+  float zero[kChains] = {};
   FT_UNROLL for (int i = 0; i < Layout::kCapacity; ++i) {
-    zero = __fmaf_rn(detail::operand(tile.get(i)), 0.0f, zero);
+    zero[i % kChains] = __fmaf_rn(detail::operand(tile.get(i)), 0.0f, zero[i % kChains]);
   }
-  return zero != 0.0f;
+  return (zero[0] + zero[1]) + (zero[2] + zero[3]) != 0.0f;
 }
 
 namespace detail {

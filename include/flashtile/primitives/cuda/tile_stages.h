@@ -149,7 +149,18 @@ FT_FUNCTION void load_tile_async(tile_stages<T, Order, Rows, Columns, Stages>& s
   auto to = tile(stages, i);
   const bool aligned =
       reinterpret_cast<std::uintptr_t>(data) % 16 == 0 && stride * static_cast<int>(sizeof(T)) % 16 == 0;
-  if (detail::packing<E>::elements == 1 && aligned) {
+  constexpr int kRowsAtOnce = kThreads / kChunksPerRow;
+  constexpr bool kWholeRows = detail::packing<E>::elements == 1 && kThreads % kChunksPerRow == 0 &&
+                              Order::kRows % (kRowsAtOnce > 0 ? kRowsAtOnce : 1) == 0;
+  if (kWholeRows && aligned && rows == Order::kRows && columns == Order::kColumns) {
+    // A tile inside the tensor: nothing is asked of each chunk. Each thread copies the same chunk of its rows.
+    const int row = thread / kChunksPerRow, column = thread % kChunksPerRow * kChunk;
+    const E* from = data + row * stride + column;
+    FT_UNROLL for (int first = 0; first < Order::kRows; first += kRowsAtOnce) {
+      detail::copy_chunk_async(to.address(first + row, column), from, 16);
+      from += kRowsAtOnce * stride;
+    }
+  } else if (detail::packing<E>::elements == 1 && aligned) {
     // If the threads fill whole rows, each thread copies the same chunk of every row.
     FT_UNROLL for (int first = 0; first < kChunks; first += kThreads) {
       const int chunk = first + thread;
