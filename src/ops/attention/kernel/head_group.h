@@ -49,7 +49,7 @@ FT_FUNCTION void apply_rule(FT_THREAD Scores& scores, FT_THREAD Scores&, FT_THRE
                             FT_THREAD const KeyRange& keys, int64_t row, int column, int key_count) {
   FT_CONSTANT const ScoreRule& rule = heads.p.rule;
   if (rule.work(keys, column, key_count) == ScoreWork::factor) return;
-  if (!rule.is_factor) map_elements(scores, [&](auto dot) { return score_of(rule, dot); });
+  map_scores(rule, [&](auto score) { map_elements(scores, score); });
   const bool masked = rule.mask.given(), bounded = !keys.all_see(column, key_count);
   if (!masked && !bounded) return;
   const int first = static_cast<int>(row), first_query = heads.query_of(first), rows = heads.rows();

@@ -21,13 +21,32 @@ namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 using namespace flashtile::primitives;  // kernel text names the primitives without a prefix
 
-/// q·k as a score of the call: scaled and capped, or as it is where the scale waits for the exponent. V here and
-/// below is float or a backend's vector of floats.
+/// A scaled score, capped. V here and below is float or a backend's vector of floats.
+template <class V>
+FT_FUNCTION V capped(V score, float softcap, float inverse) {
+  return softcap * tanh(score * inverse);
+}
+
+/// q·k as a score of the call: scaled and capped, or as it is where the scale waits for the exponent.
 template <class V>
 FT_FUNCTION V score_of(FT_CONSTANT const ScoreRule& rule, V dot) {
   if (rule.is_factor) return dot;
   const V score = dot * rule.scale;
-  return rule.softcap == 0.0f ? score : rule.softcap * tanh(score * (1.0f / rule.softcap));
+  return rule.softcap == 0.0f ? score : capped(score, rule.softcap, 1.0f / rule.softcap);
+}
+
+/// The same for a whole tile, so that nothing is decided for each score: calls map(f), where f(dot) is the score, or
+/// does nothing where scores stay q·k.
+template <class F>
+FT_FUNCTION void map_scores(FT_CONSTANT const ScoreRule& rule, F map) {
+  if (rule.is_factor) return;
+  const float scale = rule.scale, softcap = rule.softcap;
+  if (softcap == 0.0f) {
+    map([=](auto dot) { return dot * scale; });
+  } else {
+    const float inverse = 1.0f / softcap;
+    map([=](auto dot) { return capped(dot * scale, softcap, inverse); });
+  }
 }
 
 /// A score with its entry of the mask tensors: the bias, or -inf where they hide the pair.

@@ -15,7 +15,7 @@ FT_FUNCTION void apply_rule(FT_THREAD Scores& scores, FT_THREAD Scores& scratch,
                             FT_THREAD const KeyRange& keys, int64_t row, int column, int key_count) {
   FT_CONSTANT const ScoreRule& rule = head.p.rule;
   if (rule.work(keys, column, key_count) == ScoreWork::factor) return;
-  if (!rule.is_factor) map_elements(scores, [&](auto dot) { return score_of(rule, dot); });
+  map_scores(rule, [&](auto score) { map_elements(scores, score); });
   if (rule.mask.bias.given()) {
     with_bias_type(rule.mask, [&](auto type) {
       using E = typename decltype(type)::type;
