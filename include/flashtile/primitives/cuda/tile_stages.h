@@ -149,26 +149,31 @@ FT_FUNCTION void load_tile_async(tile_stages<T, Order, Rows, Columns, Stages>& s
   auto to = tile(stages, i);
   const bool aligned =
       reinterpret_cast<std::uintptr_t>(data) % 16 == 0 && stride * static_cast<int>(sizeof(T)) % 16 == 0;
-  constexpr int kRowsAtOnce = kThreads / kChunksPerRow;
-  constexpr bool kWholeRows = detail::packing<E>::elements == 1 && kThreads % kChunksPerRow == 0 &&
-                              Order::kRows % (kRowsAtOnce > 0 ? kRowsAtOnce : 1) == 0;
-  if (kWholeRows && aligned && rows == Order::kRows && columns == Order::kColumns) {
-    // A tile inside the tensor: nothing is asked of each chunk. Each thread copies the same chunk of its rows.
-    const int row = thread / kChunksPerRow, column = thread % kChunksPerRow * kChunk;
-    const E* from = data + row * stride + column;
-    FT_UNROLL for (int first = 0; first < Order::kRows; first += kRowsAtOnce) {
-      detail::copy_chunk_async(to.address(first + row, column), from, 16);
-      from += kRowsAtOnce * stride;
-    }
-  } else if (detail::packing<E>::elements == 1 && aligned) {
-    // If the threads fill whole rows, each thread copies the same chunk of every row.
-    FT_UNROLL for (int first = 0; first < kChunks; first += kThreads) {
-      const int chunk = first + thread;
-      if (kChunks % kThreads != 0 && chunk >= kChunks) break;
-      const int row = chunk / kChunksPerRow, column = chunk % kChunksPerRow * kChunk;
-      const int left = row < rows ? columns - column : 0;
-      const int bytes = (left <= 0 ? 0 : left >= kChunk ? kChunk : left) * static_cast<int>(sizeof(T));
-      detail::copy_chunk_async(to.address(row, column), bytes > 0 ? data + row * stride + column : data, bytes);
+  if (detail::packing<E>::elements == 1 && aligned) {
+    const auto bytes_left = [=](int column) {
+      const int left = columns - column;
+      return (left <= 0 ? 0 : left >= kChunk ? kChunk : left) * static_cast<int>(sizeof(T));
+    };
+    if constexpr (kThreads % kChunksPerRow == 0) {
+      // Each thread copies the same chunk of its rows. Where no byte of one is there, nothing is read.
+      constexpr int kRowsAtOnce = kThreads / kChunksPerRow;
+      const int own_row = thread / kChunksPerRow, column = thread % kChunksPerRow * kChunk;
+      const int bytes = bytes_left(column);
+      const E* from = data + own_row * stride + column;
+      FT_UNROLL for (int row = own_row; row < Order::kRows + own_row; row += kRowsAtOnce) {
+        if (Order::kRows % kRowsAtOnce != 0 && row >= Order::kRows) break;
+        detail::copy_chunk_async(to.address(row, column), from, row < rows ? bytes : 0);
+        from += kRowsAtOnce * stride;
+      }
+    } else {
+      FT_UNROLL for (int first = 0; first < kChunks; first += kThreads) {
+        const int chunk = first + thread;
+        if (kChunks % kThreads != 0 && chunk >= kChunks) break;
+        const int row = chunk / kChunksPerRow, column = chunk % kChunksPerRow * kChunk;
+        const int bytes = row < rows ? bytes_left(column) : 0;
+        detail::copy_chunk_async(to.address(row, column), bytes > 0 ? data + row * stride + column : data,
+                                 bytes);
+      }
     }
   } else {
     for (int chunk = thread; chunk < kChunks; chunk += kThreads) {
