@@ -33,8 +33,10 @@ const FlashSm90Kernel* kernel_for(const AttentionProblem& p) {
   std::span<const FlashSm90Kernel> kernels;
   if (p.dtype == DType::bf16) kernels = kernels::flash_sm90_bf16_kernels();
   if (p.dtype == DType::f16) kernels = kernels::flash_sm90_f16_kernels();
+  const bool factor = params_of(p, {}).rule.is_factor;
   for (const FlashSm90Kernel& kernel : kernels) {
-    if (kernel.head_dim >= p.head_dim && kernel.value_dim >= p.value_dim) return &kernel;
+    if (kernel.head_dim >= p.head_dim && kernel.value_dim >= p.value_dim && (factor || kernel.any_score))
+      return &kernel;
   }
   return nullptr;
 }
@@ -51,7 +53,8 @@ bool copy_engine_takes(const TensorLayout& view) {
   return true;
 }
 
-constexpr Features kKnown{Feature::causal, Feature::window, Feature::query_offset, Feature::lse};
+constexpr Features kKnown{Feature::causal, Feature::window, Feature::query_offset, Feature::softcap,
+                          Feature::lse};
 
 std::string_view declines(const AttentionProblem& p) {
   constexpr std::string_view kNotHopper = "it is for NVIDIA GPUs of compute capability 9.0";
@@ -61,7 +64,6 @@ std::string_view declines(const AttentionProblem& p) {
     return kNotHopper;
   if (kernel_for(p) == nullptr) return "no kernel is compiled for this element type and head size";
   if (const std::string_view reason = unknown(p.needed, kKnown); !reason.empty()) return reason;
-  if (!params_of(p, {}).rule.is_factor) return "it takes scores that need no more than a positive factor";
   for (const TensorLayout* view : {&p.q, &p.k, &p.v, &p.out}) {
     if (!copy_engine_takes(*view))
       return "the copy engine takes rows that are multiples of 16 bytes apart, aligned to them";

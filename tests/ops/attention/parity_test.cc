@@ -492,8 +492,7 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
     const auto in_vectors = [](std::int64_t elements) { return elements % 8 == 0; };
     return {{"it is for NVIDIA GPUs of compute capability 9.0", !is_hopper(device)},
             {"no kernel is compiled for this element type", call.dtype == DType::f32},
-            {"it does not know", c.masked() || c.softcap != 0.0f},
-            {"it takes scores that need no more than a positive factor", c.scale && !(*c.scale > 0)},
+            {"it does not know", c.masked()},
             {"the copy engine takes rows that are multiples of 16 bytes apart",
              !in_vectors(c.head_dim) || !in_vectors(c.values())},
             {"the copy engine writes rows of whole multiples of 16 bytes", !in_vectors(c.values())}};

@@ -86,6 +86,16 @@ struct AttentionFlashSm90 {
     return {first, last > first ? last : first, (keys.whole_begin + kK - 1) / kK, keys.whole_end / kK};
   }
 
+  /// A tile of queries, its blocks, and those of a team's rows.
+  struct TeamTile {
+    QueryTile tile;
+    Blocks all, mine;
+  };
+  static FT_FUNCTION TeamTile team_tile(FT_CONSTANT const Params& p, uint32_t number, int team) {
+    const QueryTile tile = p.order.at(number, kQ);
+    return {tile, blocks_of(p.attention, tile.row, kQ), blocks_of(p.attention, tile.row + team * kRows, kRows)};
+  }
+
   /// What the loading team does, one thread of it. Keys come one block ahead of values, also from tile to tile.
   static FT_FUNCTION void load_tiles(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                                      uint32_t number) {
@@ -164,16 +174,20 @@ struct AttentionFlashSm90 {
 
     tile_store output;
     uint32_t item = 0;  // of the rings of keys and values: the block of keys that comes next
-    for (uint32_t count = 0; p.order.has(number); ++count) {
-      const QueryTile at = p.order.at(number, kQ);
+    if (!p.order.has(number)) return;
+    TeamTile next = team_tile(p, number, team);
+    for (uint32_t count = 0;; ++count) {
+      const QueryTile at = next.tile;
       const int row = at.row + team * kRows;
-      const Blocks all = blocks_of(p.attention, at.row, kQ), mine = blocks_of(p.attention, row, kRows);
+      const Blocks all = next.all, mine = next.mine;
       auto q = tile(memory.q, memory.queries.stage(count) * kTeams + team);
       const auto leave_queries =
           [&]() {  // once the copy engine has read the last tile's output from their place
             output.when_read([&]() { memory.queries.release(kSlots == 1 ? count : count - 1); });
           };
       const auto weigh = [&](int block, bool whole) {  // S = weights of a block
+        if constexpr (Tile::kAnyScore)
+          map_scores(p.attention.rule, [&](auto score) { map_elements(s, score); });
         if (!whole) hide(s, p.attention, row, block * kK);
         softmax.step(s);
       };
@@ -225,12 +239,16 @@ struct AttentionFlashSm90 {
       auto v = tile(memory.v, memory.values.stage(item - 1));
       output_product.start(weights, v, o);
       pass_turn();
+      const bool more = p.order.has(number);
+      if (kSlots > 1 && more) next = team_tile(p, number, team);  // while the products run
       wait_products<0>(o);
       memory.values.template release_by_team<kTeam>(item - 1);
 
       softmax.finish();
-      map_rows(o, softmax.correction,
-               [](auto total, auto inverse) { return select(total * inverse, 0.0f, inverse == 0.0f); });
+      rescale(o, softmax);
+      if (simd_any(softmax.any_empty()))
+        map_rows(o, softmax.correction,
+                 [](auto mean, auto inverse) { return select(mean, 0.0f, inverse == 0.0f); });
       team_barrier.wait();  // the products of all simdgroups have read the queries, in whose place O goes
       store(o, q);
       publish_tiles();
@@ -241,6 +259,9 @@ struct AttentionFlashSm90 {
       // NaN.
       if (p.broken != nullptr && simd_any(any_not_finite(o)) && simd_is_first()) *p.broken = 1;
       if (kSlots == 1) leave_queries();
+      if (!more) break;
+      if (kSlots == 1)
+        next = team_tile(p, number, team);  // not earlier, since such tiles have no registers to spare
     }
     output.when_read([]() {});
   }
@@ -257,7 +278,9 @@ struct AttentionFlashSm90 {
   static FT_FUNCTION void hide(FT_THREAD Scores& scores, FT_CONSTANT const AttentionParams& p, int64_t row,
                                int column) {
     const TileBand band = p.rule.band.tile(row, column, p.kv_length);
-    map_indexed(scores, [=](auto score, auto r, auto c) { return where_visible(score, band.visible(r, c)); });
+    const auto last = [=](int r) { return min(band.last(r), band.limit - 1); };
+    if (band.first(kRows - 1) > 0) replace_before(scores, kMinusInfinity, [=](int r) { return band.first(r); });
+    if (last(0) < kK - 1) replace_after(scores, kMinusInfinity, last);
   }
 
   template <class Output, class Softmax>

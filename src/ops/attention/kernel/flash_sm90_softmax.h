@@ -55,6 +55,13 @@ struct LaggingSoftmax {
     map_elements(correction, [](auto total) { return select(1.0f / total, 0.0f, total == 0.0f); });
   }
 
+  /// Has a row of this thread no key? After finish().
+  FT_FUNCTION bool any_empty() const FT_THREAD {
+    bool empty = false;
+    FT_UNROLL for (int i = 0; i < Rows::kCapacity; ++i) empty |= correction.get(i) == 0.0f;
+    return empty;
+  }
+
   /// maximum <- natural logarithm of the sum of exp(score); -inf for a row without a key. After finish().
   FT_FUNCTION void logarithm(float unit) FT_THREAD {
     map_elements(maximum, sum,

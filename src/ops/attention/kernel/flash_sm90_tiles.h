@@ -7,12 +7,13 @@ namespace flashtile::inline v0_2::kernels {
 /// Teams of four simdgroups with 64 queries each share blocks of Keys keys; rows of Q and K have at most
 /// HeadDim elements, rows of V at most ValueDim. QuerySlots: places for the tile of queries, so that the next
 /// one is loaded early. Turns: only one team starts products at a time, so that the others' softmax runs
-/// meanwhile.
-template <int HeadDim, int ValueDim, int Teams, int Keys, int QuerySlots, bool Turns>
+/// meanwhile. AnyScore: takes scores that need more than a positive factor; where that would spill registers, such calls
+/// are the next larger kernel's.
+template <int HeadDim, int ValueDim, int Teams, int Keys, int QuerySlots, bool Turns, bool AnyScore = true>
 struct FlashSm90Shape {
   static constexpr int kD = HeadDim, kDv = ValueDim, kTeams = Teams, kK = Keys, kQ = 64 * Teams;
   static constexpr int kQuerySlots = QuerySlots;
-  static constexpr bool kTurns = Turns;
+  static constexpr bool kTurns = Turns, kAnyScore = AnyScore;
   // What 65536 registers give to one team that loads and those that multiply.
   static constexpr int kLoadRegisters = Teams == 2 ? 40 : 32, kMultiplyRegisters = Teams == 2 ? 232 : 160;
 };
@@ -26,9 +27,9 @@ struct FlashSm90Tile<96, 96> : FlashSm90Shape<96, 96, 2, 128, 2, true> {};
 template <>
 struct FlashSm90Tile<128, 128> : FlashSm90Shape<128, 128, 2, 128, 2, true> {};
 template <>
-struct FlashSm90Tile<192, 128> : FlashSm90Shape<192, 128, 2, 128, 1, true> {};
+struct FlashSm90Tile<192, 128> : FlashSm90Shape<192, 128, 2, 128, 1, true, false> {};
 template <>
-struct FlashSm90Tile<192, 192> : FlashSm90Shape<192, 192, 2, 112, 1, true> {};
+struct FlashSm90Tile<192, 192> : FlashSm90Shape<192, 192, 2, 112, 1, true, false> {};
 template <>
 struct FlashSm90Tile<256, 256> : FlashSm90Shape<256, 256, 2, 80, 1, true> {};
 

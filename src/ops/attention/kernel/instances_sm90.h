@@ -53,7 +53,13 @@ void launch_flash_sm90(const Queue& queue, const AttentionParams& p, std::uint32
 template <class T, int HeadDim, int ValueDim>
 constexpr FlashSm90Kernel flash_sm90_row() {
   using Tile = FlashSm90Tile<HeadDim, ValueDim>;
-  return {dtype_of<T>, HeadDim, ValueDim, Tile::kQ, Tile::kK, launch_flash_sm90<T, HeadDim, ValueDim>};
+  return {dtype_of<T>,
+          HeadDim,
+          ValueDim,
+          Tile::kQ,
+          Tile::kK,
+          Tile::kAnyScore,
+          launch_flash_sm90<T, HeadDim, ValueDim>};
 }
 /// Smaller shapes first.
 template <class T>

@@ -20,6 +20,7 @@ struct FlashSm90Kernel {
   DType dtype;
   int head_dim, value_dim;  ///< the largest that it takes
   int tile_queries, tile_keys;
+  bool any_score;  ///< false: only scores that need no more than a positive factor
   /// Queues the kernel on `threadgroups` threadgroups that stay. `notes` are in device memory, or nullptr for a
   /// call that hides no pair.
   void (*launch)(const Queue& queue, const AttentionParams& params, std::uint32_t threadgroups,
