@@ -64,14 +64,16 @@ template <class T, int HeadDim>
 struct TensorOpsTile : CudaTile<64, 32, HeadDim, 4, HeadDim <= 128 ? 2 : 1> {};
 template <class T, int HeadDim>
 struct SimdgroupTile : CudaTile<64, 32, HeadDim, 4, HeadDim <= 128 ? 2 : 1> {};
-// 16-bit types: two warpgroups share each tile of keys, and S, its weights and O just fit their registers: more
-// keys spill (HeadDim = 128: 96 keys 386, 128 keys 365, 64 keys 322 TFLOP/s on an H200).
+// 16-bit types: one warpgroup, so that two or three threadgroups fit a unit, and one multiplies while others load, weigh
+// and store. TFLOP/s on an H100, 8192 keys: full, causal, window of 511 keys; 128 queries and 1 a unit before:
+//   HeadDim 64    64 keys, 3 a unit: 356, 331, 209    96, 2: 380, 353, 188    128 x 128, 1: 320, 290, 148
+//   HeadDim 128   64 keys, 2 a unit: 497, 457, 276    80, 2: 502, 462, 236    128 x 96, 1: 416, 386, 184
+//   HeadDim 256   128 x 64, 1 a unit: 570, 499, 264   64 x 32, 2: 460, 414, 263
 template <int HeadDim>
-struct TensorOpsTile16 : CudaTile<128,
-                                  HeadDim <= 64    ? 128
-                                  : HeadDim <= 128 ? 96
-                                                   : 64,
-                                  HeadDim, 8, 2, AttentionSchedule::overlapped> {};
+struct TensorOpsTile16 : CudaTile<64, 64, HeadDim, 4, 2, AttentionSchedule::overlapped, HeadDim <= 64 ? 3 : 2> {
+};
+template <>
+struct TensorOpsTile16<256> : CudaTile<128, 64, 256, 8, 2, AttentionSchedule::overlapped> {};
 template <int HeadDim>
 struct TensorOpsTile<half, HeadDim> : TensorOpsTile16<HeadDim> {};
 template <int HeadDim>
