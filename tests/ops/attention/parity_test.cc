@@ -360,6 +360,22 @@ std::vector<Case> cases() {
       add_window(lq, lkv, {}, [=](Case& c) { c.softcap = softcap, c.bias = bias(DType::f16, {1, 0, 0, 0}); });
     }
   }
+  // Capped and negative scores in every kernel of flash.sm90, on both sides of a block of keys and of a tile of queries.
+  for (const auto& [d, dv] : std::vector<std::pair<std::int64_t, std::int64_t>>{
+           {64, 64}, {96, 96}, {128, 128}, {192, 128}, {192, 192}, {256, 256}}) {
+    for (const auto& [lq, lkv] : {std::pair<std::int64_t, std::int64_t>{127, 129}, {193, 127}}) {
+      const auto add_score = [&](float softcap, float scale, bool causal) {
+        add_window(lq, lkv, {}, [=](Case& c) {
+          c.query_heads = c.kv_heads = 1, c.head_dim = d, c.value_dim = dv;
+          c.softcap = softcap, c.scale = scale;
+          if (causal) c.causal = kBottomRight;
+        });
+      };
+      add_score(3.0f, 0.5f, false);
+      add_score(2.0f, -0.25f, true);
+      add_score(0.0f, -0.125f, false);
+    }
+  }
 
   // Few queries and many keys, which a way may split and merge; with a causal mask some parts see no key.
   const Case long_keys{.name = "",
