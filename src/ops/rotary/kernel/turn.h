@@ -31,6 +31,12 @@ FT_FUNCTION void set_turn(FT_THREADGROUP RotaryTurn& turn, FT_CONSTANT const Rot
   simdgroup_barrier(mem_flags::mem_threadgroup);
 }
 
+/// The whole simdgroup converts a row.
+template <class From, class To>
+FT_FUNCTION void copy_row(FT_DEVICE const From* from, FT_DEVICE To* to, int columns) {
+  simd_for_each_index(columns, [&](int i) { to[i] = static_cast<To>(static_cast<float>(from[i])); });
+}
+
 /// The whole simdgroup turns a row, which `to` may be too; what is not turned is converted alone.
 template <class From, class To>
 FT_FUNCTION void turn_row(FT_THREADGROUP const RotaryTurn& turn, FT_CONSTANT const RotaryAngles& angles,
@@ -42,9 +48,7 @@ FT_FUNCTION void turn_row(FT_THREADGROUP const RotaryTurn& turn, FT_CONSTANT con
     to[i * step] = static_cast<To>(fma(a, c, -(b * s)));
     to[i * step + apart] = static_cast<To>(fma(b, c, a * s));
   });
-  simd_for_each_index(columns - 2 * pairs, [&](int i) {
-    to[2 * pairs + i] = static_cast<To>(static_cast<float>(from[2 * pairs + i]));
-  });
+  copy_row(from + 2 * pairs, to + 2 * pairs, columns - 2 * pairs);
 }
 
 }  // namespace FLASHTILE_BACKEND

@@ -1,0 +1,1 @@
+#include "src/ops/append_kv/kernel/instances.h"
