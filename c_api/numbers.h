@@ -6,6 +6,7 @@
 #include "flashtile/error.h"
 #include "flashtile/flashtile.h"
 #include "flashtile/mask.h"
+#include "flashtile/rotary.h"
 #include "flashtile/tensor.h"
 
 namespace flashtile::c_api {
@@ -29,6 +30,8 @@ static_assert(same(FLASHTILE_F64, DType::f64) && same(FLASHTILE_F32, DType::f32)
 static_assert(same(FLASHTILE_CPU, DeviceType::cpu) && same(FLASHTILE_CUDA, DeviceType::cuda) &&
               same(FLASHTILE_METAL, DeviceType::metal));
 static_assert(FLASHTILE_MAX_RANK == kMaxRank);
+static_assert(same(FLASHTILE_HALVES, RotaryPairs::halves) &&
+              same(FLASHTILE_INTERLEAVED, RotaryPairs::interleaved));
 
 // Zero is taken: not given.
 static_assert(same(FLASHTILE_TOP_LEFT - 1, CausalCorner::top_left) &&

@@ -229,6 +229,59 @@ FLASHTILE_API flashtile_status flashtile_merge_attention(const flashtile_tensor*
                                                          const flashtile_tensor* const* lses,
                                                          const flashtile_merge_attention_options* options);
 
+/// Which elements of a row a rotary embedding turns together, of the first R.
+enum {
+  FLASHTILE_HALVES = 0,      ///< i and i + R/2, as Llama and GPT-NeoX do
+  FLASHTILE_INTERLEAVED = 1  ///< 2i and 2i + 1, as GPT-J does
+};
+
+/// Pair i of a row at position p becomes (a cos t - b sin t, b cos t + a sin t) with t = p * frequency_i.
+typedef struct flashtile_rotary_options {
+  uint32_t size;
+  int32_t pairs;              ///< FLASHTILE_HALVES, ...
+  int64_t dim;                ///< R: so many elements of each row are turned; even, at most 576; 0: all of them
+  double base;                ///< frequency_i = base^(-2i/R), in radians a position; 0: 10000
+  const double* frequencies;  ///< used instead of base; NULL: base is
+  int64_t frequency_count;    ///< of them: R/2
+  int32_t inverse;            ///< not 0: turns back
+  int32_t reserved;           ///< 0
+  const flashtile_queue* queue;  ///< NULL: the process-wide queue of x's device
+} flashtile_rotary_options;
+
+/// Turns rows by their positions, as rotary position embeddings do.
+///
+/// Shapes    x (B, H, L, D) -> out, the same; positions i32, broadcast to (B, L): any, also negative.
+/// Types     f32, f16 or bf16, the same for x and out. out may be x itself.
+/// Numerics  Sine and cosine are right to 1e-6 at any position; products and sums are float32.
+/// Errors    As flashtile_attention(). Options NULL: all defaults. Asynchronous on a GPU queue.
+FLASHTILE_API flashtile_status flashtile_rotary(const flashtile_tensor* out, const flashtile_tensor* x,
+                                                const flashtile_tensor* positions,
+                                                const flashtile_rotary_options* options);
+
+typedef struct flashtile_append_kv_options {
+  uint32_t size;
+  uint32_t reserved;  ///< 0
+  const flashtile_rotary_options*
+      rotary;  ///< turns the rows of k_new by their positions; its queue is NULL. NULL: they are stored as they are
+  const flashtile_tensor*
+      block_table;  ///< i32 (B, most): the caches are pools of pages, and entry [b, n] is a page of b. NULL: not
+  const flashtile_queue* queue;  ///< NULL: the process-wide queue of the tensors' device
+} flashtile_append_kv_options;
+
+/// Stores new rows at their positions in a cache of keys and values.
+///
+/// Shapes    cache_k (B, Hkv, C, D), cache_v (B, Hkv, C, Dv), or with a block table (pages, page size, Hkv, D) and
+///           (pages, page size, Hkv, Dv); k_new (B, Hkv, L, D), v_new (B, Hkv, L, Dv); positions i32, broadcast to (B, L):
+///           the row of the cache, -1 for a new row that is not stored.
+/// Types     Each f32, f16 or bf16; rows are converted.
+/// Errors    As flashtile_attention(), on CPUs also for an index out of range; GPUs do not store such rows. Options NULL:
+///           all defaults. Asynchronous on a GPU queue.
+FLASHTILE_API flashtile_status flashtile_append_kv(const flashtile_tensor* cache_k,
+                                                   const flashtile_tensor* cache_v,
+                                                   const flashtile_tensor* k_new, const flashtile_tensor* v_new,
+                                                   const flashtile_tensor* positions,
+                                                   const flashtile_append_kv_options* options);
+
 typedef struct flashtile_gemm_options {
   uint32_t size;
   float beta;          ///< 0: the old content of C is never read, NaN included

@@ -3,11 +3,12 @@ import ctypes
 import operator
 import os
 import pathlib
-from ctypes import c_char_p, c_float, c_int32, c_int64, c_uint32, c_uint64, c_void_p
+from ctypes import c_char_p, c_double, c_float, c_int32, c_int64, c_uint32, c_uint64, c_void_p
 
 MAX_RANK = 8
 F64, F32, F16, BF16, I8, U8, I32, INT4, UINT4 = range(9)
 CPU, CUDA, METAL = range(3)
+HALVES, INTERLEAVED = range(2)
 NOT_GIVEN, TOP_LEFT, BOTTOM_RIGHT, OFFSET = range(4)
 
 
@@ -66,6 +67,15 @@ class MergeAttentionOptions(Sized):
     _fields_ = [("size", c_uint32), ("reserved", c_uint32), ("sinks", c_void_p), ("queue", c_void_p)]
 
 
+class RotaryOptions(Sized):
+    _fields_ = [("size", c_uint32), ("pairs", c_int32), ("dim", c_int64), ("base", c_double), ("frequencies", c_void_p),
+                ("frequency_count", c_int64), ("inverse", c_int32), ("reserved", c_int32), ("queue", c_void_p)]
+
+
+class AppendKvOptions(Sized):
+    _fields_ = [("size", c_uint32), ("reserved", c_uint32), ("rotary", c_void_p), ("block_table", c_void_p), ("queue", c_void_p)]
+
+
 class GemmOptions(Sized):
     _fields_ = [("size", c_uint32), ("beta", c_float), ("alpha", c_void_p), ("way", c_char_p), ("queue", c_void_p)]
 
@@ -87,6 +97,7 @@ class DeviceInfo(Sized):
 # Python's name of each struct of the header.
 STRUCTS = {"flashtile_tensor": Tensor, "flashtile_window": Window, "flashtile_attention_options": AttentionOptions,
            "flashtile_attention_outputs": AttentionOutputs, "flashtile_merge_attention_options": MergeAttentionOptions,
+           "flashtile_rotary_options": RotaryOptions, "flashtile_append_kv_options": AppendKvOptions,
            "flashtile_gemm_options": GemmOptions,
            "flashtile_cpu_queue_options": CpuQueueOptions, "flashtile_way_info": WayInfo, "flashtile_device_info": DeviceInfo}
 
@@ -99,6 +110,8 @@ FUNCTIONS = {
     "flashtile_plan_attention": (c_int32, [c_void_p] * 6),
     "flashtile_xla_attention": (c_void_p, [c_void_p]),
     "flashtile_merge_attention": (c_int32, [c_void_p, c_void_p, c_int32, c_void_p, c_void_p, c_void_p]),
+    "flashtile_rotary": (c_int32, [c_void_p] * 4),
+    "flashtile_append_kv": (c_int32, [c_void_p] * 6),
     "flashtile_gemm": (c_int32, [c_void_p] * 4),
     "flashtile_plan_gemm": (c_int32, [c_void_p] * 5),
     "flashtile_plan_json": (c_char_p, [c_void_p]),

@@ -237,6 +237,94 @@ TEST(CApi, MergesPartsOfAttention) {
   EXPECT_EQ(refused(1, outs), "merge_attention: options.reserved is 1; expected 0");
 }
 
+/// int32 on the CPU.
+flashtile_tensor packed_integers(std::vector<std::int32_t>& data, const std::vector<std::int64_t>& shape) {
+  flashtile_tensor tensor;
+  EXPECT_EQ(flashtile_packed_tensor(&tensor, data.data(), FLASHTILE_I32,
+                                    static_cast<std::int32_t>(shape.size()), shape.data()),
+            FLASHTILE_OK);
+  return tensor;
+}
+
+TEST(CApi, TurnsRows) {
+  std::vector<float> x{1, 2, 3, 4, 9}, out(5);
+  std::vector<std::int32_t> position{1};
+  const flashtile_tensor tx = Call::packed(x, {1, 1, 1, 5}), to = Call::packed(out, {1, 1, 1, 5}),
+                         at = packed_integers(position, {1});
+  const double quarters[] = {1.5707963267948966, 3.1415926535897931};
+  flashtile_rotary_options options;
+  FLASHTILE_INIT(options);
+  options.dim = 4;
+  options.frequencies = quarters;
+  options.frequency_count = 2;
+  const auto turned = [&](const std::vector<float>& right) {
+    ASSERT_EQ(flashtile_rotary(&to, &tx, &at, &options), FLASHTILE_OK) << flashtile_error_message();
+    for (std::size_t d = 0; d < 5; ++d) EXPECT_NEAR(out[d], right[d], 1e-5) << d;
+  };
+  turned({-3, -2, 1, -4, 9});
+  options.pairs = FLASHTILE_INTERLEAVED;
+  turned({-2, 1, -3, -4, 9});
+  options.inverse = 1;
+  turned({2, -1, -3, -4, 9});
+  options.frequencies = nullptr;
+  options.frequency_count = 0;
+  options.base = 4.0;  // angles 1 and 1/2
+  options.pairs = FLASHTILE_HALVES;
+  turned({std::cos(1.0f) + 3 * std::sin(1.0f), 2 * std::cos(0.5f) + 4 * std::sin(0.5f),
+          3 * std::cos(1.0f) - std::sin(1.0f), 4 * std::cos(0.5f) - 2 * std::sin(0.5f), 9});
+  const auto refused = [&] {
+    EXPECT_EQ(flashtile_rotary(&to, &tx, &at, &options), FLASHTILE_INVALID_ARGUMENT);
+    return std::string(flashtile_error_message());
+  };
+  options.frequency_count = 2;
+  EXPECT_EQ(
+      refused(),
+      "rotary: options.frequency_count is 2 where frequencies is NULL; expected their number, 0 for NULL");
+  options.frequency_count = 0;
+  options.pairs = 2;
+  EXPECT_EQ(refused(), "rotary: options.pairs is 2; expected FLASHTILE_HALVES or FLASHTILE_INTERLEAVED");
+  options.pairs = 0;
+  options.reserved = 1;
+  EXPECT_EQ(refused(), "rotary: options.reserved is 1; expected 0");
+}
+
+TEST(CApi, AppendsToACache) {
+  std::vector<float> k{1, 2}, v{5}, cache_k(8), cache_v(4);
+  std::vector<std::int32_t> position{3}, table{7, 1};
+  const flashtile_tensor tk = Call::packed(k, {1, 1, 1, 2}), tv = Call::packed(v, {1, 1, 1, 1}),
+                         at = packed_integers(position, {1, 1}), pages = packed_integers(table, {1, 2});
+  flashtile_tensor ck = Call::packed(cache_k, {1, 1, 4, 2}), cv = Call::packed(cache_v, {1, 1, 4, 1});
+  ASSERT_EQ(flashtile_append_kv(&ck, &cv, &tk, &tv, &at, nullptr), FLASHTILE_OK);
+  EXPECT_EQ(cache_k, (std::vector<float>{0, 0, 0, 0, 0, 0, 1, 2}));
+  EXPECT_EQ(cache_v, (std::vector<float>{0, 0, 0, 5}));
+  // Two pages of two rows: position 3 is row 1 of page 1. Half a turn at position 3: an odd number of them.
+  ck = Call::packed(cache_k, {2, 2, 1, 2});
+  cv = Call::packed(cache_v, {2, 2, 1, 1});
+  const double half_turn = 3.1415926535897931;
+  flashtile_rotary_options rotary;
+  FLASHTILE_INIT(rotary);
+  rotary.frequencies = &half_turn;
+  rotary.frequency_count = 1;
+  flashtile_append_kv_options options;
+  FLASHTILE_INIT(options);
+  options.block_table = &pages;
+  options.rotary = &rotary;
+  ASSERT_EQ(flashtile_append_kv(&ck, &cv, &tk, &tv, &at, &options), FLASHTILE_OK) << flashtile_error_message();
+  EXPECT_NEAR(cache_k[6], -1.0, 1e-5);
+  EXPECT_NEAR(cache_k[7], -2.0, 1e-5);
+  position[0] = 1;
+  EXPECT_EQ(flashtile_append_kv(&ck, &cv, &tk, &tv, &at, &options), FLASHTILE_INVALID_ARGUMENT);
+  EXPECT_STREQ(flashtile_error_message(),
+               "append_kv: block_table[0, 0] is 7; expected 0 ... 1, a page: positions[0, 0] is 1");
+  flashtile_queue* queue = nullptr;
+  ASSERT_EQ(flashtile_queue_create_cpu(&queue, nullptr), FLASHTILE_OK);
+  rotary.queue = queue;
+  EXPECT_EQ(flashtile_append_kv(&ck, &cv, &tk, &tv, &at, &options), FLASHTILE_INVALID_ARGUMENT);
+  EXPECT_STREQ(flashtile_error_message(),
+               "append_kv: rotary.queue is given; the call's own queue counts: set it to NULL");
+  flashtile_queue_free(queue);
+}
+
 TEST(CApi, PlansSayWhatWillRun) {
   Call call;
   flashtile_plan* plan = nullptr;

@@ -125,6 +125,44 @@ class MergeAttention(unittest.TestCase):
                 flashtile.merge_attention(outs, lses)
 
 
+class Rotary(unittest.TestCase):
+    def test_turns(self):
+        x = random.standard_normal((2, 3, 5, 10)).astype(np.float32)
+        positions = np.arange(7, 17, dtype=np.int32).reshape(2, 5)
+        for frequencies in (None, [1.0, 0.5, 0.25, 3.0]):
+            angles = positions[:, None, :, None] * np.array(frequencies or 500.0 ** (-np.arange(4) / 4))
+            for interleaved in (False, True):
+                first = slice(0, 8, 2) if interleaved else slice(0, 4)
+                second = slice(1, 8, 2) if interleaved else slice(4, 8)
+                expected = x.astype(np.float64)
+                expected[..., first] = x[..., first] * np.cos(angles) - x[..., second] * np.sin(angles)
+                expected[..., second] = x[..., second] * np.cos(angles) + x[..., first] * np.sin(angles)
+                options = {"interleaved": interleaved, "dim": 8, "base": 500.0, "frequencies": frequencies, "threads": 2}
+                turned = flashtile.rotary(x, positions, **options)
+                np.testing.assert_allclose(turned, expected, atol=1e-5)
+                self.assertIs(flashtile.rotary(turned, positions, **options, inverse=True, out=turned), turned)
+                np.testing.assert_allclose(turned, x, atol=1e-5)
+
+    def test_a_cache(self):
+        q, k, v = inputs()
+        positions = np.arange(13, dtype=np.int32)
+        expected = flashtile.attention(q, flashtile.rotary(k, positions, base=100.0), v)
+        cache_k, cache_v = np.full(k.shape, np.nan, np.float32), np.full(v.shape, np.nan, np.float32)
+        pool_k, pool_v = np.zeros((9, 4, 2, 16), np.float32), np.zeros((9, 4, 2, 8), np.float32)
+        table = np.array([[8, 0, 3, 5], [1, 7, 2, 4]], np.int32)
+        for begin, end in ((0, 9), (9, 10), (10, 13)):
+            new = (k[:, :, begin:end], v[:, :, begin:end], positions[begin:end])
+            flashtile.append_kv(cache_k, cache_v, *new, rotary={"base": 100.0})
+            flashtile.append_kv(pool_k, pool_v, *new, rotary={"base": 100.0}, block_table=table, threads=1)
+        np.testing.assert_array_equal(flashtile.attention(q, cache_k, cache_v), expected)
+        np.testing.assert_array_equal(pool_k[table].reshape(2, 16, 2, 16)[:, :13].swapaxes(1, 2), cache_k)
+        with self.assertRaisesRegex(ValueError, r"positions\[0, 0\] is 13; expected -1 \(not stored\) ... 12"):
+            flashtile.append_kv(cache_k, cache_v, k[:, :, :1], v[:, :, :1], positions[:1] + 13)
+        for message, change in {"base is 0": {"base": 0}, "frequencies is empty": {"frequencies": []}, "rotary.dim is 3": {"dim": 3}}.items():
+            with self.subTest(message), self.assertRaisesRegex(ValueError, message):
+                flashtile.rotary(k, positions, **change)
+
+
 class Misuse(unittest.TestCase):
     """What ctypes, the array interface or a kept call would let pass."""
 

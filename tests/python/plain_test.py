@@ -137,7 +137,7 @@ class Structs(unittest.TestCase):
             self.assertEqual(["*" in parameter for parameter in parameters], [kind is ctypes.c_void_p for kind in taken], name)
 
     def test_numbers(self):
-        for name in ("F64", "F32", "F16", "BF16", "I8", "U8", "I32", "INT4", "UINT4", "CPU", "CUDA", "METAL", "NOT_GIVEN", "TOP_LEFT",
+        for name in ("F64", "F32", "F16", "BF16", "I8", "U8", "I32", "INT4", "UINT4", "CPU", "CUDA", "METAL", "HALVES", "INTERLEAVED", "NOT_GIVEN", "TOP_LEFT",
                      "BOTTOM_RIGHT", "OFFSET", "MAX_RANK"):
             self.assertIn(f"number FLASHTILE_{name} {getattr(_library, name)}\n", self.listed)
         for code, kind in ((1, ValueError), (2, NotImplementedError), (3, MemoryError)):
