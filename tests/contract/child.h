@@ -17,7 +17,8 @@
 
 namespace flashtile::test {
 
-inline constexpr unsigned kMostSeconds = 240;  ///< of one child, under a sanitizer, on a machine that does other things too
+inline constexpr unsigned kMostSeconds =
+    240;  ///< of one child, under a sanitizer, on a machine that does other things too
 
 inline void write_all(int file, const std::string& text) {
   for (std::size_t done = 0; done < text.size();) {
