@@ -12,7 +12,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-INTEGERS = {"cstddef", "cstdint", "stdint.h"}
+INTEGERS = {"cstddef", "cstdint", "stddef.h", "stdint.h"}
 APPLE = re.compile(r"metal_\w+|MetalPerformancePrimitives/.*")
 CONDITION = re.compile(r"\s*#\s*(if|ifdef|ifndef|elif|else|endif)\b(.*)")
 

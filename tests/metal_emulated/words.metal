@@ -7,5 +7,7 @@ inline namespace FLASHTILE_BACKEND {
 FT_KERNEL("linear", ::flashtile::test::LinearWords)
 FT_KERNEL("softmax", ::flashtile::test::SoftmaxWords)
 FT_KERNEL("matrices", ::flashtile::test::MatrixWords)
+FT_KERNEL("inputs", ::flashtile::test::InputWords)
+FT_KERNEL("thread", ::flashtile::test::ThreadWords)
 }  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile::inline v0_2

@@ -8,7 +8,7 @@
 
 namespace flashtile::test {
 
-enum class Words { linear, softmax, matrices };
+enum class Words { linear, softmax, matrices, inputs, thread };
 
 /// Values in a device's memory, and back.
 template <class T>
@@ -83,6 +83,34 @@ void check_words(Device device, Launch launch) {
   for (int i = 0; i < kRows * kColumns; ++i)
     ASSERT_NEAR(as_double(matrices[at(i)]), product(i / kColumns, i % kColumns, 16), 1e-4) << i;
   for (int i = 0; i < 4; ++i) ASSERT_EQ(set[at(i)], i < 3 ? bias[at(i)] + 1.0f : tops[at(i)]);
+
+  launch(Words::inputs, params);
+  const std::vector<float> doubled = words_of(out);
+  for (int i = 0; i < kRows * kColumns; ++i) {
+    const int r = i / kColumns;
+    ASSERT_NEAR(as_double(doubled[at(i)]), r < kValidRows ? 2.0 * product(r, i % kColumns, kDepth) : 0.0, 1e-4)
+        << i;
+  }
+
+  launch(Words::thread, params);
+  const std::vector<float> three = words_of(out), row_sums = words_of(rows);
+  for (int r = 0; r < 8; ++r) {
+    double sum = 0;
+    for (int c = 0; c < 8; ++c) {
+      const double found[] = {as_double(three[at(r * kColumns + c)]),
+                              as_double(three[at(r * kColumns + 8 + c)]),
+                              as_double(three[at(r * kColumns + 16 + c)])};
+      const double before = as_double(doubled[at(r * kColumns + c)]);
+      sum += product(r, c, 16);
+      ASSERT_NEAR(found[0], r < 4 ? product(r, c, 16) : before, 1e-4) << r << ", " << c;
+      ASSERT_NEAR(found[1], r < 4 ? product(r, c, 16) : as_double(doubled[at(r * kColumns + 8 + c)]), 1e-4)
+          << r << ", " << c;
+      ASSERT_NEAR(found[2], product(r, c, 8) + 1.0, 1e-4) << r << ", " << c;
+    }
+    if (r < 4) {
+      ASSERT_NEAR(as_double(row_sums[at(r)]), sum, 1e-3) << r;
+    }
+  }
 }
 
 }  // namespace flashtile::test

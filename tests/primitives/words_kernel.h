@@ -90,5 +90,68 @@ struct MatrixWords {
   }
 };
 
+/// out = 2 a b, in steps of 16 of depth, the last of which is clipped: tiles that are loaded become operands.
+struct InputWords {
+  using Params = WordParams;
+  using Scope = execution_simdgroup;
+  static constexpr FT_CONSTANT int kStep = 16, kSimdgroups = 1;
+  using Product = matmul2d<matmul2d_descriptor(kWordRows, kWordColumns, kStep, false, false, false,
+                                               matmul2d_descriptor::mode::multiply_accumulate),
+                           Scope>;
+  struct Threadgroup {
+    typename Product::template left_input_room<half> room;
+  };
+  static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory, GridPosition) {
+    using Size = dextents<int, 2>;
+    const Product product;
+    auto x = make_tile<half, kWordRows, kStep, Scope>();
+    auto right = product.template get_right_input_cooperative_tensor<half, half, float>();
+    using Left =
+        decltype(product.template get_left_input_cooperative_tensor<half, half, float>(x, memory.room));
+    auto sums = product.template get_destination_cooperative_tensor<Left, decltype(right), float>();
+    map_elements(sums, [](auto) { return 0.0f; });
+    for (int k = 0; k < p.depth; k += kStep) {
+      auto a = tensor(p.a, Size(p.depth, p.valid_rows)).slice(k, 0);
+      auto b = tensor(p.b, Size(kWordColumns, p.depth)).slice(0, k);
+      load(x, a);
+      load(right, b);
+      map_elements(x, [](auto e) { return e + e; });
+      auto left = product.template get_left_input_cooperative_tensor<half, half, float>(x, memory.room);
+      product.run(left, right, sums);
+    }
+    auto out = tensor(p.out, Size(kWordColumns, kWordRows));
+    store(sums, out);
+  }
+};
+
+/// Three products side by side in out: 4 x 8 elements by one thread through a tile and straight to memory, from tensors of static
+/// extents, and 8 x 8 plus 1 as a matrix; rows = sums of the first.
+struct ThreadWords {
+  using Params = WordParams;
+  struct Threadgroup {};
+  static constexpr FT_CONSTANT int kSimdgroups = 1, kRows = 4, kColumns = 8, kDepth = 16;
+  static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup&, GridPosition) {
+    using Scope = execution_thread;
+    auto a = tensor(p.a, extents<int, dynamic_extent, kWordRows>(p.depth)).template slice<kDepth, kRows>(0, 0);
+    auto b = tensor(p.b, dextents<int, 2>(kWordColumns, p.depth)).template slice<kColumns, kDepth>(0, 0);
+    auto out = tensor(p.out, dextents<int, 2>(kWordColumns, kWordRows));
+    const matmul2d<matmul2d_descriptor(kRows, kColumns, dynamic_length), Scope> product;
+    auto tile = product.template get_destination_cooperative_tensor<decltype(a), decltype(b), float>();
+    product.run(a, b, tile);
+    store(tile, out);
+    auto sums = make_row_entries<float, kRows, kColumns, Scope>();
+    reduce_rows(tile, sums);
+    for_each_element(sums, [&](float value, int row) { p.rows[row] = value; });
+    auto beside = out.slice(kColumns, 0);
+    product.run(a, b, beside);
+
+    simdgroup_half8x8 left, right;
+    simdgroup_load(left, p.a, p.depth, matrix_origin{0, 0}, false);
+    simdgroup_load(right, p.b, kWordColumns, matrix_origin{0, 0}, false);
+    const simdgroup_float8x8 ones = make_filled_simdgroup_matrix<float, 8, 8>(1.0f);
+    simdgroup_store(muladd(left, right, ones), p.out + 2 * kColumns, kWordColumns, matrix_origin{0, 0}, false);
+  }
+};
+
 }  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile::test

@@ -10,6 +10,8 @@ TEST(Words, MeanTheSameOnEveryBackend) {
       case Words::linear: return run<LinearWords>(params);
       case Words::softmax: return run<SoftmaxWords>(params);
       case Words::matrices: return run<MatrixWords>(params);
+      case Words::inputs: return run<InputWords>(params);
+      case Words::thread: return run<ThreadWords>(params);
     }
   });
 }

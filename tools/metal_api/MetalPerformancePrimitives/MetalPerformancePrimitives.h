@@ -29,14 +29,29 @@ struct tile_extents {
   static constexpr constant int rank = Rank;
 };
 
+constexpr bool may_be_side_of_a_thread(int size) {
+  return size == 1 || size == 2 || size == 4 || size % 8 == 0;
+}
+template <class Scope>
+constexpr bool may_be_tile(int m, int n) {
+  return m % 8 == 0 && n % 8 == 0 && (m % 16 == 0 || n % 16 == 0);
+}
+template <>
+constexpr bool may_be_tile<metal::execution_thread>(int m, int n) {
+  return may_be_side_of_a_thread(m) && may_be_side_of_a_thread(n);
+}
+
 template <matmul2d_descriptor Descriptor, class Scope>
 struct matmul2d {
-  static_assert(Descriptor.m % 8 == 0 && Descriptor.n % 8 == 0 &&
-                (Descriptor.m % 16 == 0 || Descriptor.n % 16 == 0));
+  static_assert(may_be_tile<Scope>(Descriptor.m, Descriptor.n));
   template <class Left, class Right, class T>
   metal::cooperative_tensor<T, tile_extents<2>, matmul2d> get_destination_cooperative_tensor();
   template <class Left, class Right, class T>
   metal::cooperative_tensor<T, tile_extents<1>, matmul2d> get_row_reduction_destination_cooperative_tensor();
+  template <class Left, class Right, class T>
+  metal::cooperative_tensor<Left, tile_extents<2>, matmul2d> get_left_input_cooperative_tensor();
+  template <class Left, class Right, class T>
+  metal::cooperative_tensor<Right, tile_extents<2>, matmul2d> get_right_input_cooperative_tensor();
   template <class Left, class Right, class Destination>
   void run(thread Left& left, thread Right& right, thread Destination& destination);
 };

@@ -47,6 +47,16 @@ template <>
 struct is_one_simdgroup<execution_simdgroup> {
   static constexpr constant bool value = true;
 };
+template <class Scope>
+struct is_one_thread {
+  static constexpr constant bool value = false;
+};
+#if __METAL_VERSION__ >= 400
+template <>
+struct is_one_thread<execution_thread> {
+  static constexpr constant bool value = true;
+};
+#endif
 
 inline float combine(reduction_operation operation, float a, float b) {
   switch (operation) {

@@ -13,6 +13,9 @@ inline namespace FLASHTILE_BACKEND {
 
 using ::mpp::tensor_ops::matmul2d_descriptor;
 
+/// Take k from the operands' extents at run time.
+constexpr constant int dynamic_length = -1;
+
 namespace detail {
 
 /// Apple's name of an element type.
@@ -54,6 +57,7 @@ struct device_tile {
   apple columns_of(int depth) const {
     return apple(data, detail::apple_extents(depth, rows), ::metal::array<int32_t, 2>{1, stride});
   }
+  apple whole() const { return columns_of(columns); }
 };
 
 /// A left operand that was a result, in threadgroup memory.
@@ -94,6 +98,29 @@ template <class T, class X>
 struct tile_of<tensor<T, X>> {
   using apple = apple_tensor<typename tensor<T, X>::element_type>;
 };
+template <class T, class... Rest>
+struct tile_of<cooperative_tensor<T, Rest...>> {
+  using apple = cooperative_tensor<T, Rest...>;
+};
+
+template <class Operand>
+struct is_cooperative {
+  static constexpr constant bool value = false;
+};
+template <class T, class... Rest>
+struct is_cooperative<cooperative_tensor<T, Rest...>> {
+  static constexpr constant bool value = true;
+};
+
+/// One of two types.
+template <bool First, class A, class B>
+struct either {
+  using type = A;
+};
+template <class A, class B>
+struct either<false, A, B> {
+  using type = B;
+};
 
 }  // namespace detail
 
@@ -123,18 +150,25 @@ inline void load_tile_async(threadgroup device_tile_stages<T, Rows, Columns, Sta
 }
 
 /// D = A B or D += A B for one tile, by all threads of the scope. Operands are tensors in device memory, tiles of
-/// left_tile_stages, right_tile_stages and left inputs; the result is cooperative.
+/// left_tile_stages and right_tile_stages, left inputs made of results, and input tiles, which need a static k; the result is
+/// cooperative, or a tensor in device memory.
 template <matmul2d_descriptor Descriptor, class Scope>
 class matmul2d {
   static constexpr constant int kM = Descriptor.m, kN = Descriptor.n, kK = Descriptor.k;
   static constexpr constant bool kTransposeLeft = Descriptor.transpose_left,
                                  kTransposeRight = Descriptor.transpose_right;
-  using Op =
-      ::mpp::tensor_ops::matmul2d<matmul2d_descriptor(Descriptor.m, Descriptor.n,
-                                                      static_cast<int>(::metal::dynamic_extent),
-                                                      Descriptor.transpose_left, Descriptor.transpose_right,
-                                                      Descriptor.relaxed_precision, Descriptor.matmul_mode),
+  template <int K>
+  using OpOfDepth =
+      ::mpp::tensor_ops::matmul2d<matmul2d_descriptor(Descriptor.m, Descriptor.n, K, Descriptor.transpose_left,
+                                                      Descriptor.transpose_right, Descriptor.relaxed_precision,
+                                                      Descriptor.matmul_mode),
                                   Scope>;
+  using Op = OpOfDepth<dynamic_length>;
+  using StaticOp = OpOfDepth<kK>;  // of input tiles
+  template <class Left, class Right>
+  using OpOf =
+      typename detail::either<detail::is_cooperative<Left>::value || detail::is_cooperative<Right>::value,
+                              StaticOp, Op>::type;
 
  public:
   template <class T, int StageCount, class Right = T>
@@ -146,14 +180,25 @@ class matmul2d {
 
   template <class Left, class Right, class T>
   static auto get_destination_cooperative_tensor() {
-    return Op()
+    return OpOf<Left, Right>()
         .template get_destination_cooperative_tensor<typename detail::tile_of<Left>::apple,
                                                      typename detail::tile_of<Right>::apple, T>();
   }
   template <class Left, class Right, class T>
-  static row_entries<Op, typename detail::tile_of<Left>::apple, typename detail::tile_of<Right>::apple, T, kM>
+  static row_entries<OpOf<Left, Right>, typename detail::tile_of<Left>::apple,
+                     typename detail::tile_of<Right>::apple, T, kM>
   get_row_reduction_destination_cooperative_tensor() {
     return {};
+  }
+
+  /// A tile for A, or for B, to be loaded. The template arguments are the element types of A, B and D.
+  template <class Left, class Right, class T>
+  static auto get_left_input_cooperative_tensor() {
+    return StaticOp().template get_left_input_cooperative_tensor<Left, Right, T>();
+  }
+  template <class Left, class Right, class T>
+  static auto get_right_input_cooperative_tensor() {
+    return StaticOp().template get_right_input_cooperative_tensor<Left, Right, T>();
   }
 
   /// Threadgroup memory that a result passes through on its way to a left input.
@@ -183,7 +228,29 @@ class matmul2d {
     const int depth = kK > 0 && kK < all ? kK : all;
     auto a = left_operand(l, depth);
     auto b = right_operand(r, depth);
-    Op().run(a, b, destination);
+    if constexpr (detail::is_cooperative<Destination>::value) {
+      Op().run(a, b, destination);
+    } else {
+      auto d = detail::as_tile(destination).whole();
+      Op().run(a, b, d);
+    }
+  }
+  template <class T, class... Rest, class U, class... More, class Destination>
+  void run(thread cooperative_tensor<T, Rest...>& left, thread cooperative_tensor<U, More...>& right,
+           thread Destination& destination) const {
+    StaticOp().run(left, right, destination);
+  }
+  template <class Left, class U, class... More, class Destination>
+  void run(thread const Left& left, thread cooperative_tensor<U, More...>& right,
+           thread Destination& destination) const {
+    auto a = left_operand(detail::as_tile(left), kK);
+    StaticOp().run(a, right, destination);
+  }
+  template <class T, class... Rest, class Right, class Destination>
+  void run(thread cooperative_tensor<T, Rest...>& left, thread const Right& right,
+           thread Destination& destination) const {
+    auto b = right_operand(detail::as_tile(right), kK);
+    StaticOp().run(left, b, destination);
   }
   /// Ours: D += A B, where A B is summed from 0 and then added to D.
   template <class Left, class Right, class T, class... Rest>

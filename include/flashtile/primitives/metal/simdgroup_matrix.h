@@ -28,10 +28,33 @@ inline int matrix_row() { return (lane() / 4 & 4) + lane() / 2 % 4; }
 inline int matrix_column() { return (lane() / 4 & 2) * 2 + lane() % 2 * 2; }
 }  // namespace detail
 
+/// a b + c.
+template <class A, class B, class C>
+inline simdgroup_matrix<C, 8, 8> muladd(simdgroup_matrix<A, 8, 8> a, simdgroup_matrix<B, 8, 8> b,
+                                        simdgroup_matrix<C, 8, 8> c) {
+  simdgroup_matrix<C, 8, 8> d;
+  simdgroup_multiply_accumulate(d, a, b, c);
+  return d;
+}
+
 /// Where a load or store starts in memory: x elements along its contiguous direction and y rows.
 struct matrix_origin {
   int64_t x, y;
 };
+
+/// Apple's, with an origin of this type. Pointer is one to device or threadgroup memory.
+template <class T, class Pointer>
+inline void simdgroup_load(thread simdgroup_matrix<T, 8, 8>& d, Pointer source, int64_t elements_per_row,
+                           matrix_origin origin, bool transpose) {
+  ::metal::simdgroup_load(d, source + origin.y * elements_per_row + origin.x,
+                          static_cast<ulong>(elements_per_row), ulong2(0), transpose);
+}
+template <class T, class Pointer>
+inline void simdgroup_store(simdgroup_matrix<T, 8, 8> a, Pointer target, int64_t elements_per_row,
+                            matrix_origin origin, bool transpose) {
+  ::metal::simdgroup_store(a, target + origin.y * elements_per_row + origin.x,
+                           static_cast<ulong>(elements_per_row), ulong2(0), transpose);
+}
 
 template <class T, int R, int C>
 struct simdgroup_matrix_block {
@@ -85,8 +108,7 @@ inline void simdgroup_load(thread simdgroup_matrix_block<T, R, C>& d, Pointer so
   FT_UNROLL for (int r = 0; r < R; ++r) {
     FT_UNROLL for (int c = 0; c < C; ++c) {
       const int64_t x = origin.x + 8 * (transpose ? r : c), y = origin.y + 8 * (transpose ? c : r);
-      ::metal::simdgroup_load(d.part[r][c], source + y * elements_per_row + x,
-                              static_cast<ulong>(elements_per_row), ulong2(0), transpose);
+      simdgroup_load(d.part[r][c], source, elements_per_row, matrix_origin{x, y}, transpose);
     }
   }
 }
@@ -122,8 +144,7 @@ inline void simdgroup_store(thread const simdgroup_matrix_block<T, R, C>& a, Poi
   FT_UNROLL for (int r = 0; r < R; ++r) {
     FT_UNROLL for (int c = 0; c < C; ++c) {
       const int64_t x = origin.x + 8 * (transpose ? r : c), y = origin.y + 8 * (transpose ? c : r);
-      ::metal::simdgroup_store(a.part[r][c], target + y * elements_per_row + x,
-                               static_cast<ulong>(elements_per_row), ulong2(0), transpose);
+      simdgroup_store(a.part[r][c], target, elements_per_row, matrix_origin{x, y}, transpose);
     }
   }
 }

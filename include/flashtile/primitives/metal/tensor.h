@@ -2,6 +2,7 @@
 // a struct and have 32-bit strides; matmul2d.h makes Apple's of them. Included by metal/primitives.h.
 #pragma once
 
+#include "flashtile/primitives/common/extents.h"
 #include "flashtile/primitives/metal/standard.h"
 
 namespace flashtile::inline v0_2::primitives {
@@ -45,16 +46,6 @@ struct packing<uint4b_format> {
 
 }  // namespace detail
 
-/// The sizes of a tensor, dimension 0 (columns) first.
-template <class Index, int Rank>
-struct dextents {
-  static constexpr constant int kRank = Rank;
-  Index sizes[Rank];
-
-  template <class... I>
-  explicit dextents(I... given) : sizes{static_cast<Index>(given)...} {}
-};
-
 /// Descriptor tag: a tensor built inside the kernel over any pointer.
 struct tensor_inline {};
 
@@ -63,21 +54,21 @@ template <class T, class Extents, class Descriptor = tensor_inline>
 class tensor {
  public:
   using element_type = typename detail::pointee<T*>::type;  ///< as it is read
-  static constexpr constant int kRank = Extents::kRank;
+  static constexpr constant int kRank = static_cast<int>(Extents::rank());
 
   /// Packed: each stride is the number of elements of the dimensions before it.
   tensor(T* data, Extents sizes) : data_(data), extents_(sizes) {
     int64_t stride = 1;
     for (int r = 0; r < kRank; ++r) {
       strides_[r] = stride;
-      stride *= sizes.sizes[r];
+      stride *= sizes.extent(r);
     }
   }
   tensor(T* data, Extents sizes, thread const int64_t (&strides)[kRank]) : data_(data), extents_(sizes) {
     for (int r = 0; r < kRank; ++r) strides_[r] = strides[r];
   }
 
-  int get_extent(int r) const { return extents_.sizes[r]; }
+  int get_extent(int r) const { return extents_.extent(r); }
   int64_t get_stride(int r) const { return strides_[r]; }
   T* data() const { return data_; }
 
@@ -108,20 +99,18 @@ class tensor {
     data_[offset(index...)] = value;
   }
 
-  /// The tensor from an origin (column first) on, with the rest of each extent, or 0 past the end.
-  template <class... I>
-  tensor slice(I... origin) const {
-    const int from[] = {static_cast<int>(origin)...};
-    tensor rest = *this;
-    rest.data_ += offset(origin...) / detail::packing<element_type>::elements;
-    for (int r = 0; r < kRank; ++r) {
-      const int left = get_extent(r) - from[r];
-      rest.extents_.sizes[r] = left > 0 ? left : 0;
-    }
-    return rest;
+  /// The tensor from an origin (column first) on. Without template arguments the rest of each extent remains, and 0 past the
+  /// end; with static extents the caller promises that the slice lies inside.
+  template <size_t... S, class... I>
+  auto slice(I... origin) const {
+    using Sliced = typename detail::sliced_extents<typename Extents::index_type, kRank, S...>::type;
+    int r = 0;
+    return tensor<T, Sliced, Descriptor>(data_ + offset(origin...) / detail::packing<element_type>::elements,
+                                         Sliced{rest_of_extent(r++, static_cast<int>(origin))...}, strides_);
   }
 
  private:
+  int rest_of_extent(int r, int origin) const { return origin < get_extent(r) ? get_extent(r) - origin : 0; }
   template <class... I>
   int64_t offset(I... index) const {
     const int64_t at[] = {static_cast<int64_t>(index)...};
@@ -142,7 +131,7 @@ namespace detail {
 template <class T, class X, class Place>
 inline T* element_at(thread const tensor<T, X>& source, Place at) {
   int64_t offset = 0;
-  for (int r = 0; r < X::kRank; ++r) {
+  for (int r = 0; r < static_cast<int>(X::rank()); ++r) {
     if (at[r] >= source.get_extent(r)) return nullptr;
     offset += at[r] * source.get_stride(r);
   }

@@ -121,7 +121,8 @@ template <class T, class... Rest, int Count, bool OfRows, class Scope>
 inline void reduce(thread cooperative_tensor<T, Rest...>& tile,
                    thread tile_entries<T, Count, OfRows, Scope>& entries, reduction_operation operation,
                    T identity) {
-  static_assert(is_one_simdgroup<Scope>::value, "reduce_rows, reduce_columns: the scope must be one simdgroup");
+  static_assert(is_one_simdgroup<Scope>::value || is_one_thread<Scope>::value,
+                "reduce_rows, reduce_columns: the scope must be one simdgroup or one thread");
   const bool sum = operation == reduction_operation::sum;
   for (int e = 0; e < Count; ++e) entries.value[e] = sum ? T(0) : identity;
   for (int i = 0; i < tile.get_capacity(); ++i) {
@@ -130,10 +131,13 @@ inline void reduce(thread cooperative_tensor<T, Rest...>& tile,
     entries.value[e] = static_cast<T>(combine(operation, entries.value[e], tile[i]));
   }
   for (int e = 0; e < Count; ++e) {
-    const T own = entries.value[e];
-    entries.value[e] = sum                                     ? ::metal::simd_sum(own) + identity
-                       : operation == reduction_operation::max ? ::metal::simd_max(own)
-                                                               : ::metal::simd_min(own);
+    T all = entries.value[e];
+    if constexpr (is_one_simdgroup<Scope>::value) {
+      all = sum                                     ? ::metal::simd_sum(all)
+            : operation == reduction_operation::max ? ::metal::simd_max(all)
+                                                    : ::metal::simd_min(all);
+    }
+    entries.value[e] = sum ? all + identity : all;
   }
 }
 
@@ -152,11 +156,16 @@ inline void reduce_columns(thread cooperative_tensor<T, Rest...>& tile,
   detail::reduce(tile, columns, operation, identity);
 }
 
-/// Calls f(value, index) once for each entry, each in a single lane.
+/// Calls f(value, index) once for each entry, each in a single lane; where a thread has the tile, in each.
 template <class T, int Count, bool OfRows, class Scope, class F>
 inline void for_each_element(thread const tile_entries<T, Count, OfRows, Scope>& entries, F f) {
-  static_assert(detail::is_one_simdgroup<Scope>::value, "for_each_element: the scope must be one simdgroup");
-  simd_for_each_index(Count, [&](int i) { f(entries.value[i], i); });
+  if constexpr (detail::is_one_thread<Scope>::value) {
+    for (int i = 0; i < Count; ++i) f(entries.value[i], i);
+  } else {
+    static_assert(detail::is_one_simdgroup<Scope>::value,
+                  "for_each_element: the scope must be one simdgroup or one thread");
+    simd_for_each_index(Count, [&](int i) { f(entries.value[i], i); });
+  }
 }
 
 }  // namespace FLASHTILE_BACKEND
