@@ -141,6 +141,9 @@ void set_positions(AttentionProblem& problem, const AttentionOptions& options) {
                       limit_of(mask.window->right, "mask.window.right")};
   }
   if (mask.causal) problem.window.right = 0;
+  problem.band = {
+      problem.window.left < 0 ? -kernels::Band::kOpen : problem.query_offset - problem.window.left,
+      problem.window.right < 0 ? kernels::Band::kOpen : problem.query_offset + problem.window.right};
 }
 
 TensorLayout layout_of(const TensorView& view) {
@@ -334,14 +337,9 @@ TensorView view_of(const AttentionProblem& problem, const TensorLayout& layout, 
   return {data, layout.dtype, layout.shape, layout.strides, problem.device};
 }
 
-kernels::Band AttentionProblem::band() const {
-  return {window.left < 0 ? -kernels::Band::kOpen : query_offset - window.left,
-          window.right < 0 ? kernels::Band::kOpen : query_offset + window.right};
-}
-
 bool AttentionProblem::hides_some() const {
   return boolean.has_value() || bias.has_value() || kv_length == 0 ||
-         band().hides_some(static_cast<std::int32_t>(query_length), static_cast<std::int32_t>(kv_length));
+         band.hides_some(static_cast<std::int32_t>(query_length), static_cast<std::int32_t>(kv_length));
 }
 
 kernels::AttentionParams params_of(const AttentionProblem& problem, const AttentionArguments& arguments) {
@@ -362,7 +360,7 @@ kernels::AttentionParams params_of(const AttentionProblem& problem, const Attent
   kernels::MaskTensors mask{};
   if (problem.boolean) mask.boolean = entries_of(*problem.boolean, arguments.boolean);
   if (problem.bias) mask.bias = entries_of(*problem.bias, arguments.bias);
-  p.rule = kernels::ScoreRule(problem.scale, problem.softcap, problem.band(), mask);
+  p.rule = kernels::ScoreRule(problem.scale, problem.softcap, problem.band, mask);
   p.batch = core::narrow(problem.batch, "attention: batch");
   p.query_heads = core::narrow(problem.query_heads, "attention: query heads");
   p.kv_heads = core::narrow(problem.kv_heads, "attention: KV heads");

@@ -32,13 +32,12 @@ struct AttentionProblem {
   float softcap = 0.0f;           ///< 0: none
   std::int64_t query_offset = 0;  ///< query i is at position i + offset
   Window window;                  ///< of positions; a causal mask is one with right = 0
+  kernels::Band band;             ///< which keys queries see by position: what these and other masks come to
   std::optional<TensorLayout> boolean,
       bias;                         ///< mask tensors of shape (B, Hq, Lq, Lkv), stride 0 where they repeat
   std::optional<TensorLayout> lse;  ///< where the call wants it
   Features needed;                  ///< what the call asks of a way
 
-  /// Which keys queries see by position.
-  kernels::Band band() const;
   /// Nothing to compute: the output has no elements.
   bool empty() const { return batch == 0 || query_heads == 0 || query_length == 0; }
   /// Is there a pair of query and key that may be masked?
