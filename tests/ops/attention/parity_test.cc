@@ -353,6 +353,16 @@ std::vector<Case> cases() {
       });
     }
   }
+  // A window that begins in the second half of a block of 64 keys, for some of 32 queries even after it.
+  for (const Window window :
+       {Window{94, 0}, Window{95, 0}, Window{96, 0}, Window{95, 31}, Window{127, 0}, Window{159, 0}}) {
+    for (const std::int64_t lq : {160, 161, 200}) {
+      add_window(lq, lq, window, [=](Case& c) {
+        c.query_heads = 1, c.head_dim = 64, c.lse = lq != 161;
+        if (lq == 200) c.boolean = boolean({1, 1, 1, 0}), c.softcap = window.right > 0 ? 3.0f : 0.0f;
+      });
+    }
+  }
   for (const float softcap : {0.5f, 5.0f, 50.0f}) {
     for (const auto& [lq, lkv] : {std::pair<std::int64_t, std::int64_t>{1, 90}, {6, 70}, {130, 150}}) {
       add_window(lq, lkv, {}, [=](Case& c) { c.softcap = softcap, c.scale = 3.0f; });

@@ -115,9 +115,12 @@ FT_FUNCTION bools is_far(floats minus_top) {
   return !((minus_top < floats(0x1p20f)) & (minus_top > floats(-0x1p20f)));
 }
 
-/// Does a block's largest score exceed the maximum in use by more than weights may?
+/// The lanes where a block's largest score exceeds the maximum in use by more than weights may.
+FT_FUNCTION bools outgrown(floats top, floats maximum, float exponent) {
+  return (top - maximum) * floats(exponent) > floats(kSlackBits);
+}
 FT_FUNCTION bool outgrows(floats top, floats maximum, float exponent) {
-  return any((top - maximum) * floats(exponent) > floats(kSlackBits));
+  return any(outgrown(top, maximum, exponent));
 }
 
 /// scores <- scores - maximum.

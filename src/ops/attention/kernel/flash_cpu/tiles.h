@@ -237,26 +237,41 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     }
   }
 
-  /// Returns false, and writes nothing, if a number is not plain or a sum overflows float32.
+  /// Returns false if a number is not plain or a sum overflows float32; some rows may be written then.
   bool attend(const Tasks& tasks, const Tasks::Place& place, std::int64_t first) {
     const panel::Session<panel::AmxPairStep> session;
     batch_ = place.batch;
     kv_head_ = place.kv_head;
+    const std::int64_t end = min(tasks.rows, first + tasks.panels * kLanesOfPanel);
+    const int together = stay_cached(tasks, first, end) ? 1 : tasks.panels;
+    for (; first < end; first += together * kLanesOfPanel) {
+      if (!attend_together(tasks, place, first, together)) return false;
+    }
+    return true;
+  }
+  /// Do the blocks that these queries see stay in cache, so that panels had better take turns with the first level?
+  bool stay_cached(const Tasks& tasks, std::int64_t first, std::int64_t end) const {
+    const KeyRange keys = tasks.side_by_side ? p_.rule.band.keys(0, p_.query_length - 1, p_.kv_length)
+                                             : p_.rule.band.keys(first, end - 1, p_.kv_length);
+    const auto blocks = static_cast<std::size_t>((keys.end - keys.begin) / kKeys + 2);
+    return blocks * blocks_.size * sizeof(float) <= kSecondCacheBytes / 2;
+  }
+  bool attend_together(const Tasks& tasks, const Tasks::Place& place, std::int64_t first, int panels) {
     const int first_of_split = tasks.splits.begin(place.split),
               end_of_split = tasks.splits.begin(place.split + 1);
     int begin = end_of_split;
-    for (; active_ < tasks.panels && first < tasks.rows; first += kLanesOfPanel) {
+    active_ = end_ = 0;
+    for (; active_ < panels && first < tasks.rows; first += kLanesOfPanel) {
       Panel& panel = panels_[active_];
       start(panel, tasks, place.unit, first);
       KeyRange range = keys_of(panel);
       range.begin = max(range.begin, first_of_split);
       range.end = min(range.end, end_of_split);
       range.whole_end = min(range.whole_end, range.end);
-      sights_[active_++] = {range, false};
+      sights_[active_++] = {.range = range};
       begin = min(begin, range.begin);
       end_ = max(end_, range.end);
     }
-    begin = begin / kKeys * kKeys;
     if (p_.lse == nullptr)
       blend_units<Lse::unwanted>(begin);
     else
@@ -304,24 +319,30 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   /// The keys of this task that a panel sees.
   struct Sight {
     KeyRange range;
-    bool settled;  ///< every lane has a maximum that stays, and blocks that all lanes see need no rule
+    bool settled = false;  ///< every lane has a maximum that stays, and blocks that all lanes see need no rule
+    bool blank_is_new = true;  ///< lanes without a maximum have only met scores of -inf
   };
-  /// A block of keys for a panel that sees some of them.
+  /// Keys of a block for a panel that sees some of them: its rows, or half of them where the others are seen by none.
   struct Unit {
+    static constexpr int kHalf = kKeys / 2;
+
     int column = 0, panel = 0, keys = 0;  ///< keys: 0 for none
     MaskBlock mask = MaskBlock::open;
 
-    int rows() const { return rounded_up(keys, kKeys / 2); }
+    int rows() const { return rounded_up(keys, kHalf); }
+    int before() const { return column % kKeys; }  ///< keys of the block that are left out
   };
-  /// The first unit from (column, panel) on. All panels see a block before the next block begins.
+  /// The first unit from panel `panel` on of the block that `column` is in. All panels see a block before the next
+  /// block begins.
   Unit unit_from(int column, int panel) const {
-    for (; column < end_; column += kKeys, panel = 0) {
+    for (column = column / kKeys * kKeys; column < end_; column += kKeys, panel = 0) {
       for (; panel < active_; ++panel) {
         const KeyRange& range = sights_[panel].range;
-        const int keys = min(kKeys, range.end - column);
-        if (keys <= 0 || column + keys <= range.begin) continue;
-        const MaskBlock mask = !p_.rule.mask.given() ? MaskBlock::open : classify(panels_[panel], column, keys);
-        if (mask != MaskBlock::hidden) return {column, panel, keys, mask};
+        const int first = range.begin < column + Unit::kHalf ? column : column + Unit::kHalf;
+        const int keys = min(column + kKeys, range.end) - first;
+        if (keys <= 0 || first + keys <= range.begin) continue;
+        const MaskBlock mask = !p_.rule.mask.given() ? MaskBlock::open : classify(panels_[panel], first, keys);
+        if (mask != MaskBlock::hidden) return {first, panel, keys, mask};
       }
     }
     return {};
@@ -360,14 +381,14 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   template <class Beside>
   [[gnu::always_inline]] void multiply_scores(const Unit& u, float* scores, Beside&& beside) {
     panel::multiply_tiles<panel::Mode::overwrite, kLanesOfPanel, ScoresSplit>(
-        scores, {block(u.column), 4 * blocks_.key_steps, 4}, panels_[u.panel].queries, u.rows(),
-        blocks_.key_steps, beside, blocks_.keys_part, queries_part());
+        scores, {block(u.column) + u.before() * blocks_.key_steps, 4 * blocks_.key_steps, 4},
+        panels_[u.panel].queries, u.rows(), blocks_.key_steps, beside, blocks_.keys_part, queries_part());
   }
   template <class Beside>
   [[gnu::always_inline]] void multiply_values(const Unit& u, const float* weights, Beside&& beside) {
     panel::multiply_tiles<panel::Mode::accumulate, kLanesOfPanel, OutputSplit>(
-        panels_[u.panel].output, {values_of(u.column), 4 * blocks_.value_steps, 4}, weights, blocks_.value_rows,
-        u.rows() / 2, beside, blocks_.values_part, kWeightsPart);
+        panels_[u.panel].output, {values_of(u.column) + u.before() / 2, 4 * blocks_.value_steps, 4}, weights,
+        blocks_.value_rows, u.rows() / 2, beside, blocks_.values_part, kWeightsPart);
   }
   /// Number of tile products that run beside one softmax: of the unit before and of the next.
   int products_of(const Unit& before, const Unit& next) const {
@@ -404,14 +425,26 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   }
   void raise_maximum(const Unit& now, Unit& before, const float* scores) {
     const Panel& panel = panels_[now.panel];
+    Sight& sight = sights_[now.panel];
     const float exponent = p_.rule.exponent;
     floats top[kRegisters];
     block_maximum<kRegisters, kLanesOfPanel>(scores, now.rows(), top);
-    bool grew = false;
+    bool grew = false, rescales = !sight.blank_is_new;
     FT_UNROLL for (int j = 0; j < kRegisters; ++j) {
-      grew |= outgrows(top[j], floats::load(panel.maximum + j * kLanes), exponent);
+      const floats maximum = floats::load(panel.maximum + j * kLanes);
+      const bools grown = outgrown(top[j], maximum, exponent), blank = maximum == floats(kLowest);
+      grew |= any(grown);
+      rescales |= any(grown & !blank);
+      sight.blank_is_new &= !any(blank & !grown & (top[j] > floats(kMinusInfinity)));
     }
     if (!grew) return;
+    if (!rescales) {  // what the lanes that get their first maximum have summed is 0
+      FT_UNROLL for (int j = 0; j < kRegisters; ++j) {
+        const floats maximum = floats::load(panel.maximum + j * kLanes);
+        select(maximum, top[j], outgrown(top[j], maximum, exponent)).store(panel.maximum + j * kLanes);
+      }
+      return;
+    }
     if (before.keys > 0 && before.panel == now.panel) {
       multiply_values(before, scores_[1], [] {});
       before.keys = 0;

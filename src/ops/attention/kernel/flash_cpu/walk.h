@@ -70,12 +70,31 @@ FT_FUNCTION MaskBlock classify(const MaskTensors& mask, const Panel& panel, std:
   return result;
 }
 
+/// Scores that the band hides <- -inf. Keys that every lane sees are passed over: most of a block on an edge.
+template <int Width>
+FT_FUNCTION void hide_unseen(const TileBand& band, const Panel& panel, int keys, float* scores) {
+  const int whole_begin = max(0, min(keys, band.first(panel.last_position - panel.first_position))),
+            whole_end = max(whole_begin, min(keys, band.last(0) + 1));
+  for (int first = 0; first < panel.vectors * kLanes; first += kLanes) {
+    const ints rows = ints::load(panel.position + first) - ints(panel.first_position);
+    const auto hide = [&](int begin, int end) {
+      for (int c = begin; c < end; ++c) {
+        float* const at = scores + c * Width + first;
+        where_visible(floats::load(at), band.visible(rows, ints(c))).store(at);
+      }
+    };
+    hide(0, whole_begin);
+    hide(whole_end, keys);
+  }
+}
+
 /// Applies the rule to q·k of keys column ... column + keys - 1.
 template <int Width>
 void apply_rule(const ScoreRule& p_rule, const Panel& panel, std::int64_t batch, int column, int keys,
                 MaskBlock block, float* scores) {
   const ScoreRule rule = p_rule;
   const TileBand band = rule.band.tile(panel.first_position, column, column + keys);
+  if (rule.is_factor && block != MaskBlock::mixed) return hide_unseen<Width>(band, panel, keys, scores);
   const auto for_each_score = [&](auto entries_of) {
     for (int first = 0; first < panel.vectors * kLanes; first += kLanes) {
       const ints rows = ints::load(panel.position + first) - ints(panel.first_position);

@@ -6,6 +6,14 @@
 
 #if defined(FT_AMX)
 
+namespace flashtile::inline v0_2::primitives {
+inline namespace FLASHTILE_BACKEND {
+/// Always inlined in this text: between tile products a call would save and load every register. Other instruction
+/// sets' loops are faster where the compiler decides.
+[[gnu::always_inline]] inline floats exp2_weight(floats z);
+}  // namespace FLASHTILE_BACKEND
+}  // namespace flashtile::inline v0_2::primitives
+
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
