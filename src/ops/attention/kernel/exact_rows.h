@@ -8,6 +8,7 @@
 // is not finite, are right as they are: they cost a look at the values.
 #pragma once
 
+#include "src/ops/attention/kernel/largest.h"
 #include "src/ops/attention/kernel/mask_entries.h"
 #include "src/ops/attention/kernel/row_notes.h"
 #include "src/ops/attention/kernel/score_rule.h"

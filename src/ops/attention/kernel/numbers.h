@@ -11,13 +11,6 @@ inline constexpr FT_CONSTANT float kMinusInfinity = -__builtin_huge_valf();
 /// The lowest finite float. A running maximum starts at it, not at -inf: then a block without a visible key
 /// gives exp2(-inf - maximum) = 0 and never the NaN of -inf - -inf.
 inline constexpr FT_CONSTANT float kLowest = -0x1.fffffep127f;
-/// The largest finite number of a type.
-template <class T>
-inline constexpr FT_CONSTANT float kLargestOf = -kLowest;
-template <>
-inline constexpr FT_CONSTANT float kLargestOf<half> = 65504.0f;
-template <>
-inline constexpr FT_CONSTANT float kLargestOf<bfloat> = 0x1.fep127f;
 /// The most keys whose sums are one chain of additions, and the most such chains whose sums are one.
 inline constexpr FT_CONSTANT int kKeysOfChain = 1 << 12;
 

@@ -5,6 +5,7 @@
 #include "src/ops/attention/kernel/flash_cpu/long_sums.h"
 #include "src/ops/attention/kernel/flash_cpu/split.h"
 #include "src/ops/attention/kernel/flash_cpu/walk.h"
+#include "src/ops/attention/kernel/largest.h"
 
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
