@@ -14,7 +14,8 @@
 //
 // clang-format off
 //   types        half, bfloat, float, int8_t, uint8_t, int32_t, int4b_format, uint4b_format    dtype.h
-//   tensors      extents, dextents, tensor<T, Extents, tensor_inline>, slice, get, set, array  common/tensor.h, extents.h
+//   tensors      extents, dextents, dynamic_extent, tensor<T, Extents, tensor_inline>, slice,
+//                get, set, array                                                               common/tensor.h, extents.h
 //   execution    execution_thread, execution_simdgroup, execution_simdgroups<N>                common/descriptor.h
 //                simdgroup_index_in_threadgroup(), threadgroup_barrier(), simdgroup_barrier(),
 //                for_each_index(scope, count, f), simd_for_each_index(count, f),
