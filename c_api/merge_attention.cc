@@ -1,7 +1,6 @@
 // flashtile_merge_attention: structs of C become arguments of merge_attention_into.
 #include "flashtile/merge_attention.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -24,7 +23,7 @@ MergeAttentionOptions options_of(const flashtile_merge_attention_options* given)
 std::vector<TensorView> views_of(const flashtile_tensor* const* tensors, int32_t count, const char* name) {
   if (count > 0) expect_given(tensors, name);
   std::vector<TensorView> views;
-  views.reserve(static_cast<std::size_t>(std::max(count, 0)));
+  views.reserve(static_cast<std::size_t>(count));
   for (int32_t i = 0; i < count; ++i)
     views.push_back(view_of(tensors[i], (std::string(name) + "[" + std::to_string(i) + "]").c_str()));
   return views;

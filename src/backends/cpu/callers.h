@@ -20,4 +20,8 @@ class Callers {
   std::atomic<std::uint64_t> state_;  ///< how many forks this process has behind it, and 32 bits of callers
 };
 
+/// Was this process forked while somebody was inside of any queue? One of oneTBB's locks may then be held by a thread that
+/// is not here, so that only the calling thread can work.
+bool has_lost_threads() noexcept;
+
 }  // namespace flashtile::inline v0_2::backend

@@ -67,6 +67,10 @@ void CpuQueue::for_each(std::int64_t count, const std::function<void(std::int64_
     Callers& callers;
     ~Leaver() { callers.leave(); }
   } leaver{callers_};
+  if (has_lost_threads()) {
+    for (std::int64_t i = 0; i < count; ++i) work(i);
+    return;
+  }
   Order order;
   order.begin();
   arena_.execute([&] {  // on another thread when the arena is full
