@@ -71,9 +71,9 @@ void add_output_options(CLI::App& command, Options& options, Texts& texts) {
 
 void add_input_options(CLI::App& command, Options& options, Texts& texts) {
   command
-      .add_option(
-          "FILE", options.file,
-          ".npz or .safetensors that holds q, k, v (gemm: a, b); - is standard input, in all file options")
+      .add_option("FILE", options.file,
+                  ".npz, .safetensors or .gguf that holds q, k, v (gemm: a, b); - is standard input, in all "
+                  "file options")
       ->type_name("")
       ->group(kInputs);
   command.add_option("--op", texts.op, "attention (default) or gemm")->type_name("OP")->group(kInputs);

@@ -1,4 +1,4 @@
-// What the fuzzers of the three tensor file readers share: any bytes either become tensors or a bad_file error.
+// What the fuzzers of the tensor file readers share: any bytes either become tensors or a bad_file error.
 #pragma once
 
 #include <cstdlib>

@@ -10,6 +10,7 @@
 #include <iostream>
 
 #include "flashtile/error.h"
+#include "src/io/gguf.h"
 #include "src/io/npy.h"
 #include "src/io/npz.h"
 #include "src/io/safetensors.h"
@@ -95,6 +96,7 @@ std::unique_ptr<TensorFile> open_tensor_file(std::unique_ptr<Source> source, con
   if (starts_with(kNpyMagic, 6)) return std::make_unique<NpyFile>(std::move(source), options);
   if (starts_with("PK", 2)) return open_npz(std::move(source), options);
   if (looks_like_safetensors(start)) return open_safetensors(std::move(source), options);
+  if (looks_like_gguf(start)) return open_gguf(std::move(source), options);
   bad_file(source->name(), describe_unknown(start));
 }
 

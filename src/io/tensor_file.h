@@ -1,5 +1,5 @@
-// Tensor files of any of the three formats, told apart by their first bytes when read and by their ending when
-// written. The command line and the tests call it.
+// Tensor files of any of four formats, told apart by their first bytes when read; three are written, and the
+// ending says which. The command line and the tests call it.
 #pragma once
 
 #include <cstdint>

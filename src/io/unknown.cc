@@ -11,7 +11,7 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr std::string_view kReadable = ".npy, .npz and .safetensors can be read";
+constexpr std::string_view kReadable = ".npy, .npz, .safetensors and .gguf can be read";
 
 struct Kind {
   std::string_view start, what, advice;
@@ -21,7 +21,6 @@ constexpr std::string_view kUnpack = "unpack it first";
 constexpr std::array kKinds{
     Kind{"version https://git-lfs", "a Git LFS pointer and not the file itself", "run git lfs pull"},
     Kind{"/annex/objects/", "a git-annex pointer and not the file itself", "run git annex get"},
-    Kind{"GGUF", "a GGUF file", kConvert},
     Kind{"\x89HDF\r\n\x1a\n", "an HDF5 file", kConvert},
     Kind{"PAR1", "a Parquet file", kConvert},
     Kind{"MATLAB 5.0 MAT-file", "a MATLAB file", kConvert},

@@ -9,7 +9,7 @@ namespace flashtile::io {
 
 inline constexpr std::size_t kTellingBytes = 512;  // enough to tell a text and an HTML page
 
-/// "this is a GGUF file; ...": what it is, and what to do. `start` holds the first bytes, up to kTellingBytes.
+/// "this is an HDF5 file; ...": what it is, and what to do. `start` holds the first bytes, up to kTellingBytes.
 std::string describe_unknown(std::span<const std::byte> start);
 
 }  // namespace flashtile::io

@@ -156,7 +156,7 @@ TEST_F(FilesTest, AForgottenLayoutIsGuessed) {
 TEST_F(FilesTest, FilesThatAreNoTensorsAreTold) {
   write_inputs();
   for (const auto& [content, what] : {std::pair<std::string, std::string>{"1.0 2.0\n", "this is a text file; "},
-                                      {"GGUF" + std::string(60, '\0'), "this is a GGUF file; "},
+                                      {"PAR1" + std::string(60, '\0'), "this is a Parquet file; "},
                                       {"<!DOCTYPE html>", "this is an HTML page"},
                                       {"", "is empty; "}}) {
     std::ofstream(path("q.npy"), std::ios::binary) << content;

@@ -114,16 +114,16 @@ TEST_F(TensorFileTest, OtherFilesAreToldByTheirFirstBytes) {
   };
   const std::string convert = "convert its tensors with Python, by numpy.savez or safetensors";
   const std::string nul(64, '\0');
-  EXPECT_EQ(told(""), "f: is empty; .npy, .npz and .safetensors can be read");
-  EXPECT_EQ(told("1.0 2.0\n3.0 4.0\n"),
-            "f: this is a text file; .npy, .npz and .safetensors can be read; numpy.loadtxt and numpy.save "
-            "convert tables");
+  EXPECT_EQ(told(""), "f: is empty; .npy, .npz, .safetensors and .gguf can be read");
+  EXPECT_EQ(
+      told("1.0 2.0\n3.0 4.0\n"),
+      "f: this is a text file; .npy, .npz, .safetensors and .gguf can be read; numpy.loadtxt and numpy.save "
+      "convert tables");
   EXPECT_EQ(told("{\"q\": [1, 2]}").rfind("f: this is a text file; ", 0), 0u);
   EXPECT_EQ(told("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 132\n"),
             "f: this is a Git LFS pointer and not the file itself; run git lfs pull");
   EXPECT_EQ(told("/annex/objects/SHA256E-s5--0.npy\n"),
             "f: this is a git-annex pointer and not the file itself; run git annex get");
-  EXPECT_EQ(told("GGUF\3" + nul), "f: this is a GGUF file; " + convert);
   EXPECT_EQ(told("\x89HDF\r\n\x1a\n" + nul), "f: this is an HDF5 file; " + convert);
   EXPECT_EQ(told("MATLAB 5.0 MAT-file, Platform: GLNXA64"), "f: this is a MATLAB file; " + convert);
   EXPECT_EQ(told("PAR1" + nul), "f: this is a Parquet file; " + convert);
@@ -140,8 +140,8 @@ TEST_F(TensorFileTest, OtherFilesAreToldByTheirFirstBytes) {
   for (const char* page : {"<!DOCTYPE html><html>", "\n <HTML><head>"})
     EXPECT_EQ(told(page), "f: this is an HTML page, as a failed download leaves it; download the file again");
   EXPECT_EQ(told("\1\2\3\xff" + nul),
-            "f: starts with 01 02 03 ff 00 00 00 00, which no tensor file does; .npy, .npz and .safetensors "
-            "can be read");
+            "f: starts with 01 02 03 ff 00 00 00 00, which no tensor file does; .npy, .npz, .safetensors "
+            "and .gguf can be read");
   EXPECT_EQ(told("\1").rfind("f: starts with 01, ", 0), 0u);
 }
 
