@@ -13,33 +13,33 @@
 #include <vector>
 
 #include "examples/minilm/tokenizer.h"
-#include "examples/minilm/weights.h"
+#include "examples/weights.h"
+#include "src/io/tensor_file.h"
 
 namespace minilm {
 
+using examples::Weights;
 using flashtile::DType, flashtile::Tensor, flashtile::TensorView;
 
-constexpr std::int64_t kWidth = 384, kHeads = 12, kHeadSize = kWidth / kHeads;
+constexpr std::int64_t kWidth = 384, kHeads = 12, kHeadSize = kWidth / kHeads, kInnerWidth = 4 * kWidth,
+                       kWords = 30522;
 constexpr int kLayers = 6;
-constexpr std::size_t kMostTokens = 512;
-
-const float* floats(const TensorView& view) { return static_cast<const float*>(view.data); }
+constexpr std::int64_t kMostTokens = 512;
 
 /// x weight^T + bias, in rows.
-Tensor linear(const Tensor& x, const Weights& weights, const std::string& name) {
-  const TensorView weight = weights.get(name + ".weight");
-  const float* const bias = floats(weights.get(name + ".bias"));
-  const std::int64_t columns = weight.shape[0];
+Tensor linear(const Tensor& x, const Weights& weights, const std::string& name, std::int64_t columns = kWidth) {
+  const Tensor& weight = weights.get(name + ".weight", {columns, x.shape()[1]});
+  const float* const bias = weights.floats(name + ".bias", {columns});
   Tensor y(DType::f32, {x.shape()[0], columns});
   for (std::int64_t i = 0; i < y.size(); ++i) y.as<float>()[i] = bias[i % columns];
-  flashtile::gemm(y, x, weight.permuted({1, 0}), {.beta = 1.0f});
+  flashtile::gemm(y, x, weight.view().permuted({1, 0}), {.beta = 1.0f});
   return y;
 }
 
 /// Each row of x + y with mean 0 and variance 1, then scaled and shifted. Into x.
 void add_and_normalize(const Tensor& x, const Tensor& y, const Weights& weights, const std::string& name) {
-  const float *const scale = floats(weights.get(name + ".weight")), *const shift =
-                                                                        floats(weights.get(name + ".bias"));
+  const float* const scale = weights.floats(name + ".weight", {kWidth});
+  const float* const shift = weights.floats(name + ".bias", {kWidth});
   for (std::int64_t i = 0; i < x.shape()[0]; ++i) {
     float* const row = x.as<float>() + i * kWidth;
     double mean = 0, variance = 0;
@@ -69,7 +69,7 @@ Tensor attend(const Tensor& x, const Weights& weights, const std::string& layer)
 }
 
 Tensor feed_forward(const Tensor& x, const Weights& weights, const std::string& layer) {
-  const Tensor inner = linear(x, weights, layer + "intermediate.dense");
+  const Tensor inner = linear(x, weights, layer + "intermediate.dense", kInnerWidth);
   for (std::int64_t i = 0; i < inner.size(); ++i) {
     float& u = inner.as<float>()[i];
     u = 0.5f * u * (1 + std::erf(u * 0.70710678f));
@@ -78,9 +78,9 @@ Tensor feed_forward(const Tensor& x, const Weights& weights, const std::string& 
 }
 
 Tensor embed_tokens(const std::vector<int>& tokens, const Weights& weights) {
-  const float *const words = floats(weights.get("embeddings.word_embeddings.weight")),
-                     *const positions = floats(weights.get("embeddings.position_embeddings.weight")),
-                     *const type = floats(weights.get("embeddings.token_type_embeddings.weight"));
+  const float* const words = weights.floats("embeddings.word_embeddings.weight", {kWords, kWidth});
+  const float* const positions = weights.floats("embeddings.position_embeddings.weight", {kMostTokens, kWidth});
+  const float* const type = weights.floats("embeddings.token_type_embeddings.weight", {2, kWidth});
   const Tensor x(DType::f32, {static_cast<std::int64_t>(tokens.size()), kWidth}), place(DType::f32, x.shape());
   for (std::int64_t i = 0; i < x.size(); ++i) {
     x.as<float>()[i] =
@@ -116,7 +116,8 @@ int main(int count, char** arguments) try {
   }
   const std::string folder = arguments[1];
   const minilm::Tokenizer tokenizer(folder + "/vocab.txt");
-  const minilm::Weights weights(folder + "/model.safetensors");
+  const examples::Weights weights(
+      flashtile::io::open_tensor_file(flashtile::io::open_file(folder + "/model.safetensors")));
   const auto embedding = [&](const char* text) {
     return minilm::embedding(tokenizer.tokens(text, minilm::kMostTokens), weights);
   };
