@@ -67,6 +67,7 @@ LAYERS = [
     ("src/metal_emulated/*", PUBLIC + PRIMITIVES + CORE + LAUNCH + ["src/backends/*", "src/ops/*", "src/metal_emulator/*.h", "src/metal_emulated/*"],
      SYSTEM),
     ("cli/*", PUBLIC + ["src/io/*", "src/metal_emulator/*.h", "cli/*", "bench/*", "reference/*"], ["CLI/*", "fmt/*", "nlohmann/*"] + SYSTEM),
+    ("packaging/*", PUBLIC, []),
     # whole models, whose weights lie in files
     *[(f"examples/{model}", PUBLIC + ["examples/weights.h", "examples/" + model, "src/io/*.h"], []) for model in ("minilm/*", "smollm/*", "weights.h")],
     ("examples/*", PUBLIC + PRIMITIVES + ["examples/*"], []),
