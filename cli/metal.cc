@@ -73,7 +73,8 @@ void describe(CLI::App& app, MetalOptions& options) {
                   "N=FILE: a .npy array of any type, or a file's bytes; may be repeated");
   run->add_option("--zeros", options.zeros, "N=TYPE,SIZE,...: a buffer of zeros, for results");
   run->add_option("--write", options.writes, "N=FILE: where a buffer goes afterwards");
-  run->add_option("--constant", options.constants, "N=VALUE: a function constant; true, false or a number");
+  run->add_option("--constant", options.constants,
+                  "N=VALUE: a function constant; true, false or a number, of a vector numbers with commas");
   run->add_option("--threadgroup", options.threadgroup,
                   "N=BYTES: the length of a [[threadgroup(N)]] parameter");
   run->add_option("--threads", options.threads, "X,Y,Z: threads of a threadgroup")->capture_default_str();
@@ -161,6 +162,7 @@ int run_kernel(MetalOptions& options) {
   if (options.launch.kernel.empty() && module.kernels().size() == 1)
     options.launch.kernel = module.kernels()[0];
   for (auto& [index, array] : arrays) options.launch.buffers[index] = array.bytes;
+  options.launch.log = [](const std::string& line) { fmt::print(stderr, "log: {}\n", line); };
   const emulator::LaunchReport report = module.run(options.launch);
   for (const std::string& note : report.notes) fmt::print(stderr, "note: {}\n", note);
   if (options.debug) fmt::print(stderr, "note: generated files are in {}\n", module.folder());

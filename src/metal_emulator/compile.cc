@@ -20,17 +20,23 @@ namespace fs = std::filesystem;
 /// Apple's headers by name: all that they declare comes from metal_emulator.h, so that here they are empty.
 constexpr std::array kAppleHeaders{"metal_stdlib",
                                    "metal_array",
+                                   "metal_assert",
                                    "metal_atomic",
                                    "metal_common",
                                    "metal_compute",
                                    "metal_config",
+                                   "metal_cooperative_tensor",
+                                   "metal_extended_vector",
                                    "metal_geometric",
+                                   "metal_initializer_list",
                                    "metal_integer",
                                    "metal_limits",
+                                   "metal_logging",
                                    "metal_math",
                                    "metal_matrix",
                                    "metal_numeric",
                                    "metal_pack",
+                                   "metal_packed_vector",
                                    "metal_quadgroup",
                                    "metal_relational",
                                    "metal_simdgroup",
@@ -43,7 +49,11 @@ constexpr std::array kAppleHeaders{"metal_stdlib",
                                    "metal_utility",
                                    "TargetConditionals.h",
                                    "simd/simd.h",
-                                   "MetalPerformancePrimitives/MetalPerformancePrimitives.h"};
+                                   "simd/matrix_types.h",
+                                   "simd/vector_types.h",
+                                   "MetalPerformancePrimitives/MetalPerformancePrimitives.h",
+                                   "MetalPerformancePrimitives/MPPTensorOpsMatMul2d.h",
+                                   "MetalPerformancePrimitives/MPPTensorOpsConvolution2d.h"};
 
 void write_file(const fs::path& path, const std::string& text) {
   fs::create_directories(path.parent_path());

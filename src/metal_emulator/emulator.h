@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -54,6 +55,8 @@ struct Launch {
   FreshTensors fresh_tensors = FreshTensors::poison;
   std::size_t threadgroup_memory_limit = 32768;  ///< bytes; shader validation leaves kernels about 16384
   int workers = 1;  ///< operating system threads, each with a threadgroup at a time
+  /// What becomes of a line of the kernel's os_log, with the thread that wrote it; one call at a time.
+  std::function<void(const std::string&)> log{};
 };
 
 struct LaunchReport {

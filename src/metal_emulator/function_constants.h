@@ -10,18 +10,19 @@ namespace flashtile::metal_emulator {
 
 class FunctionConstants {
  public:
-  /// Values as text: true, false, or a number. Errors: invalid_argument.
+  /// Values as text: true, false, a number, or the numbers of a vector with commas between. Errors: invalid_argument.
   explicit FunctionConstants(const std::map<int, std::string>& values);
 
-  /// Whether constant `index` has a value. One without is noted under its name.
-  bool find(int index, const char* name, double& real, std::int64_t& integer);
+  /// Whether constant `index` has a value for this component. One without is noted under its name.
+  bool find(int index, int component, const char* name, double& real, std::int64_t& integer);
   /// "function constant 20 (has_bias) has no value and counts as 0", once each.
   const std::vector<std::string>& notes() const { return notes_; }
 
  private:
   struct Value {
-    double real;
-    std::int64_t integer;
+    std::vector<double> real;
+    std::vector<std::int64_t> integer;
+    bool add(const std::string& text);
   };
   std::map<int, Value> values_;
   std::vector<std::string> notes_;

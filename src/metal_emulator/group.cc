@@ -298,6 +298,10 @@ void Group::note(std::uint32_t thread, const char* check, std::string explanatio
   }
 }
 
+void Group::log(const char* line) const {
+  if (launch_.log) launch_.log(thread_text(thread_position(running_), threadgroup_) + ": " + line);
+}
+
 void Group::stop() {
   Fiber::switch_to(fibers_[running_], launcher_);
   __builtin_unreachable();

@@ -53,6 +53,8 @@ class Group {
   void* threadgroup_variable(std::uint32_t id, std::size_t bytes, std::size_t alignment, const char* name,
                              Where where);
   void* scratch(std::size_t bytes);
+  /// Passes on a line that the running thread writes.
+  void log(const char* line) const;
 
   /// Checks one access by the running thread.
   void touch(const std::byte* address, std::size_t bytes, Access access, Where where) {

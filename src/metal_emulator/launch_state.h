@@ -2,6 +2,7 @@
 // kernel runs.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -34,6 +35,7 @@ struct LaunchState {
   std::map<int, std::size_t> threadgroup_bytes;  ///< of [[threadgroup(i)]] parameters
   std::vector<int> builtins;                     ///< a parameter each: which index it is, or -1
   const SourceLines* lines = nullptr;
+  std::function<void(const std::string&)> log;  ///< of one line; from any worker
 };
 
 }  // namespace flashtile::metal_emulator

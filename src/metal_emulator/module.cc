@@ -219,6 +219,12 @@ LaunchReport Module::run(const Launch& launch) {
   state.buffers = buffers.bound;
   state.resident = launch.resident;
   state.lines = &state_->lines;
+  std::mutex log_mutex;
+  if (launch.log)
+    state.log = [&](const std::string& line) {
+      const std::lock_guard lock(log_mutex);
+      launch.log(line);
+    };
   for (std::uint32_t i = 0; i < kernel.parameter_count; ++i) {
     state.builtins.push_back(builtin_index(kernel.parameters[i].attribute));
     if (state.builtins.back() < 0) check_parameter(kernel, kernel.parameters[i], launch);

@@ -41,8 +41,9 @@ class GroupRuntime final : public ::metal_device::Runtime {
                              const Site& site) override {
     return Group::current()->threadgroup_variable(id, bytes, alignment, name, {&site});
   }
-  bool function_constant(int index, const char* name, double& real, std::int64_t& integer) override {
-    return constants_in_use->find(index, name, real, integer);
+  bool function_constant(int index, int component, const char* name, double& real,
+                         std::int64_t& integer) override {
+    return constants_in_use->find(index, component, name, real, integer);
   }
 
   void touch(const void* address, std::size_t bytes, Access access, const void* program_counter) override {
@@ -69,6 +70,8 @@ class GroupRuntime final : public ::metal_device::Runtime {
     group.note(group.thread(), check, text, {&site, nullptr});
     group.stop();
   }
+
+  void log(const char* line) override { Group::current()->log(line); }
 
   Layout layout() override { return Group::current()->launch().layout; }
   bool poisons() override { return Group::current()->launch().poisons; }

@@ -12,10 +12,14 @@ std::string message(const ViolationPlace& place) {
   const std::string where =
       place.file.empty() ? place.kernel : place.file + (place.line > 0 ? ":" + std::to_string(place.line) : "");
   return where + ": error: " + place.explanation + " [" + place.check + "]\n  in kernel " + place.kernel +
-         ", thread " + text(place.thread) + " of threadgroup " + text(place.threadgroup);
+         ", " + thread_text(place.thread, place.threadgroup);
 }
 
 }  // namespace
+
+std::string thread_text(const Dim& thread, const Dim& threadgroup) {
+  return "thread " + text(thread) + " of threadgroup " + text(threadgroup);
+}
 
 Violation::Violation(ViolationPlace place)
     : Error(ErrorCode::device_failure, message(place)), place_(std::move(place)) {}

@@ -19,6 +19,9 @@ struct ViolationPlace {
   Dim thread, threadgroup;
 };
 
+/// "thread (x, y, z) of threadgroup (x, y, z)".
+std::string thread_text(const Dim& thread, const Dim& threadgroup);
+
 class Violation : public Error {
  public:
   explicit Violation(ViolationPlace place);

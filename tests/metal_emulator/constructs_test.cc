@@ -139,8 +139,10 @@ TEST(Messages, NameThePlaceAndWhatToDo) {
           "source.metal:2: error: this differs from line 1 only by address space, and does something else"));
   EXPECT_THAT(message_of("kernel void k(uint t) {}"),
               HasSubstr("source.metal:1: error: parameter t has no attribute that says what it is"));
-  EXPECT_THAT(message_of("kernel void k() { threadgroup float a[2] = {1, 2}; }"),
-              HasSubstr("threadgroup variable a has an initialiser"));
+  EXPECT_THAT(message_of("namespace a { kernel void k() {} }\nnamespace b { kernel void k() {} }\n"),
+              HasSubstr("source.metal:2: error: line 1 has a kernel called k too"));
+  EXPECT_THAT(message_of("kernel void k() { int a[4] = {[0 ... 1] = 3, 4, 5}; }"),
+              HasSubstr("source.metal:1: error: an initialiser that mixes ranges with other forms"));
   EXPECT_THAT(message_of("kernel void k(device float* b [[buffer(0)]]) { b[0] = 1; }}"),
               HasSubstr("has no bracket that it closes"));
 }
@@ -170,7 +172,8 @@ TEST(Messages, OfLaunchesNameTheParameter) {
   EXPECT_THAT(message({.kernel = "k", .threads = {1025}}),
               HasSubstr("1025 threads a threadgroup; it takes 1 to 1024"));
   EXPECT_THAT(message({.kernel = "k", .constants = {{3, "many"}}}),
-              HasSubstr("function constant 3 is \"many\"; give true, false or a number"));
+              HasSubstr("function constant 3 is \"many\"; give true, false or a number, or for a vector "
+                        "numbers with commas"));
 }
 
 /// A kernel with one matmul2d of a descriptor and scope, and tensors of `index`.

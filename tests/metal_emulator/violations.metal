@@ -68,6 +68,12 @@ KERNEL(uninitialised_threadgroup_memory) {
   threadgroup_barrier(mem_flags::mem_threadgroup);
   b[t] = a[t][0] + a[t][1];  // CHECK threadgroup.uninitialised
 }
+KERNEL(initialised_threadgroup_memory) {  // no thread runs the initialiser
+  threadgroup float a[64] = {0};
+  if (t < 32) a[t] = b[t];
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  b[t] = a[t];  // CHECK threadgroup.uninitialised
+}
 KERNEL(past_a_threadgroup_variable) {
   threadgroup float a[64], c[64];
   c[t] = 0;

@@ -67,13 +67,16 @@ class Runtime {
 
   virtual void* threadgroup_variable(uint32_t id, size_t bytes, size_t alignment, const char* name,
                                      const Site& site) = 0;
-  /// Whether constant `index` was given a value, which is then in the two numbers.
-  virtual bool function_constant(int index, const char* name, double& real, int64_t& integer) = 0;
+  /// Whether constant `index` was given a value for this component, which is then in the two numbers.
+  virtual bool function_constant(int index, int component, const char* name, double& real,
+                                 int64_t& integer) = 0;
 
   virtual void touch(const void* address, size_t bytes, Access access, const void* program_counter) = 0;
   virtual void touch(const void* address, size_t bytes, Access access, const Site& site) = 0;
   virtual void stack_check(const void* frame, const void* program_counter) = 0;
   [[noreturn]] virtual void fail(const char* check, const Site& site, const char* format, ...) = 0;
+
+  virtual void log(const char* line) = 0;  ///< what the kernel says by os_log
 
   virtual Layout layout() = 0;
   virtual bool poisons() = 0;               ///< whether fresh cooperative tensors are poisoned, or else zero
@@ -113,6 +116,6 @@ struct ModuleTable {
   const KernelRow* (*kernels)(uint32_t& count);
 };
 
-inline constexpr uint32_t kAbiVersion = 1;
+inline constexpr uint32_t kAbiVersion = 2;
 
 }  // namespace metal_device

@@ -6,6 +6,14 @@
 
 namespace metal_device {
 
+template <metal::Vector T>
+METAL_UNCHECKED T function_constant(uint16_t index, const char* name) {
+  T value;
+  for (int i = 0; i < metal::components<T>; ++i)
+    value.s[i] = function_constant_number<metal::remove_cvref_t<decltype(value.s[i])>>(index, name, i);
+  return value;
+}
+
 template <class A>
 struct Bind {
   static constexpr bool is_pointer = false, is_reference = false, is_const = false;
@@ -25,17 +33,22 @@ struct Bind {
     }
   }
 };
+/// Of untyped pointers, bytes.
+template <class T>
+inline constexpr uint32_t size_of = sizeof(T);
+template <class T>
+inline constexpr uint32_t alignment_of = alignof(T);
+template <class T>
+  requires(metal::is_void_v<T>)
+inline constexpr uint32_t size_of<T> = 1;
+template <class T>
+  requires(metal::is_void_v<T>)
+inline constexpr uint32_t alignment_of<T> = 1;
 template <class T>
 struct Bind<T*> {
   static constexpr bool is_pointer = true, is_reference = false, is_const = metal::is_const_v<T>;
-  static constexpr uint32_t element_bytes = sizeof(T), alignment = alignof(T);
+  static constexpr uint32_t element_bytes = size_of<T>, alignment = alignment_of<T>;
   METAL_UNCHECKED static T* make(const Argument& argument) { return static_cast<T*>(argument.pointer); }
-};
-template <>
-struct Bind<void*> {
-  static constexpr bool is_pointer = true, is_reference = false, is_const = false;
-  static constexpr uint32_t element_bytes = 1, alignment = 1;
-  METAL_UNCHECKED static void* make(const Argument& argument) { return argument.pointer; }
 };
 template <class T>
 struct Bind<T&> {

@@ -1,18 +1,62 @@
-// <metal_math>, <metal_common>, <metal_integer>, <metal_relational> and <metal_geometric>, for scalars and vectors.
+// <metal_math>, <metal_common> and <metal_relational>, for scalars and vectors. A bfloat becomes a float first: Apple's functions
+// have no overloads for it.
 #pragma once
 
 #include "vec.h"
 
 namespace metal {
 
-// One argument: computed in float for every float type, rounded once; component by component for vectors.
-#define METAL_FLOAT1(name, value)                                 \
-  inline float name(float x) { return value; }                    \
-  inline half name(half h) { return half(name(float(h))); }       \
-  inline bfloat name(bfloat b) { return bfloat(name(float(b))); } \
-  template <class T, int N>                                       \
-  vec<T, N> name(vec<T, N> v) {                                   \
-    return v.map([](T c) { return T(name(c)); });                 \
+/// What the arguments of a function meet in: the first vector among them, or else their common type. One that is a scalar becomes
+/// a vector of the others' size.
+template <class... A>
+struct meet;
+template <class A>
+struct meet<A> {
+  using type = remove_cvref_t<A>;
+};
+template <class A, class B, class... Rest>
+struct meet<A, B, Rest...>
+    : meet<conditional_t<Vector<A>, A, conditional_t<Vector<B>, B, common_t<A, B>>>, Rest...> {};
+template <class... A>
+using meet_t = typename meet<A...>::type;
+template <class... A>
+concept SomeVector = (Vector<A> || ...);
+
+template <class F, class V, class... Rest>
+constexpr V zip(F f, V a, Rest... rest) {
+  for (int i = 0; i < components<V>; ++i) a.s[i] = f(a.s[i], rest.s[i]...);
+  return a;
+}
+
+/// `name` of vectors and scalars, component by component.
+#define METAL_OF_VECTORS(name)                                            \
+  template <class... A>                                                   \
+    requires(SomeVector<A...> && sizeof...(A) > 1)                        \
+  constexpr meet_t<A...> name(A... a) {                                   \
+    return zip([](auto... x) { return name(x...); }, meet_t<A...>(a)...); \
+  }
+
+// -- one argument: computed in float, rounded once -----------------------------------------------------------------------
+
+namespace math_detail {
+/// sin(pi * x), exact where it is 0 or 1. The constant is long double, since others are float here.
+inline float sine_of_half_turns(float x) {
+  const double r = double(x) - 2 * __builtin_rint(double(x) / 2);  // from -1 to 1
+  if (r == 0 || r == 1 || r == -1) return __builtin_copysignf(0.0f, x);
+  return float(__builtin_sin(double(3.14159265358979323846L) * r));
+}
+inline float cosine_of_half_turns(float x) {
+  const double r = __builtin_fabs(double(x) - 2 * __builtin_rint(double(x) / 2));
+  return r * 2 == 1 ? 0.0f : float(__builtin_cos(double(3.14159265358979323846L) * r));
+}
+}  // namespace math_detail
+
+#define METAL_FLOAT1(name, value)                           \
+  inline float name(float x) { return value; }              \
+  inline half name(half h) { return half(name(float(h))); } \
+  template <class T, int N>                                 \
+  vec<T, N> name(vec<T, N> v) {                             \
+    return v.map([](T c) { return T(name(c)); });           \
   }
 METAL_FLOAT1(exp, __builtin_expf(x))
 METAL_FLOAT1(exp2, __builtin_exp2f(x))
@@ -25,6 +69,9 @@ METAL_FLOAT1(rsqrt, 1.0f / __builtin_sqrtf(x))
 METAL_FLOAT1(sin, __builtin_sinf(x))
 METAL_FLOAT1(cos, __builtin_cosf(x))
 METAL_FLOAT1(tan, __builtin_tanf(x))
+METAL_FLOAT1(sinpi, math_detail::sine_of_half_turns(x))
+METAL_FLOAT1(cospi, math_detail::cosine_of_half_turns(x))
+METAL_FLOAT1(tanpi, math_detail::sine_of_half_turns(x) / math_detail::cosine_of_half_turns(x))
 METAL_FLOAT1(asin, __builtin_asinf(x))
 METAL_FLOAT1(acos, __builtin_acosf(x))
 METAL_FLOAT1(atan, __builtin_atanf(x))
@@ -45,45 +92,52 @@ METAL_FLOAT1(saturate, __builtin_fminf(__builtin_fmaxf(x, 0.0f), 1.0f))
 METAL_FLOAT1(sign, x > 0 ? 1.0f : x < 0 ? -1.0f : x == 0 ? x : 0.0f)
 #undef METAL_FLOAT1
 
-#define METAL_TEST(name, value)                         \
-  inline bool name(float x) { return value; }           \
-  inline bool name(half h) { return name(float(h)); }   \
-  inline bool name(bfloat b) { return name(float(b)); } \
+// -- one argument, of which one says something ---------------------------------------------------------------------------
+
+#define METAL_TEST(name, Result, value)                 \
+  inline Result name(float x) { return value; }         \
+  inline Result name(half h) { return name(float(h)); } \
   template <class T, int N>                             \
-  vec<bool, N> name(vec<T, N> v) {                      \
-    vec<bool, N> r;                                     \
+  vec<Result, N> name(vec<T, N> v) {                    \
+    vec<Result, N> r;                                   \
     for (int i = 0; i < N; ++i) r.s[i] = name(v.s[i]);  \
     return r;                                           \
   }
-METAL_TEST(isnan, x != x)
-METAL_TEST(isinf, __builtin_isinf(x) != 0)
-METAL_TEST(isfinite, __builtin_isfinite(x) != 0)
-METAL_TEST(isnormal, __builtin_isnormal(x) != 0)
-METAL_TEST(signbit, __builtin_signbit(x) != 0)
+METAL_TEST(isnan, bool, x != x)
+METAL_TEST(isinf, bool, __builtin_isinf(x) != 0)
+METAL_TEST(isfinite, bool, __builtin_isfinite(x) != 0)
+METAL_TEST(isnormal, bool, __builtin_isnormal(x) != 0)
+METAL_TEST(signbit, bool, __builtin_signbit(x) != 0)
+METAL_TEST(ilogb, int, __builtin_ilogbf(x))
 #undef METAL_TEST
 
-/// The vector that two arguments of a function meet in, of which one may be a scalar.
-template <class A, class B>
-using meet_t = conditional_t<Vector<A>, remove_cvref_t<A>, remove_cvref_t<B>>;
+// -- one argument and a second result ------------------------------------------------------------------------------------
 
-template <class F, class V, class... Rest>
-constexpr V zip(F f, V a, Rest... rest) {
-  for (int i = 0; i < components<V>; ++i) a.s[i] = f(a.s[i], rest.s[i]...);
-  return a;
-}
-
-// Two arguments of any arithmetic types: the usual conversions meet, as the overloads of MSL would.
-#define METAL_ANY2(name, value)                                                              \
-  template <Scalar A, Scalar B>                                                              \
-  constexpr common_t<A, B> name(A left, B right) {                                           \
-    const common_t<A, B> a(left), b(right);                                                  \
-    return value;                                                                            \
-  }                                                                                          \
-  template <class A, class B>                                                                \
-    requires(Vector<A> || Vector<B>)                                                         \
-  constexpr meet_t<A, B> name(A a, B b) {                                                    \
-    return zip([](auto x, auto y) { return name(x, y); }, meet_t<A, B>(a), meet_t<A, B>(b)); \
+#define METAL_FLOAT1_AND(name, Second, value)                       \
+  inline float name(float x, Second& second) { return value; }      \
+  template <class T, class U, int N>                                \
+  vec<T, N> name(vec<T, N> v, vec<U, N>& second) {                  \
+    for (int i = 0; i < N; ++i) v.s[i] = name(v.s[i], second.s[i]); \
+    return v;                                                       \
   }
+METAL_FLOAT1_AND(sincos, float, (second = __builtin_cosf(x), __builtin_sinf(x)))
+METAL_FLOAT1_AND(modf, float, __builtin_modff(x, &second))
+METAL_FLOAT1_AND(frexp, int, __builtin_frexpf(x, &second))
+#undef METAL_FLOAT1_AND
+inline half sincos(half x, half& second) { return second = cos(x), sin(x); }
+inline half modf(half x, half& second) { return second = trunc(x), x - second; }
+inline half frexp(half x, int& second) { return half(frexp(float(x), second)); }
+
+// -- two arguments -------------------------------------------------------------------------------------------------------
+
+// Of any arithmetic types: the usual conversions meet, as the overloads of MSL would.
+#define METAL_ANY2(name, value)                    \
+  template <Scalar A, Scalar B>                    \
+  constexpr common_t<A, B> name(A left, B right) { \
+    const common_t<A, B> a(left), b(right);        \
+    return value;                                  \
+  }                                                \
+  METAL_OF_VECTORS(name)
 // The other operand's value when one is NaN.
 METAL_ANY2(max, a != a ? b : b != b ? a : a < b ? b : a)
 METAL_ANY2(min, a != a ? b : b != b ? a : b < a ? b : a)
@@ -93,33 +147,48 @@ METAL_ANY2(absdiff, a < b ? b - a : a - b)
 METAL_ANY2(step, (b < a ? common_t<A, B>(0) : common_t<A, B>(1)))
 #undef METAL_ANY2
 
-#define METAL_FLOAT2(name, function)                                                         \
-  inline float name(float a, float b) { return function(a, b); }                             \
-  inline half name(half a, half b) { return half(function(float(a), float(b))); }            \
-  inline bfloat name(bfloat a, bfloat b) { return bfloat(function(float(a), float(b))); }    \
-  template <class A, class B>                                                                \
-    requires(Vector<A> || Vector<B>)                                                         \
-  meet_t<A, B> name(A a, B b) {                                                              \
-    return zip([](auto x, auto y) { return name(x, y); }, meet_t<A, B>(a), meet_t<A, B>(b)); \
-  }
+#define METAL_FLOAT2(name, function)                                              \
+  inline float name(float a, float b) { return function(a, b); }                  \
+  inline half name(half a, half b) { return half(function(float(a), float(b))); } \
+  METAL_OF_VECTORS(name)
 METAL_FLOAT2(pow, __builtin_powf)
 METAL_FLOAT2(powr, __builtin_powf)
 METAL_FLOAT2(fmod, __builtin_fmodf)
 METAL_FLOAT2(atan2, __builtin_atan2f)
 METAL_FLOAT2(copysign, __builtin_copysignf)
 METAL_FLOAT2(fdim, __builtin_fdimf)
-METAL_FLOAT2(nextafter, __builtin_nextafterf)
 #undef METAL_FLOAT2
+inline float divide(float a, float b) { return a / b; }
+inline half divide(half a, half b) { return a / b; }
+METAL_OF_VECTORS(divide)
+inline float nextafter(float a, float b) { return __builtin_nextafterf(a, b); }
+METAL_OF_VECTORS(nextafter)
+
+inline float ldexp(float x, int k) { return __builtin_ldexpf(x, k); }
+inline half ldexp(half x, int k) { return half(__builtin_ldexpf(float(x), k)); }
+template <class T, int N>
+vec<T, N> ldexp(vec<T, N> x, vec<int, N> k) {
+  for (int i = 0; i < N; ++i) x.s[i] = ldexp(x.s[i], k.s[i]);
+  return x;
+}
+
+template <class A, class B>
+constexpr auto isunordered(A a, B b) {
+  return a != a || b != b;
+}
+template <class A, class B>
+constexpr auto isordered(A a, B b) {
+  return a == a && b == b;
+}
+
+// -- three arguments -----------------------------------------------------------------------------------------------------
 
 inline float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 /// Exact: in double the product of two halves and its sum with a third are.
 inline half fma(half a, half b, half c) { return half(double(a) * double(b) + double(c)); }
-template <class T, int N>
-vec<T, N> fma(vec<T, N> a, vec<T, N> b, vec<T, N> c) {
-  return zip([](T x, T y, T z) { return fma(x, y, z); }, a, b, c);
-}
-template <class T>
-T mad(T a, T b, T c) {
+METAL_OF_VECTORS(fma)
+template <class A, class B, class C>
+auto mad(A a, B b, C c) {
   return fma(a, b, c);
 }
 
@@ -128,7 +197,7 @@ constexpr T abs(T v) {
   if constexpr (Vector<T>)
     return v.map([](auto c) { return abs(c); });
   else if constexpr (is_floating_point_v<T>)
-    return fabs(v);
+    return T(fabs(v));
   else
     return v < T(0) ? T(-v) : v;
 }
@@ -136,38 +205,40 @@ template <class X, class A, class B>
 constexpr auto clamp(X x, A low, B high) {
   return min(max(x, low), high);
 }
+#define METAL_ANY3(name, value)        \
+  template <class A, class B, class C> \
+  constexpr auto name(A a, B b, C c) { \
+    return value;                      \
+  }
+METAL_ANY3(max3, max(a, max(b, c)))
+METAL_ANY3(min3, min(a, min(b, c)))
+METAL_ANY3(median3, max(min(a, b), min(max(a, b), c)))
+METAL_ANY3(fmax3, max3(a, b, c))
+METAL_ANY3(fmin3, min3(a, b, c))
+METAL_ANY3(fmedian3, median3(a, b, c))
+#undef METAL_ANY3
 template <class A, class B, class C>
-constexpr auto max3(A a, B b, C c) {
-  return max(a, max(b, c));
+constexpr auto mix(A low, B high, C t) {
+  using T = meet_t<A, B, C>;
+  const T a(low), b(high);
+  return T(a + (b - a) * T(t));
 }
 template <class A, class B, class C>
-constexpr auto min3(A a, B b, C c) {
-  return min(a, min(b, c));
+auto smoothstep(A low, B high, C x) {
+  using T = meet_t<A, B, C>;
+  const T a(low), b(high), t = clamp((T(x) - a) / (b - a), T(0), T(1));
+  return T(t * t * (T(3) - T(2) * t));
 }
-template <class T>
-constexpr T median3(T a, T b, T c) {
-  return max(min(a, b), min(max(a, b), c));
-}
-template <class T, class U>
-constexpr T mix(T a, T b, U t) {
-  return a + (b - a) * T(t);
-}
-template <class T>
-T smoothstep(T low, T high, T x) {
-  const T t = clamp((x - low) / (high - low), T(0), T(1));
-  return t * t * (T(3) - T(2) * t);
-}
-inline float ldexp(float x, int k) { return __builtin_ldexpf(x, k); }
-inline float divide(float a, float b) { return a / b; }
 
-template <Scalar T>
-constexpr T select(T a, T b, bool c) {
-  return c ? b : a;
+template <Scalar A, Scalar B>
+constexpr auto select(A a, B b, bool c) {
+  return common_t<A, B>(c ? b : a);
 }
-template <class T, int N>
-constexpr vec<T, N> select(vec<T, N> a, vec<T, N> b, vec<bool, N> c) {
-  for (int i = 0; i < N; ++i) a.s[i] = c.s[i] ? b.s[i] : a.s[i];
-  return a;
+template <class A, class B, int N>
+constexpr meet_t<A, B> select(A a, B b, vec<bool, N> c) {
+  meet_t<A, B> r(a), other(b);
+  for (int i = 0; i < N; ++i) r.s[i] = c.s[i] ? other.s[i] : r.s[i];
+  return r;
 }
 template <int N>
 constexpr bool any(vec<bool, N> v) {
@@ -183,97 +254,5 @@ constexpr bool all(vec<bool, N> v) {
 }
 constexpr bool any(bool v) { return v; }
 constexpr bool all(bool v) { return v; }
-
-// -- integers -----------------------------------------------------------------------------------------------------------
-
-#define METAL_INTEGER1(name, value)                                      \
-  template <Scalar T>                                                    \
-  constexpr T name(T x) {                                                \
-    [[maybe_unused]] constexpr int bits = int(sizeof(T)) * 8;            \
-    [[maybe_unused]] const make_unsigned_t<T> u = make_unsigned_t<T>(x); \
-    return T(value);                                                     \
-  }                                                                      \
-  template <class T, int N>                                              \
-  constexpr vec<T, N> name(vec<T, N> v) {                                \
-    return v.map([](T c) { return name(c); });                           \
-  }
-METAL_INTEGER1(popcount, __builtin_popcountll(u))
-METAL_INTEGER1(clz, u == 0 ? bits : __builtin_clzll(u) - (64 - bits))
-METAL_INTEGER1(ctz, u == 0 ? bits : __builtin_ctzll(u))
-#undef METAL_INTEGER1
-template <Scalar T>
-constexpr T reverse_bits(T x) {
-  T r = 0;
-  for (size_t i = 0; i < sizeof(T) * 8; ++i) r = T(r << 1 | (x >> i & 1));
-  return r;
-}
-template <Scalar T>
-constexpr T rotate(T x, T by) {
-  constexpr int bits = int(sizeof(T)) * 8;
-  const auto u = make_unsigned_t<T>(x);
-  const int n = int(make_unsigned_t<T>(by) % bits);
-  return n == 0 ? x : T(u << n | u >> (bits - n));
-}
-template <Scalar T>
-constexpr T mulhi(T a, T b) {
-  using Wide = conditional_t<is_signed_v<T>, __int128, unsigned __int128>;
-  return T(Wide(a) * Wide(b) >> sizeof(T) * 8);
-}
-template <Scalar T>
-constexpr T addsat(T a, T b) {
-  T r;
-  return __builtin_add_overflow(a, b, &r) ? (b < T(0) ? numeric_limits<T>::min() : numeric_limits<T>::max())
-                                          : r;
-}
-template <Scalar T>
-constexpr T subsat(T a, T b) {
-  T r;
-  return __builtin_sub_overflow(a, b, &r) ? (b < T(0) ? numeric_limits<T>::max() : numeric_limits<T>::min())
-                                          : r;
-}
-template <Scalar T>
-constexpr T extract_bits(T x, uint offset, uint bits) {
-  if (bits == 0) return 0;
-  const uint width = sizeof(T) * 8;
-  return T(T(make_unsigned_t<T>(x) << (width - bits - offset)) >> (width - bits));
-}
-
-// -- geometry -----------------------------------------------------------------------------------------------------------
-
-template <class T, int N>
-constexpr T dot(vec<T, N> a, vec<T, N> b) {
-  T sum = a.s[0] * b.s[0];
-  for (int i = 1; i < N; ++i) sum = T(sum + a.s[i] * b.s[i]);
-  return sum;
-}
-template <class T>
-constexpr vec<T, 3> cross(vec<T, 3> a, vec<T, 3> b) {
-  return {a.s[1] * b.s[2] - a.s[2] * b.s[1], a.s[2] * b.s[0] - a.s[0] * b.s[2],
-          a.s[0] * b.s[1] - a.s[1] * b.s[0]};
-}
-template <class T, int N>
-constexpr T length_squared(vec<T, N> v) {
-  return dot(v, v);
-}
-template <class T, int N>
-T length(vec<T, N> v) {
-  return T(sqrt(dot(v, v)));
-}
-template <class T, int N>
-T distance(vec<T, N> a, vec<T, N> b) {
-  return length(a - b);
-}
-template <class T, int N>
-vec<T, N> normalize(vec<T, N> v) {
-  return v / vec<T, N>(length(v));
-}
-
-// Fast math is not imitated: both give what the plain names give.
-namespace fast {
-using namespace metal;
-}
-namespace precise {
-using namespace metal;
-}
 
 }  // namespace metal

@@ -5,5 +5,8 @@
 #include "bind.h"
 #include "convolution2d.h"
 #include "hooks.h"
+#include "log.h"
+#include "matrix.h"
+#include "pack.h"
 #include "reduce.h"
 #include "simdgroup_matrix.h"

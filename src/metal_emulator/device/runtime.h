@@ -51,18 +51,28 @@ METAL_UNCHECKED __attribute__((noinline)) typename Identity::type& threadgroup_v
       runtime->threadgroup_variable(id, sizeof(T), alignof(T), name, METAL_CALLER("threadgroup")));
 }
 
+/// { [first ... last] = value }: the translator writes a call for each such range of an array's initialiser.
+template <class T, size_t n, class V>
+void fill_range(const T (&array)[n], size_t first, size_t last, V value) {
+  for (size_t i = first; i <= last; ++i) const_cast<T&>(array[i]) = value;
+}
+
 /// Which function constants were given a value.
 inline bool constant_is_defined[65536];
 
 template <class T>
-METAL_UNCHECKED T function_constant(uint16_t index, const char* name) {
+METAL_UNCHECKED T function_constant_number(uint16_t index, const char* name, int component) {
   double real = 0;
   int64_t integer = 0;
-  constant_is_defined[index] = runtime->function_constant(index, name, real, integer);
+  constant_is_defined[index] = runtime->function_constant(index, component, name, real, integer);
   if constexpr (T(0.5) != T(0) && sizeof(T) > 1)
     return T(real);
   else
     return T(integer);
+}
+template <class T>
+METAL_UNCHECKED T function_constant(uint16_t index, const char* name) {
+  return function_constant_number<T>(index, name, 0);
 }
 METAL_UNCHECKED inline bool is_defined(uint16_t index) { return constant_is_defined[index]; }
 

@@ -98,6 +98,10 @@ METAL_UNCHECKED inline void simdgroup_barrier(mem_flags flags, METAL_HERE) {
   METAL_VOTE(prefix, width)
 METAL_GROUP(simd, 32)
 METAL_GROUP(quad, 4)
+namespace private_names {
+METAL_GROUP(__metal_simd, 32)
+METAL_GROUP(__metal_quad, 4)
+}  // namespace private_names
 #undef METAL_GROUP
 #undef METAL_VOTE
 #undef METAL_FILL
@@ -106,5 +110,7 @@ METAL_GROUP(quad, 4)
 
 }  // namespace metal
 
+using namespace metal::private_names;
+inline uint __metal_get_simdgroup_size(uint = 0) { return metal_device::kLanes; }
 METAL_UNCHECKED inline uint __metal_get_thread_index_in_simdgroup(uint) { return metal_device::lane_id(); }
 METAL_UNCHECKED inline uint __metal_get_thread_index_in_simdgroup() { return metal_device::lane_id(); }

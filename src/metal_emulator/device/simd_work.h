@@ -1,7 +1,7 @@
 // What the last lane to arrive does for all: shuffles, reductions, scans and votes, for groups of 32 lanes or 4.
 #pragma once
 
-#include "math.h"
+#include "function_names.h"
 
 namespace metal::simd_detail {
 
@@ -167,9 +167,33 @@ METAL_FOLD(Sum, a + b, 0)
 METAL_FOLD(Product, a* b, 1)
 METAL_FOLD(Min, min(a, b), (L::has_infinity ? L::infinity() : L::max()))
 METAL_FOLD(Max, max(a, b), (L::has_infinity ? S(-L::infinity()) : L::lowest()))
-METAL_FOLD(And, a& b, ~S(0))
-METAL_FOLD(Or, a | b, 0)
-METAL_FOLD(Xor, a ^ b, 0)
+#undef METAL_FOLD
+// Of floats it is their bits, which __metal_simd_xor and the like take too.
+template <class S>
+using bits_t = conditional_t<sizeof(S) == 4, uint, ushort>;
+#define METAL_FOLD(Name, op, start)                                                   \
+  struct Name {                                                                       \
+    template <class T>                                                                \
+    METAL_UNCHECKED T operator()(T a, T b) const {                                    \
+      if constexpr (!is_floating_point_v<typename scalar_of<T>::type>)                \
+        return T(a op b);                                                             \
+      else if constexpr (Vector<T>)                                                   \
+        return zip([](auto x, auto y) { return Name()(x, y); }, a, b);                \
+      else                                                                            \
+        return as_type<T>(bits_t<T>(as_type<bits_t<T>>(a) op as_type<bits_t<T>>(b))); \
+    }                                                                                 \
+    template <class T>                                                                \
+    METAL_UNCHECKED static T identity() {                                             \
+      using S = typename scalar_of<T>::type;                                          \
+      if constexpr (is_floating_point_v<S>)                                           \
+        return T(as_type<S>(bits_t<S>(start)));                                       \
+      else                                                                            \
+        return T(S(start));                                                           \
+    }                                                                                 \
+  };
+METAL_FOLD(And, &, ~0)
+METAL_FOLD(Or, |, 0)
+METAL_FOLD(Xor, ^, 0)
 #undef METAL_FOLD
 
 struct FromLane {

@@ -49,8 +49,6 @@ struct conditional<false, T, U> {
 };
 template <bool b, class T, class U>
 using conditional_t = typename conditional<b, T, U>::type;
-template <class...>
-using void_t = void;
 
 #define METAL_TRAIT(name, value_of)          \
   template <class T>                         \
@@ -89,6 +87,20 @@ struct remove_cv {
 template <class T>
 using remove_cvref_t = remove_cv_t<remove_reference_t<T>>;
 template <class T>
+struct remove_extent {
+  using type = T;
+};
+template <class T>
+struct remove_extent<T[]> {
+  using type = T;
+};
+template <class T, size_t n>
+struct remove_extent<T[n]> {
+  using type = T;
+};
+template <class T>
+using remove_extent_t = typename remove_extent<T>::type;
+template <class T>
 using remove_addrspace_t = T;  // address spaces are gone by now
 template <class T>
 using decay_t = remove_cvref_t<T>;
@@ -114,8 +126,14 @@ METAL_TRAIT(is_arithmetic, (is_integral_v<T> || is_floating_point_v<T>))
 METAL_TRAIT(is_scalar, (is_arithmetic_v<T>))
 METAL_TRAIT(is_unsigned, (is_one_of<remove_cv_t<T>, bool, uchar, ushort, uint, ulong, unsigned long long>))
 METAL_TRAIT(is_signed, (is_arithmetic_v<T> && !is_unsigned_v<T>))
-METAL_TRAIT(is_empty, __is_empty(T))
 METAL_TRAIT(is_enum, __is_enum(T))
+METAL_TRAIT(is_class, __is_class(T))
+METAL_TRAIT(is_union, __is_union(T))
+METAL_TRAIT(is_volatile, (!is_same_v<T, remove_volatile_t<T>>))
+METAL_TRAIT(is_lvalue_reference, (!is_same_v<T, remove_lvalue_reference_t<T>>))
+METAL_TRAIT(is_rvalue_reference, (!is_same_v<T, remove_rvalue_reference_t<T>>))
+METAL_TRAIT(is_reference, (is_lvalue_reference_v<T> || is_rvalue_reference_v<T>))
+METAL_TRAIT(is_array, (!is_same_v<T, remove_extent_t<T>>))
 METAL_TRAIT(is_trivially_copyable, __is_trivially_copyable(T))
 #undef METAL_TRAIT
 
@@ -139,6 +157,45 @@ METAL_UNSIGNED(ulong, ulong)
 template <class T>
 using make_unsigned_t = typename make_unsigned<T>::type;
 
+template <class T>
+struct make_signed;
+#define METAL_SIGNED(u, s) \
+  template <>              \
+  struct make_signed<u> {  \
+    using type = s;        \
+  };
+METAL_SIGNED(char, char)
+METAL_SIGNED(signed char, signed char)
+METAL_SIGNED(uchar, signed char)
+METAL_SIGNED(short, short)
+METAL_SIGNED(ushort, short)
+METAL_SIGNED(int, int)
+METAL_SIGNED(uint, int)
+METAL_SIGNED(long, long)
+METAL_SIGNED(ulong, long)
+#undef METAL_SIGNED
+template <class T>
+using make_signed_t = typename make_signed<T>::type;
+template <class T>
+using underlying_type_t = __underlying_type(T);
+
+template <class... T>
+struct conjunction : bool_constant<(bool(T::value) && ...)> {};
+template <class... T>
+struct disjunction : bool_constant<(bool(T::value) || ...)> {};
+template <class T>
+struct negation : bool_constant<!bool(T::value)> {};
+template <class... T>
+inline constexpr bool conjunction_v = conjunction<T...>::value;
+template <class... T>
+inline constexpr bool disjunction_v = disjunction<T...>::value;
+template <class T>
+inline constexpr bool negation_v = negation<T>::value;
+template <class Base, class Derived>
+inline constexpr bool is_base_of_v = __is_base_of(Base, Derived);
+template <class Base, class Derived>
+struct is_base_of : bool_constant<is_base_of_v<Base, Derived>> {};
+
 template <size_t...>
 struct index_sequence {};
 template <size_t n>
@@ -158,6 +215,12 @@ template <class T>
 T&& declval();
 template <class T, class U>
 using common_t = remove_cvref_t<decltype(true ? declval<T>() : declval<U>())>;
+template <class T, class U>
+using common_type_t = common_t<T, U>;
+template <class From, class To>
+inline constexpr bool is_convertible_v = requires(void (*take)(To)) { take(declval<From>()); };
+template <class From, class To>
+struct is_convertible : bool_constant<is_convertible_v<From, To>> {};
 
 // -- <metal_limits> -----------------------------------------------------------------------------------------------------
 
@@ -165,6 +228,8 @@ template <class T>
 struct numeric_limits {
   static constexpr bool is_specialized = is_integral_v<T>, is_integer = true, is_signed = is_signed_v<T>;
   static constexpr bool has_infinity = false, has_quiet_NaN = false;
+  static constexpr bool is_exact = is_specialized, is_bounded = is_specialized;
+  static constexpr int radix = 2;
   static constexpr int digits = __is_same(T, bool) ? 1 : int(sizeof(T)) * 8 - (is_signed ? 1 : 0);
   static constexpr T max() {
     if constexpr (__is_same(T, bool))
@@ -180,13 +245,16 @@ struct numeric_limits {
   }
   static constexpr T lowest() { return min(); }
   static constexpr T infinity() { return T(0); }
+  static constexpr T epsilon() { return T(0); }
+  static constexpr T denorm_min() { return T(0); }
 };
 #define METAL_LIMITS(T, most, least, epsilon_, digits_)                                \
   template <>                                                                          \
   struct numeric_limits<T> {                                                           \
     static constexpr bool is_specialized = true, is_integer = false, is_signed = true; \
     static constexpr bool has_infinity = true, has_quiet_NaN = true;                   \
-    static constexpr int digits = digits_;                                             \
+    static constexpr int digits = digits_, radix = 2;                                  \
+    static constexpr bool is_exact = false, is_bounded = true;                         \
     static constexpr T max() { return T(most); }                                       \
     static constexpr T lowest() { return T(-most); }                                   \
     static constexpr T min() { return T(least); }                                      \
@@ -194,6 +262,8 @@ struct numeric_limits {
     static constexpr T epsilon() { return T(epsilon_); }                               \
     static constexpr T infinity() { return T(__builtin_inff()); }                      \
     static constexpr T quiet_NaN() { return T(__builtin_nanf("")); }                   \
+    static constexpr T signaling_NaN() { return T(__builtin_nansf("")); }              \
+    static constexpr T round_error() { return T(0.5f); }                               \
   };
 METAL_LIMITS(float, 3.402823466e+38f, 0x1p-126f, 0x1p-23f, 24)
 METAL_LIMITS(half, 65504.0f, 0x1p-14f, 0x1p-10f, 11)

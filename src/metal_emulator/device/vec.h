@@ -30,7 +30,10 @@ concept Scalar = (components<remove_cvref_t<T>> == 1);
 /// occupies four elements.
 enum class Packing { none, packed };
 template <class T, int N, Packing packing>
-struct fields;
+struct alignas(packing == Packing::packed ? alignof(T) : N * sizeof(T))
+    fields {  // of 8 or 16, which kernels index
+  T s[N];
+};
 template <class T, Packing packing>
 struct alignas(packing == Packing::packed ? alignof(T) : 2 * sizeof(T)) fields<T, 2, packing> {
   union {
@@ -115,12 +118,14 @@ struct vec : fields<T, N, Packing::none> {
   constexpr vec(const packed_vec<U, N>& other) {
     for (int i = 0; i < N; ++i) s[i] = T(other.s[i]);
   }
-  /// Scalars and vectors one after the other, N numbers in all.
+  /// Scalars and vectors one after the other, N numbers in all; an initialiser {a, b} may have fewer, before zeros.
   template <class... A>
-    requires(sizeof...(A) > 1 && (components<remove_cvref_t<A>> + ...) == N)
+    requires(sizeof...(A) > 1 && ((components<remove_cvref_t<A>> > 0) && ...) &&
+             (components<remove_cvref_t<A>> + ...) <= N)
   constexpr vec(const A&... parts) {
     int k = 0;
     (put(k, parts), ...);
+    while (k < N) s[k++] = T(0);
   }
 
   template <class I>
@@ -230,13 +235,25 @@ struct packed_vec : fields<T, N, Packing::packed> {
 
 }  // namespace metal
 
+// The names that begin with vector_ and simd_, and those of namespace simd, are for files that hosts include too.
 #define METAL_VECTORS(T)                         \
   using T##2 = metal::vec<T, 2>;                 \
   using T##3 = metal::vec<T, 3>;                 \
   using T##4 = metal::vec<T, 4>;                 \
   using packed_##T##2 = metal::packed_vec<T, 2>; \
   using packed_##T##3 = metal::packed_vec<T, 3>; \
-  using packed_##T##4 = metal::packed_vec<T, 4>;
+  using packed_##T##4 = metal::packed_vec<T, 4>; \
+  using vector_##T##2 = T##2;                    \
+  using vector_##T##3 = T##3;                    \
+  using vector_##T##4 = T##4;                    \
+  using simd_##T##2 = T##2;                      \
+  using simd_##T##3 = T##3;                      \
+  using simd_##T##4 = T##4;                      \
+  namespace simd {                               \
+  using ::T##2;                                  \
+  using ::T##3;                                  \
+  using ::T##4;                                  \
+  }
 METAL_VECTORS(float)
 METAL_VECTORS(half)
 METAL_VECTORS(bfloat)
@@ -244,5 +261,9 @@ METAL_VECTORS(int)
 METAL_VECTORS(uint)
 METAL_VECTORS(short)
 METAL_VECTORS(ushort)
-METAL_VECTORS(char) METAL_VECTORS(uchar) METAL_VECTORS(bool) METAL_VECTORS(long) METAL_VECTORS(ulong)
+METAL_VECTORS(char)
+METAL_VECTORS(uchar)
+METAL_VECTORS(bool)
+METAL_VECTORS(long)
+METAL_VECTORS(ulong)
 #undef METAL_VECTORS

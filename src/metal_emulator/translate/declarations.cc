@@ -52,6 +52,9 @@ int Translator::declaration(int begin, int end, const Scope& scope) {
     scan(head.body + 1, head.end - 1, {own, "", true});
     return past + 1;
   } else if (head.kind == Kind::function && head.parameters >= 0) {
+    // A specialisation inside its class is for clang alone; a plain overload is preferred for the same arguments.
+    if (scope.is_class && t.is(begin, "template") && t.is(begin + 1, "<") && t.is(begin + 2, ">"))
+      tokens_.remove(begin, begin + 3);
     function(begin, head, scope);
   } else {
     variable(begin, head.end, scope);
@@ -174,6 +177,10 @@ void Translator::function(int begin, const Head& head, const Scope& scope) {
                                        kernel.most_threads + "; ");
     }
     kernel.parameters = parameters(head.parameters + 1, close);
+    if (const auto other = kernels_.find(name); other != kernels_.end())
+      tokens_.fail(kernel.position, "line " + std::to_string(tokens_.line(other->second.position)) +
+                                        " has a kernel called " + name +
+                                        " too, which the emulator cannot tell apart; give one another name");
     kernels_[name] = std::move(kernel);
     kernel_order_.push_back(name);
   }

@@ -12,6 +12,7 @@ bool is_collective(const std::string& name) {
   static const std::set<std::string> names{"threadgroup_barrier", "simdgroup_barrier", "run", "reduce_rows",
                                            "reduce_columns"};
   return names.count(name) > 0 || has_prefix(name, "simd_") || has_prefix(name, "quad_") ||
+         has_prefix(name, "__metal_simd_") || has_prefix(name, "__metal_quad_") ||
          has_prefix(name, "simdgroup_multiply");
 }
 

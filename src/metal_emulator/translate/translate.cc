@@ -8,6 +8,7 @@ void Translator::run() {
   scan(0, tokens_.size(), {});
   take_attributes(0, tokens_.size());
   replace_is_defined();
+  replace_array_ranges();
   replace_words();
   mark_regions();
 }

@@ -94,6 +94,10 @@ class Translator {
   int past_type(int begin) const;
   int past_declarator(int begin, int end) const;
 
+  // array_ranges.cc
+  void replace_array_ranges();
+  int past_range(int bracket, int& dots) const;
+
   // words.cc
   void replace_words();
   bool has_const_near(int position) const;

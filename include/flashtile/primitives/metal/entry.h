@@ -16,6 +16,8 @@ template <class Kernel>
 #if !defined(FLASHTILE_SEVERAL_SIMDGROUPS)
   static_assert(Kernel::kSimdgroups == 1, "kernels of several simdgroups need FLASHTILE_SEVERAL_SIMDGROUPS");
 #endif
+  static_assert(sizeof(typename Kernel::Threadgroup) <= 16384,
+                "a kernel has 16 KiB of threadgroup memory: Metal's shader validation takes half of the 32");
   threadgroup typename Kernel::Threadgroup memory;
   Kernel::run(params, memory, GridPosition{at.x, at.y, at.z});
 }
