@@ -30,7 +30,7 @@ class Conan(unittest.TestCase):
         (self.home / "profile").write_text(PROFILE)
 
     def conan(self, *arguments):
-        done = subprocess.run([sys.executable, "-m", "conan", *arguments], env=dict(os.environ, CONAN_HOME=str(self.home)), text=True,
+        done = subprocess.run([sys.executable, "-m", "conans.conan", *arguments], env=dict(os.environ, CONAN_HOME=str(self.home)), text=True,
                               capture_output=True, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
@@ -41,8 +41,8 @@ class Conan(unittest.TestCase):
         for options, cuda in (((), "False"), (("-o", "flashtile/*:cuda=True", "-o", "flashtile/*:shared=True"), "True")):
             graph = json.loads(self.conan("graph", "info", "--requires=flashtile/[>=0]", "--no-remote", "-pr:a", self.home / "profile", *options,
                                           "--format=json"))
-            nodes = {node["name"]: node for node in graph["graph"]["nodes"].values() if node["name"]}
-            self.assertEqual(set(nodes), {"flashtile", "onetbb"})
+            nodes = {node["ref"].partition("/")[0]: node for node in graph["graph"]["nodes"].values()}
+            self.assertEqual(set(nodes), {"conanfile", "flashtile", "onetbb"})
             self.assertEqual(nodes["flashtile"]["options"]["cuda"], cuda)
 
 

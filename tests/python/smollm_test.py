@@ -1,7 +1,8 @@
 """examples/smollm: the tokens, texts and perplexities of the originals, made once.
 
-The tokens are those of Hugging Face's tokenizers with the model's own rules. Texts and perplexities are those of transformers 5.24
-on the weights of the same file as float64; the likeliest token leads the next one by GAPS, where float32 errs by 1e-4 at most.
+Tokens are those of Hugging Face's tokenizers with the model's own rules. Texts and perplexities are those of transformers 5.24 with the
+weights of the same file as float32. In each text the likeliest token leads the next one by 0.003 of a logit at
+least.
 """
 import importlib.util
 import os
@@ -34,6 +35,21 @@ TOKENS = {
     'supercalifragilisticexpialidocioussupercalifragilisticexpialidocioussupercalifragilisticexpialidocious': [14174, 5020, 342, 1808, 301, 40482, 104, 96, 409, 311, 42288, 14174, 5020, 342, 1808, 301, 40482, 104, 96, 409, 311, 42288, 14174, 5020, 342, 1808, 301, 40482, 104, 96, 409, 311, 42288],
 }
 
+COMPLETED = {
+    "The capital of France is": " Paris.\n\nThe answer is: 2018-01-22 12:12:53.",  # then <|im_end|>
+    "Once upon a time, in a small village by the sea,":
+        " there was a wise old wizard named Thorold. He lived in a tower surrounded by a beautiful garden filled with all sorts of "
+        "magical creatures.\n\nThorold was known for his kindness and generosity. He had a special gift, a magical staff that could help "
+        "those who were suffering. He lived in a small",
+    "def fibonacci(n):\n":
+        "\ndef fibonacci(n):\n    if n <= 1:\n        return n\n    else:\n        return fibonacci(n - 1) + fibonacci(n - 2)\n\n"
+        "print(fibonacci(10))\n```\n\nThis code uses recursion to calculate the Fibonacci sequence",
+}
+CONVERSATION = {"What is the capital of France?": "The capital of France is Paris.",
+                "And of Italy? Answer in one sentence.": "The capital of Italy is Rome."}
+PERPLEXITIES = {"The capital of France is Paris.": (13.03266, 7), "of is Paris France The capital.": (661.8433, 7),
+                (ROOT / "examples/data/text.txt").read_text(encoding="utf-8").rstrip("\n"): (14.78557, 333)}
+
 
 def smollm(*arguments):
     done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, check=False)
@@ -44,6 +60,19 @@ class Smollm(unittest.TestCase):
     def test_tokens(self):
         for text, tokens in TOKENS.items():
             self.assertEqual(smollm(MODEL, "tokens", text)[1].split(), [str(token) for token in tokens], text)
+
+    def test_texts_of_64_tokens(self):
+        for text, completed in COMPLETED.items():
+            self.assertEqual(smollm(MODEL, "complete", text, "64")[:2], (0, text + completed + "\n"))
+
+    def test_a_conversation_goes_on_from_its_cache(self):
+        self.assertEqual(smollm(MODEL, "chat", *CONVERSATION)[:2], (0, "".join(f"{answer}\n" for answer in CONVERSATION.values())))
+
+    def test_perplexities(self):
+        for text, (perplexity, tokens) in PERPLEXITIES.items():
+            found, of, count, _ = smollm(MODEL, "perplexity", text)[1].split()
+            self.assertEqual((of, count), ("of", str(tokens)))
+            self.assertAlmostEqual(float(found.rstrip(",")) / perplexity, 1, delta=1e-4)
 
     def test_what_cannot_be_run(self):
         with tempfile.NamedTemporaryFile() as cut:
