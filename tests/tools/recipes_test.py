@@ -17,6 +17,10 @@ def text(name):
 
 
 class Recipes(unittest.TestCase):
+    def test_citation(self):
+        cited = re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.M)[1]
+        self.assertEqual(cited, re.search(r"project\(flashtile VERSION ([0-9.]+)", LISTS)[1])
+
     def check_options(self, recipe, named, needed):
         self.assertLessEqual(named, OPTIONS, recipe)
         self.assertLessEqual(needed, named, recipe)
