@@ -36,7 +36,7 @@ class Recipes(unittest.TestCase):
                            {"FLASHTILE_CBLAS", "FLASHTILE_ONEDNN", "FLASHTILE_CUDA"})
 
     def test_python_recipes(self):
-        for recipe, file in (("Conan", "conan/conanfile.py"), ("Spack", "spack/packages/flashtile/package.py")):
+        for recipe, file in (("Conan", "conan/conanfile.py"), ("Spack", "spack/spack_repo/flashtile/packages/flashtile/package.py")):
             ast.parse(text(file))
             named = set(re.findall(r"\bFLASHTILE_[A-Z_]+\b", text(file)))
             self.check_options(recipe, named, {"FLASHTILE_CBLAS", "FLASHTILE_ONEDNN", "FLASHTILE_METAL_EMULATOR"})

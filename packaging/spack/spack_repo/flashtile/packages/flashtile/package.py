@@ -1,17 +1,17 @@
-"""flashtile for Spack, built from the clone that this file lies in: spack repo add packaging/spack."""
+"""flashtile for Spack 1.0 and newer, built from branch main of the clone that this file lies in."""
 import pathlib
 
 from spack.package import *
 from spack_repo.builtin.build_systems.cmake import CMakePackage
 
-ROOT = pathlib.Path(__file__).resolve().parents[4]
+ROOT = pathlib.Path(__file__).resolve().parents[6]
 
 
 class Flashtile(CMakePackage):
     """Exact attention for C++ without a framework, and the tile primitives it is written on."""
 
     git = f"file://{ROOT}"
-    license("Apache-2.0", checked_by="flashtile")
+    license("Apache-2.0")
 
     version("main", branch="main")
 
