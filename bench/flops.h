@@ -9,7 +9,7 @@
 #include <optional>
 #include <variant>
 
-#include "flashtile/mask.h"
+#include "flashtile/attention.h"
 #include "flashtile/tensor.h"
 
 namespace flashtile::bench {
@@ -23,9 +23,25 @@ struct AttentionSizes {
   std::int64_t batch, query_heads, kv_heads, query_length, kv_length, head_dim, value_dim;
 };
 
-/// Where queries lie among the keys.
-inline std::int64_t offset_of(const AttentionSizes& s, const QueryOffset& offset) {
+/// The number of a batch entry, in host memory.
+inline std::int64_t number_of(const TensorView& numbers, std::int64_t batch) {
+  const std::int64_t at = batch * numbers.strides[0];
+  return numbers.dtype == DType::i64 ? static_cast<const std::int64_t*>(numbers.data)[at]
+                                     : static_cast<const std::int32_t*>(numbers.data)[at];
+}
+
+/// The sizes of one batch entry: the rows that are there.
+inline AttentionSizes entry_of(AttentionSizes s, const Lengths& lengths, std::int64_t batch) {
+  s.batch = 1;
+  if (lengths.q) s.query_length = std::clamp<std::int64_t>(number_of(*lengths.q, batch), 0, s.query_length);
+  if (lengths.kv) s.kv_length = std::clamp<std::int64_t>(number_of(*lengths.kv, batch), 0, s.kv_length);
+  return s;
+}
+
+/// Where queries of a batch entry of these sizes lie among its keys.
+inline std::int64_t offset_of(const AttentionSizes& s, const QueryOffset& offset, std::int64_t batch = 0) {
   if (const auto* number = std::get_if<std::int64_t>(&offset)) return *number;
+  if (const auto* numbers = std::get_if<TensorView>(&offset)) return number_of(*numbers, batch);
   return std::get<CausalCorner>(offset) == CausalCorner::bottom_right ? s.kv_length - s.query_length : 0;
 }
 
@@ -37,9 +53,9 @@ struct Keys {
 
 /// The keys that query i sees by its position.
 inline Keys seen_keys(const AttentionSizes& s, const Mask& mask, const std::optional<QueryOffset>& query_offset,
-                      std::int64_t i) {
+                      std::int64_t batch, std::int64_t i) {
   const QueryOffset offset = query_offset ? *query_offset : mask.causal.value_or(QueryOffset(std::int64_t{0}));
-  const std::int64_t position = i + offset_of(s, offset);
+  const std::int64_t position = i + offset_of(s, offset, batch);
   const Window window = mask.window.value_or(Window{});
   const std::int64_t right = mask.causal ? 0 : window.right;
   const std::int64_t begin =
@@ -75,48 +91,60 @@ inline bool attends(const std::optional<TensorView>& mask, std::int64_t b, std::
 }  // namespace detail
 
 /// Pairs of a query and a key that it attends to, over all batches and query heads, counted from the mask. The
-/// mask is in host memory.
+/// mask, offsets and lengths are in host memory.
 inline double attended_pairs(const AttentionSizes& s, const Mask& mask,
-                             const std::optional<QueryOffset>& query_offset = {}) {
-  std::int64_t pairs = 0;
-  if (!mask.boolean && !mask.bias) {
-    for (std::int64_t i = 0; i < s.query_length; ++i) {
-      const detail::Keys keys = detail::seen_keys(s, mask, query_offset, i);
-      pairs += keys.end - keys.begin;
-    }
-    return static_cast<double>(pairs) * static_cast<double>(s.batch) * static_cast<double>(s.query_heads);
-  }
-  // The masks' own batches and heads are counted, and stand for those that they repeat over.
+                             const std::optional<QueryOffset>& query_offset = {}, const Lengths& lengths = {}) {
+  // Batch entries and heads that may differ are counted, and stand for those that repeat them.
   const auto own = [&](int from_right) {
     return std::max(detail::size_of(mask.boolean, from_right), detail::size_of(mask.bias, from_right));
   };
-  for (std::int64_t b = 0; b < own(4); ++b) {
-    for (std::int64_t h = 0; h < own(3); ++h) {
-      for (std::int64_t i = 0; i < s.query_length; ++i) {
-        const detail::Keys keys = detail::seen_keys(s, mask, query_offset, i);
+  const auto of_entries = [](const std::optional<QueryOffset>& offset) {
+    return offset && std::holds_alternative<TensorView>(*offset);
+  };
+  const bool differ = lengths.q || lengths.kv || of_entries(mask.causal) || of_entries(query_offset);
+  const std::int64_t entries = differ ? s.batch : std::min(own(4), s.batch),
+                     heads = std::min(own(3), s.query_heads);
+  std::int64_t pairs = 0;
+  for (std::int64_t b = 0; b < entries; ++b) {
+    const AttentionSizes entry = entry_of(s, lengths, b);
+    for (std::int64_t h = 0; h < heads; ++h) {
+      for (std::int64_t i = 0; i < entry.query_length; ++i) {
+        const detail::Keys keys = detail::seen_keys(entry, mask, query_offset, b, i);
+        if (!mask.boolean && !mask.bias) {
+          pairs += keys.end - keys.begin;
+          continue;
+        }
         for (std::int64_t j = keys.begin; j < keys.end; ++j) {
           pairs += detail::attends(mask.boolean, b, h, i, j) && detail::attends(mask.bias, b, h, i, j) ? 1 : 0;
         }
       }
     }
   }
-  return static_cast<double>(pairs) * (static_cast<double>(s.batch) / static_cast<double>(own(4))) *
-         (static_cast<double>(s.query_heads) / static_cast<double>(own(3)));
+  if (pairs == 0) return 0;
+  return static_cast<double>(pairs) * (static_cast<double>(s.batch) / static_cast<double>(entries)) *
+         (static_cast<double>(s.query_heads) / static_cast<double>(heads));
 }
 
-/// Two products of 2 D and 2 Dv operations for each attended pair; q, k, v, mask tensors and out moved once.
+/// Two products of 2 D and 2 Dv operations for each attended pair; q, k, v and out, as far as rows are there, and mask
+/// tensors moved once.
 inline Work attention_work(const AttentionSizes& s, const Mask& mask, DType dtype,
-                           const std::optional<QueryOffset>& query_offset = {}) {
-  const double heads = static_cast<double>(s.batch) * static_cast<double>(s.query_heads);
-  const double kv_heads = static_cast<double>(s.batch) * static_cast<double>(s.kv_heads);
+                           const std::optional<QueryOffset>& query_offset = {}, const Lengths& lengths = {}) {
+  std::int64_t queries = s.batch * s.query_length, keys = s.batch * s.kv_length;
+  if (lengths.q || lengths.kv) {
+    queries = keys = 0;
+    for (std::int64_t b = 0; b < s.batch; ++b) {
+      queries += entry_of(s, lengths, b).query_length;
+      keys += entry_of(s, lengths, b).kv_length;
+    }
+  }
   const double dims = static_cast<double>(s.head_dim + s.value_dim);
-  const double elements =
-      heads * static_cast<double>(s.query_length) * dims + kv_heads * static_cast<double>(s.kv_length) * dims;
-  double bytes = elements * bits(dtype) / 8;
+  const double rows = static_cast<double>(queries) * static_cast<double>(s.query_heads) +
+                      static_cast<double>(keys) * static_cast<double>(s.kv_heads);
+  double bytes = rows * dims * bits(dtype) / 8;
   for (const std::optional<TensorView>& tensor : {mask.boolean, mask.bias}) {
     if (tensor) bytes += static_cast<double>(element_count(tensor->shape)) * bits(tensor->dtype) / 8;
   }
-  return {2 * attended_pairs(s, mask, query_offset) * dims, bytes};
+  return {2 * attended_pairs(s, mask, query_offset, lengths) * dims, bytes};
 }
 
 struct GemmTypes {

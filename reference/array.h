@@ -12,7 +12,7 @@
 namespace flashtile::reference {
 
 /// How an element lies in memory. 4-bit ones lie in pairs, the first in the low half of its byte.
-enum class Element { f64, f32, f16, bf16, i32, i8, u8, int4, uint4 };
+enum class Element { f64, f32, f16, bf16, i32, i8, u8, int4, uint4, i64 };
 
 inline double half_value(std::uint16_t bits) {
   const int exponent = bits >> 10 & 31, fraction = bits & 1023;
@@ -44,6 +44,7 @@ inline double element(const void* data, Element type, std::int64_t index) {
     case Element::u8: return at(std::uint8_t{});
     case Element::int4: return (nibble() ^ 8) - 8;
     case Element::uint4: return nibble();
+    case Element::i64: return static_cast<double>(at(std::int64_t{}));
   }
   return std::numeric_limits<double>::quiet_NaN();
 }

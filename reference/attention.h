@@ -26,6 +26,9 @@ struct AttentionCase {
   double softcap = 0.0;                ///< 0: none
   std::int64_t position = 0;           ///< query i is at i + position, for windows
   std::int64_t left = -1, right = -1;  ///< keys before and after its position that a query sees; -1: all
+  Array<1> positions;          ///< of each batch entry, instead of `position` and `diagonal`; no data = none
+  bool ends_together = false;  ///< instead of these: the last valid query is at the last valid key
+  Array<1> query_lengths, kv_lengths;  ///< valid rows of each batch entry; no data = all
   Array4 attend;                       ///< nonzero = may attend; no data = everywhere
   Array4 bias;                         ///< added to the scaled score, -inf excludes; no data = 0
 };
@@ -53,10 +56,21 @@ struct AttentionRow {
   double lse = -std::numeric_limits<double>::infinity();
 };
 
+/// The valid rows of a batch entry.
+inline std::int64_t valid_rows(const Array<1>& lengths, std::int64_t b, std::int64_t all) {
+  return lengths.data != nullptr ? static_cast<std::int64_t>(lengths(b)) : all;
+}
+
 inline bool attends(const AttentionCase& a, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j) {
-  if (a.causal && j - i > a.diagonal) return false;
-  if (a.left >= 0 && i + a.position - j > a.left) return false;
-  if (a.right >= 0 && j - (i + a.position) > a.right) return false;
+  const std::int64_t queries = valid_rows(a.query_lengths, b, a.query_length),
+                     keys = valid_rows(a.kv_lengths, b, a.kv_length);
+  if (i >= queries || j >= keys) return false;
+  std::int64_t position = a.position, diagonal = a.diagonal;
+  if (a.positions.data != nullptr) position = diagonal = static_cast<std::int64_t>(a.positions(b));
+  if (a.ends_together) position = diagonal = keys - queries;
+  if (a.causal && j - i > diagonal) return false;
+  if (a.left >= 0 && i + position - j > a.left) return false;
+  if (a.right >= 0 && j - (i + position) > a.right) return false;
   if (a.attend.data != nullptr && a.attend(b, h, i, j) == 0) return false;
   if (a.bias.data != nullptr && a.bias(b, h, i, j) == -std::numeric_limits<double>::infinity()) return false;
   return true;

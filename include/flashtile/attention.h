@@ -17,6 +17,15 @@
 namespace flashtile::inline v0_2 {
 FLASHTILE_EXPORTS_BEGIN
 
+/// How many rows of each batch entry are there: tensors (B) of i32 or i64 on q's device, each number from 0 to the length
+/// of q, or of k and v. What lies behind them is padding, which is not read: out is 0 there, and lse -inf. Numbers are
+/// checked before a call on a CPU; a GPU reads them when the work runs, and takes those out of range as the nearest
+/// that is in it.
+struct Lengths {
+  std::optional<TensorView> q{};   ///< unset: all rows of q
+  std::optional<TensorView> kv{};  ///< unset: all rows of k and v
+};
+
 struct AttentionOptions {
   /// Multiplies raw scores in float32; unset = 1/sqrt(D). Zero and negative values are legal.
   std::optional<float> scale{};
@@ -25,6 +34,7 @@ struct AttentionOptions {
   Mask mask{};
   /// Where queries lie among the keys, for windows; unset = as mask.causal says, or else 0.
   std::optional<QueryOffset> query_offset{};
+  Lengths lengths{};
   /// Forces a way by its name ("unfused", "simdgroup", "tensor_ops", "vendor.onednn", ...); empty = the best
   /// that can. A forced way that cannot is an error (unsupported, with its reason), never replaced by another.
   std::string way{};

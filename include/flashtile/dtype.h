@@ -11,9 +11,9 @@
 namespace flashtile::inline v0_2 {
 FLASHTILE_EXPORTS_BEGIN
 
-/// Type of a tensor's elements. f64 is only for oracles and files. int4 and uint4 are packed in
+/// Type of a tensor's elements. f64 is only for oracles and files, i64 for files, lengths and offsets. int4 and uint4 are packed in
 /// pairs, low nibble first.
-enum class DType : std::uint8_t { f64, f32, f16, bf16, i8, u8, i32, int4, uint4 };
+enum class DType : std::uint8_t { f64, f32, f16, bf16, i8, u8, i32, int4, uint4, i64 };
 
 /// "f32", "bf16", ...
 const char* name(DType dtype) noexcept;
@@ -125,6 +125,8 @@ template <>
 inline constexpr DType dtype_of<std::uint8_t> = DType::u8;
 template <>
 inline constexpr DType dtype_of<std::int32_t> = DType::i32;
+template <>
+inline constexpr DType dtype_of<std::int64_t> = DType::i64;
 template <>
 inline constexpr DType dtype_of<int4b_format> = DType::int4;
 template <>

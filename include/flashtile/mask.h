@@ -17,8 +17,9 @@ enum class CausalCorner : std::uint8_t {
 };
 
 /// Where queries lie among the keys: query i is at position i + offset. A corner is an offset that follows from the
-/// lengths; a number is the offset itself.
-using QueryOffset = std::variant<CausalCorner, std::int64_t>;
+/// lengths, those of each batch entry where the call gives them; a number is the offset itself; a tensor (B) of i32 or
+/// i64 on q's device holds one for each batch entry.
+using QueryOffset = std::variant<CausalCorner, std::int64_t, TensorView>;
 
 /// A query sees keys from `left` before its position to `right` after it, both included; -1: no limit on that side.
 struct Window {

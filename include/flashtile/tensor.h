@@ -69,6 +69,8 @@ struct TensorView {
   TensorView permuted(const Dims& order) const;
   /// Elements begin ... end - 1 of one dimension. Errors: invalid_argument.
   TensorView sliced(int dimension, std::int64_t begin, std::int64_t end) const;
+  /// Are both the same view, whatever the memory holds?
+  friend bool operator==(const TensorView&, const TensorView&) noexcept = default;
 };
 
 /// A view of dense row-major memory. Errors: invalid_argument for sizes that overflow.

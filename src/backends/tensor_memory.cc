@@ -78,7 +78,7 @@ void set_nibble(void* data, std::int64_t i, std::uint8_t value) {
   pair = static_cast<std::uint8_t>((i & 1) == 0 ? (pair & 0xf0u) | value : (pair & 0x0fu) | value << 4);
 }
 
-/// The element at `i`, exactly.
+/// The element at `i`, exactly; an i64 beyond 2^53 is rounded.
 double load(DType dtype, const void* data, std::int64_t i) {
   switch (dtype) {
     case DType::f64: return static_cast<const double*>(data)[i];
@@ -90,6 +90,7 @@ double load(DType dtype, const void* data, std::int64_t i) {
     case DType::i32: return static_cast<const std::int32_t*>(data)[i];
     case DType::int4: return static_cast<std::int8_t>(nibble(data, i) << 4) >> 4;
     case DType::uint4: return nibble(data, i);
+    case DType::i64: return static_cast<double>(static_cast<const std::int64_t*>(data)[i]);
   }
   return 0;
 }
@@ -107,6 +108,7 @@ float rounded_to_odd(double value) {
 /// Rounds to nearest even and saturates; NaN becomes 0.
 std::int64_t to_integer(double value, std::int64_t low, std::int64_t high) {
   if (std::isnan(value)) return 0;
+  if (value >= 0x1p63) return high;  // 2^63 - 1, as a double, is past every int64
   return static_cast<std::int64_t>(
       std::clamp(std::nearbyint(value), static_cast<double>(low), static_cast<double>(high)));
 }
@@ -126,6 +128,10 @@ void store(DType dtype, void* data, std::int64_t i, double value) {
     case DType::i32:
       static_cast<std::int32_t*>(data)[i] = static_cast<std::int32_t>(to_integer(
           value, std::numeric_limits<std::int32_t>::min(), std::numeric_limits<std::int32_t>::max()));
+      return;
+    case DType::i64:
+      static_cast<std::int64_t*>(data)[i] =
+          to_integer(value, std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max());
       return;
     case DType::int4: set_nibble(data, i, static_cast<std::uint8_t>(to_integer(value, -8, 7) & 0xf)); return;
     case DType::uint4: set_nibble(data, i, static_cast<std::uint8_t>(to_integer(value, 0, 15))); return;

@@ -13,13 +13,15 @@ const char* name(DType dtype) noexcept {
     case DType::i32: return "i32";
     case DType::int4: return "int4";
     case DType::uint4: return "uint4";
+    case DType::i64: return "i64";
   }
   return "unknown";
 }
 
 int bits(DType dtype) noexcept {
   switch (dtype) {
-    case DType::f64: return 64;
+    case DType::f64:
+    case DType::i64: return 64;
     case DType::f32:
     case DType::i32: return 32;
     case DType::f16:

@@ -161,6 +161,7 @@ Element element_of(const std::string& descr, const ReadOptions& options, const s
     if (options.integers_are_boolean && kind == integer)
       return {static_cast<std::size_t>(kind[1] - '0'), DType::u8};
   }
+  if (kind == "i8") return {8, DType::i64};
   if (kind == "i4") return {4, DType::i32};
   if (kind == "i1") return {1, DType::i8};
   const std::string what = numpy_name(kind).empty() ? "" : " (" + numpy_name(kind) + ")";
@@ -208,6 +209,7 @@ const char* descr_of(DType dtype) {
     case DType::f16: return "<f2";
     case DType::bf16: return "<u2";
     case DType::i32: return "<i4";
+    case DType::i64: return "<i8";
     case DType::i8: return "|i1";
     case DType::u8: return "|u1";
     case DType::int4:

@@ -128,7 +128,7 @@ TEST(CopyTo, PacksAnyStrides) {
 
 TEST(CopyTo, KeepsEveryElementWidth) {
   for (const DType dtype : {DType::f64, DType::f32, DType::f16, DType::bf16, DType::i8, DType::u8, DType::i32,
-                            DType::int4, DType::uint4}) {
+                            DType::int4, DType::uint4, DType::i64}) {
     const Tensor t = convert(doubles({1, 2, 3, 4, 5, 6}), dtype);
     TensorView two_by_three = t;
     two_by_three.shape = {3, 2};
@@ -186,6 +186,8 @@ TEST(Convert, IntegersRoundToEvenAndSaturate) {
   EXPECT_EQ(through(DType::u8, {-1, 2.5, 255.4, 300}), (std::vector<double>{0, 2, 255, 255}));
   EXPECT_EQ(through(DType::i32, {-3e9, 3e9, 2147483646.0}),
             (std::vector<double>{-2147483648.0, 2147483647.0, 2147483646.0}));
+  EXPECT_EQ(through(DType::i64, {-1e19, 1e19, 0x1p53, -0.5, kNaN}),
+            (std::vector<double>{-0x1p63, 0x1p63, 0x1p53, 0, 0}));
   EXPECT_EQ(through(DType::int4, {-9, -8, -1, 7, 8}), (std::vector<double>{-8, -8, -1, 7, 7}));
   EXPECT_EQ(through(DType::uint4, {-1, 0, 15, 16}), (std::vector<double>{0, 0, 15, 15}));
 }

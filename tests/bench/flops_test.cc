@@ -45,6 +45,18 @@ TEST(Flops, CausalCountsTheTriangleExactly) {
   EXPECT_EQ(attended_pairs(tall, {.causal = CausalCorner::bottom_right}), 2.0 * 4 * (0 + 0 + 0 + 1 + 2));
 }
 
+TEST(Flops, LengthsAndOffsetsOfBatchEntriesAreCounted) {
+  const std::int32_t queries[] = {2, 5}, keys[] = {7, 3};
+  const std::int64_t offsets[] = {-1, 6};
+  const Lengths lengths{.q = packed_view(queries, DType::i32, {2}), .kv = packed_view(keys, DType::i32, {2})};
+  EXPECT_EQ(attended_pairs(kSizes, {}, {}, lengths), 4.0 * (2 * 7 + 5 * 3));
+  EXPECT_EQ(attended_pairs(kSizes, {.causal = CausalCorner::bottom_right}, {}, lengths),
+            4.0 * (6 + 7 + 0 + 0 + 1 + 2 + 3));
+  EXPECT_EQ(attended_pairs(kSizes, {.causal = packed_view(offsets, DType::i64, {2})}),
+            4.0 * (0 + 1 + 2 + 3 + 4 + 5 * 7));
+  EXPECT_EQ(attention_work(kSizes, {}, DType::bf16, {}, lengths).bytes, 2.0 * (7 * 4 + 10 * 2) * (8 + 16));
+}
+
 TEST(Flops, MasksAreCountedElementByElement) {
   std::vector<std::uint8_t> boolean(35);
   std::vector<float> additive(35);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -15,6 +16,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "src/backends/backend.h"
@@ -31,10 +33,18 @@ struct Call {
       v_memory{DType::f32, {3, 3, 7, 8}};
   Roomy out_memory{DType::f32, {3, 6, 5, 8}}, lse_memory{DType::f32, {3, 6, 5}};
   Roomy boolean_memory{DType::u8, {3, 6, 5, 7}}, bias_memory{DType::f32, {3, 6, 5, 7}};
+  Roomy query_lengths{DType::i32, {3}}, kv_lengths{DType::i64, {3}}, offsets{DType::i32, {3}};
   Tensor workspace{DType::u8, {1 << 20}};
   TensorView q = q_memory.view, k = k_memory.view, v = v_memory.view;
   AttentionOutputs outputs{.out = out_memory.view, .lse = lse_memory.view};
-  AttentionOptions options{.mask = {.boolean = boolean_memory.view, .bias = bias_memory.view}};
+  AttentionOptions options{.mask = {.boolean = boolean_memory.view, .bias = bias_memory.view},
+                           .query_offset = offsets.view,
+                           .lengths = {.q = query_lengths.view, .kv = kv_lengths.view}};
+
+  Call() {
+    for (const Roomy* numbers : {&query_lengths, &kv_lengths, &offsets})
+      std::memset(numbers->memory.data(), 0, numbers->memory.size_bytes());
+  }
 };
 
 const std::vector<Entry<Call>> all_entries = {
@@ -90,6 +100,18 @@ const std::vector<Argument> arguments = {
      Entries::all,
      [](Call& c) -> TensorView& { return *c.options.mask.bias; },
      {.types = {DType::f32, DType::f16, DType::bf16}, .broadcasts = true}},
+    {"lengths.q",
+     Entries::all,
+     [](Call& c) -> TensorView& { return *c.options.lengths.q; },
+     {.types = {DType::i32, DType::i64}}},
+    {"lengths.kv",
+     Entries::all,
+     [](Call& c) -> TensorView& { return *c.options.lengths.kv; },
+     {.types = {DType::i32, DType::i64}}},
+    {"query_offset",
+     Entries::all,
+     [](Call& c) -> TensorView& { return std::get<TensorView>(*c.options.query_offset); },
+     {.types = {DType::i32, DType::i64}}},
     {"out", Entries::into, [](Call& c) -> TensorView& { return c.outputs.out; }, {Use::written, {DType::f32}}},
     {"lse", Entries::into, [](Call& c) -> TensorView& { return *c.outputs.lse; }, {Use::written, {DType::f32}}},
 };
@@ -115,7 +137,10 @@ TEST_P(AttentionTensor, ResultsInItsMemoryAreRefused) {
   const Argument& other = GetParam();
   for (const Argument& written : arguments) {
     if (written.takes.use != Use::written || written.name == std::string(other.name)) continue;
-    for (const std::ptrdiff_t bytes : {0, 4, 64}) {
+    Call valid;
+    const TensorView& view = other.of(valid);
+    const std::ptrdiff_t last_floats = element_count(view.shape) * bits(view.dtype) / 32 * 4 - 4;
+    for (const std::ptrdiff_t bytes : {std::ptrdiff_t{0}, std::ptrdiff_t{4}, last_floats}) {
       SCOPED_TRACE(written.name + std::string(" is ") + std::to_string(bytes) + " bytes inside " + other.name);
       expect_refused(
           chosen(Entries::into, true),

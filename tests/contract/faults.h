@@ -57,8 +57,10 @@ inline std::vector<Fault> faults_of(const TensorView& valid, const Takes& takes)
   add("no data", [](TensorView& v) { v.data = nullptr; }, true);
   if (bits(valid.dtype) > 8)
     add("data + 1 byte", [](TensorView& v) { v.data = static_cast<std::byte*>(v.data) + 1; });
-  add("data at the end of the address space",
-      [](TensorView& v) { v.data = reinterpret_cast<void*>(~std::uintptr_t{63}); });
+  add("only the first element in the address space", [](TensorView& v) {
+    v.data = reinterpret_cast<void*>(std::uintptr_t{0} -
+                                     static_cast<std::uintptr_t>(std::max(1, bits(v.dtype) / 8)));
+  });
   for (int number = 0; number < 256; number = number < 16 ? number + 1 : number * 3) {
     const auto dtype = static_cast<DType>(number);
     bool taken = false;

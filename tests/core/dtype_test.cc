@@ -15,15 +15,15 @@ namespace flashtile {
 namespace {
 
 TEST(DType, HasANameAndAWidth) {
-  const DType all[] = {DType::f64, DType::f32, DType::f16,  DType::bf16, DType::i8,
-                       DType::u8,  DType::i32, DType::int4, DType::uint4};
-  const int widths[] = {64, 32, 16, 16, 8, 8, 32, 4, 4};
+  const DType all[] = {DType::f64, DType::f32, DType::f16,  DType::bf16,  DType::i8,
+                       DType::u8,  DType::i32, DType::int4, DType::uint4, DType::i64};
+  const int widths[] = {64, 32, 16, 16, 8, 8, 32, 4, 4, 64};
   std::set<std::string> names;
-  for (int i = 0; i < 9; ++i) {
+  for (int i = 0; i < 10; ++i) {
     EXPECT_EQ(bits(all[i]), widths[i]);
     names.insert(name(all[i]));
   }
-  EXPECT_EQ(names.size(), 9u);
+  EXPECT_EQ(names.size(), 10u);
   EXPECT_EQ(dtype_of<bfloat>, DType::bf16);
   EXPECT_EQ(dtype_of<int4b_format>, DType::int4);
 }

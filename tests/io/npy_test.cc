@@ -50,7 +50,7 @@ TEST(Npy, DataStartsAtAMultipleOf64ForAnyShape) {
 TEST(Npy, RoundTripsEveryTypeItHas) {
   const std::string data(48, '\x35');
   for (const DType dtype :
-       {DType::f64, DType::f32, DType::f16, DType::bf16, DType::i8, DType::u8, DType::i32}) {
+       {DType::f64, DType::f32, DType::f16, DType::bf16, DType::i8, DType::u8, DType::i32, DType::i64}) {
     const TensorView view = packed_view(data.data(), dtype, {2, 3});
     const Tensor back = read(written(view), {.two_bytes_are_bf16 = dtype == DType::bf16});
     EXPECT_EQ(back.dtype(), dtype);
@@ -208,7 +208,7 @@ TEST(NpyErrors, HeaderIsParsedStrictly) {
 TEST(NpyErrors, TypesThatCannotBeReadAreNamed) {
   for (const auto& [descr, name] : {std::pair{"|O", " (Python objects)"},
                                     {"<f16", " (float128)"},
-                                    {"<i8", " (int64)"},
+                                    {"<u8", " (uint64)"},
                                     {"<c8", " (complex64)"},
                                     {"", ""},
                                     {"<", ""},

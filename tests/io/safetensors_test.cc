@@ -60,7 +60,7 @@ TEST(Safetensors, RoundTripsEveryTypeItHasAndAlignsThem) {
   const std::string data(48, '\x35');
   std::vector<NamedView> views;
   for (const DType dtype :
-       {DType::u8, DType::i8, DType::bf16, DType::f16, DType::f32, DType::i32, DType::f64}) {
+       {DType::u8, DType::i8, DType::bf16, DType::f16, DType::f32, DType::i32, DType::f64, DType::i64}) {
     views.push_back({name(dtype), packed_view(data.data(), dtype, {3, 1})});
   }
   std::ostringstream out;
@@ -99,12 +99,12 @@ TEST(Safetensors, RefusesToWriteWhatItLacks) {
 
 TEST(Safetensors, TypesThatDTypeLacksAreOnlyRefusedWhenRead) {
   const std::string file =
-      safetensors(R"({"i":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},)"
+      safetensors(R"({"i":{"dtype":"U64","shape":[1],"data_offsets":[0,8]},)"
                   R"("r":{"dtype":"U8","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[8,9]}})",
                   std::string(9, '\0'));
   const std::unique_ptr<TensorFile> tensors = open(file);
   EXPECT_EQ(message_of([&] { tensors->read("i"); }),
-            "t: tensor 'i' has dtype I64, which flashtile lacks; convert it to F32, F16 or BF16, or to I32, I8 "
+            "t: tensor 'i' has dtype U64, which flashtile lacks; convert it to F32, F16 or BF16, or to I32, I8 "
             "or U8");
   EXPECT_EQ(message_of([&] { tensors->read("r"); }), "t: tensor 'r' has 9 dimensions; at most 8 are read");
 }
@@ -113,7 +113,7 @@ TEST(Safetensors, IntegersOfAnyWidthAreAMaskWhenAsked) {
   const std::string file = safetensors(
       R"({"b":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]},)"
       R"("u":{"dtype":"U16","shape":[2,1],"data_offsets":[2,6]},)"
-      R"("i":{"dtype":"I64","shape":[2],"data_offsets":[6,22]},)"
+      R"("i":{"dtype":"U64","shape":[2],"data_offsets":[6,22]},)"
       R"("f":{"dtype":"BF16","shape":[1],"data_offsets":[22,24]}})",
       std::string("\0\1", 2) + le(0, 2) + le(0x100, 2) + le(std::uint64_t{1} << 63, 8) + le(0, 8) + "\x80\x3f");
   const auto tensors = open_safetensors(memory_source(bytes_of(file), "t"), {.integers_are_boolean = true});

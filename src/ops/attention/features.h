@@ -7,19 +7,22 @@
 #include <cstdint>
 #include <initializer_list>
 #include <string_view>
+#include <variant>
 
 #include "flashtile/attention.h"
 
 namespace flashtile::inline v0_2::ops {
 
 // F(enumerator, the words of "it does not know ..."), in the order in which they are told.
-#define FLASHTILE_ATTENTION_FEATURES(F) \
-  F(boolean, "boolean masks")           \
-  F(bias, "biases")                     \
-  F(causal, "causal masks")             \
-  F(window, "sliding windows")          \
-  F(query_offset, "a query_offset")     \
-  F(softcap, "a softcap")               \
+#define FLASHTILE_ATTENTION_FEATURES(F)              \
+  F(boolean, "boolean masks")                        \
+  F(bias, "biases")                                  \
+  F(causal, "causal masks")                          \
+  F(window, "sliding windows")                       \
+  F(query_offset, "a query_offset")                  \
+  F(query_offsets, "query offsets of batch entries") \
+  F(lengths, "lengths of batch entries")             \
+  F(softcap, "a softcap")                            \
   F(lse, "lse")
 
 #define FLASHTILE_FEATURE(feature, words) feature,
@@ -56,13 +59,17 @@ class Features {
 /// What a call with these options asks for.
 inline Features needed_by(const AttentionOptions& options) {
   // A new field stops this from compiling: it is a feature, or is named here as none.
-  const auto& [scale, softcap, mask, query_offset, way, queue] = options;
+  const auto& [scale, softcap, mask, query_offset, lengths, way, queue] = options;
   const auto& [causal, window, boolean, bias] = mask;
   Features needed;
   if (softcap.value_or(0.0f) != 0.0f) needed.add(Feature::softcap);
   if (causal) needed.add(Feature::causal);
   if (window && (window->left >= 0 || window->right >= 0)) needed.add(Feature::window);
   if (query_offset) needed.add(Feature::query_offset);
+  for (const auto* offset : {&causal, &query_offset}) {
+    if (*offset && std::holds_alternative<TensorView>(**offset)) needed.add(Feature::query_offsets);
+  }
+  if (lengths.q || lengths.kv) needed.add(Feature::lengths);
   if (boolean) needed.add(Feature::boolean);
   if (bias) needed.add(Feature::bias);
   return needed;

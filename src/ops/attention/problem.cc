@@ -102,39 +102,124 @@ TensorView broadcast(const TensorView& view, const char* what, const AttentionPr
   return result;
 }
 
-/// Farther than any position of a call.
-constexpr std::int64_t kFar = std::int64_t{1} << 40;
+TensorLayout layout_of(const TensorView& view) {
+  return {view.dtype, view.shape, view.strides, reinterpret_cast<std::uintptr_t>(view.data) % 16 == 0};
+}
 
-std::int64_t offset_of(const QueryOffset& given, const char* what, const AttentionProblem& problem) {
-  if (const auto* offset = std::get_if<std::int64_t>(&given)) {
-    if (*offset < -kFar || *offset > kFar) {
-      refuse(std::string(what) + " is " + text(*offset) + "; expected -2^40 ... 2^40");
+/// The number of a batch entry, in memory of a CPU.
+std::int64_t number_of(const TensorView& numbers, std::int64_t batch) {
+  const std::int64_t at = batch * numbers.strides[0];
+  return numbers.dtype == DType::i64 ? static_cast<const std::int64_t*>(numbers.data)[at]
+                                     : static_cast<const std::int32_t*>(numbers.data)[at];
+}
+
+bool may_read(const AttentionProblem& problem, Data data) {
+  return data == Data::needed && problem.device.type == DeviceType::cpu;
+}
+
+/// A tensor with a number of each batch entry, `least` to `most`; its numbers are looked at on a CPU.
+TensorView entry_numbers(TensorView view, const char* what, const AttentionProblem& problem, std::int64_t least,
+                         std::int64_t most, Data data) {
+  if (view.dtype != DType::i32 && view.dtype != DType::i64)
+    refuse(std::string(what) + " has dtype " + spelled(view.dtype) + "; expected i32 or i64");
+  if (view.device != problem.device) {
+    refuse(std::string(what) + " is on " + name(view.device) + ", q is on " + name(problem.device) +
+           "; they must match");
+  }
+  check_memory(view, what, data);
+  if (view.shape != Dims{problem.batch})
+    refuse(std::string(what) + " has shape " + to_string(view.shape) +
+           "; expected (B) = " + to_string({problem.batch}));
+  view = with_harmless_strides(view);
+  for (std::int64_t b = 0; may_read(problem, data) && b < problem.batch; ++b) {
+    if (const std::int64_t number = number_of(view, b); number < least || number > most) {
+      refuse(std::string(what) + "[" + text(b) + "] is " + text(number) + "; expected " + text(least) +
+             " ... " + text(most));
     }
-    return *offset;
+  }
+  return view;
+}
+
+/// What a query offset says: a number, one of each batch entry, or that ends lie together, as lengths say.
+struct Positions {
+  std::int64_t number = 0;
+  bool ends_together = false;
+  std::optional<TensorView> each{};
+};
+
+Positions positions_of(const QueryOffset& given, const char* what, const AttentionProblem& problem, Data data) {
+  constexpr std::int64_t kFar = kernels::kFarthestOffset;
+  if (const auto* each = std::get_if<TensorView>(&given))
+    return {.each = entry_numbers(*each, what, problem, -kFar, kFar, data)};
+  if (const auto* offset = std::get_if<std::int64_t>(&given)) {
+    if (*offset < -kFar || *offset > kFar)
+      refuse(std::string(what) + " is " + text(*offset) + "; expected -2^40 ... 2^40");
+    return {.number = *offset};
   }
   switch (std::get<CausalCorner>(given)) {
-    case CausalCorner::top_left: return 0;
-    case CausalCorner::bottom_right: return problem.kv_length - problem.query_length;
+    case CausalCorner::top_left: return {};
+    case CausalCorner::bottom_right:
+      if (problem.query_lengths || problem.kv_lengths) return {.ends_together = true};
+      return {.number = problem.kv_length - problem.query_length};
   }
   refuse(std::string(what) + " is CausalCorner(" + text(static_cast<int>(std::get<CausalCorner>(given))) +
          "); expected top_left or bottom_right");
 }
 
-std::int64_t limit_of(std::int64_t given, const char* what) {
-  if (given < -1) refuse(std::string(what) + " is " + text(given) + "; expected -1 (no limit), 0 or more");
-  return std::min(given, kFar);
+/// Do both say the same of every entry? Numbers in memory are compared where they may be read.
+bool same(const Positions& a, const Positions& b, const AttentionProblem& problem, Data data) {
+  if (a.each.has_value() != b.each.has_value()) return false;
+  if (!a.each) return a.number == b.number && a.ends_together == b.ends_together;
+  if (!may_read(problem, data)) return true;
+  for (std::int64_t i = 0; i < problem.batch; ++i) {
+    if (number_of(*a.each, i) != number_of(*b.each, i)) return false;
+  }
+  return true;
 }
 
-void set_positions(AttentionProblem& problem, const AttentionOptions& options) {
+std::string spelled(const Positions& positions) {
+  if (positions.each) return "a tensor";
+  return positions.ends_together ? "bottom_right" : text(positions.number);
+}
+
+std::int64_t limit_of(std::int64_t given, const char* what) {
+  if (given < -1) refuse(std::string(what) + " is " + text(given) + "; expected -1 (no limit), 0 or more");
+  return std::min(given, kernels::kFarthestOffset);
+}
+
+void set_lengths(AttentionCall& call, const Lengths& lengths, Data data) {
+  AttentionProblem& problem = call.problem;
+  if (lengths.q) {
+    problem.query_lengths =
+        layout_of(entry_numbers(*lengths.q, "lengths.q", problem, 0, problem.query_length, data));
+    call.arguments.query_lengths = lengths.q->data;
+  }
+  if (lengths.kv) {
+    problem.kv_lengths =
+        layout_of(entry_numbers(*lengths.kv, "lengths.kv", problem, 0, problem.kv_length, data));
+    call.arguments.kv_lengths = lengths.kv->data;
+  }
+}
+
+/// After set_lengths, which corners follow from.
+void set_positions(AttentionCall& call, const AttentionOptions& options, Data data) {
+  AttentionProblem& problem = call.problem;
   const Mask& mask = options.mask;
-  if (mask.causal) problem.query_offset = offset_of(*mask.causal, "mask.causal", problem);
+  Positions positions;
+  if (mask.causal) positions = positions_of(*mask.causal, "mask.causal", problem, data);
   if (options.query_offset) {
-    const std::int64_t offset = offset_of(*options.query_offset, "query_offset", problem);
-    if (mask.causal && offset != problem.query_offset) {
-      refuse("query_offset is " + text(offset) + ", mask.causal is " + text(problem.query_offset) +
+    const Positions given = positions_of(*options.query_offset, "query_offset", problem, data);
+    if (mask.causal && !same(given, positions, problem, data)) {
+      refuse("query_offset is " + spelled(given) + ", mask.causal is " + spelled(positions) +
              "; give one of them, or the same");
     }
-    problem.query_offset = offset;
+    positions = given;
+  }
+  problem.query_offset = positions.number;
+  problem.ends_together = positions.ends_together;
+  if (positions.each) {
+    problem.query_offsets = layout_of(*positions.each);
+    call.arguments.query_offsets = positions.each->data;
   }
   if (mask.window) {
     problem.window = {limit_of(mask.window->left, "mask.window.left"),
@@ -144,10 +229,6 @@ void set_positions(AttentionProblem& problem, const AttentionOptions& options) {
   problem.band = {
       problem.window.left < 0 ? -kernels::Band::kOpen : problem.query_offset - problem.window.left,
       problem.window.right < 0 ? kernels::Band::kOpen : problem.query_offset + problem.window.right};
-}
-
-TensorLayout layout_of(const TensorView& view) {
-  return {view.dtype, view.shape, view.strides, reinterpret_cast<std::uintptr_t>(view.data) % 16 == 0};
 }
 
 void set_masks(AttentionCall& call, const Mask& mask, Data data) {
@@ -190,6 +271,10 @@ TensorLayout packed_out(const AttentionProblem& problem) {
   return out;
 }
 
+const TensorView* tensor_of(const std::optional<QueryOffset>& offset) {
+  return offset ? std::get_if<TensorView>(&*offset) : nullptr;
+}
+
 /// The tensors that a call reads, as they were given.
 struct Inputs {
   const TensorView &q, &k, &v;
@@ -203,6 +288,10 @@ struct Inputs {
     f("v", v);
     if (options.mask.boolean) f("mask.boolean", *options.mask.boolean);
     if (options.mask.bias) f("mask.bias", *options.mask.bias);
+    if (options.lengths.q) f("lengths.q", *options.lengths.q);
+    if (options.lengths.kv) f("lengths.kv", *options.lengths.kv);
+    if (const TensorView* each = tensor_of(options.mask.causal)) f("mask.causal", *each);
+    if (const TensorView* each = tensor_of(options.query_offset)) f("query_offset", *each);
   }
 };
 
@@ -237,6 +326,12 @@ kernels::MaskEntries entries_of(const TensorLayout& view, const void* data) {
           view.strides[2] == 0 ? 1 : core::narrow(view.shape[2], "attention: mask rows"),
           view.strides[3] == 0 ? 1 : core::narrow(view.shape[3], "attention: mask columns"),
           entry_type(view.dtype)};
+}
+
+kernels::EntryNumbers numbers_of(const std::optional<TensorLayout>& layout, const void* data) {
+  if (!layout) return {nullptr, 0, kernels::NumberType::none};
+  return {data, layout->strides[0],
+          layout->dtype == DType::i64 ? kernels::NumberType::i64 : kernels::NumberType::i32};
 }
 
 }  // namespace
@@ -292,7 +387,8 @@ AttentionCall validated(const TensorView& q, const TensorView& k, const TensorVi
     refuse("softcap is " + std::to_string(problem.softcap) + "; expected 0 (none) or a positive finite number");
   }
   problem.needed = needed_by(options);
-  set_positions(problem, options);
+  set_lengths(call, options.lengths, data);
+  set_positions(call, options, data);
   call.arguments.q = q.data;
   call.arguments.k = k.data;
   call.arguments.v = v.data;
@@ -338,7 +434,7 @@ TensorView view_of(const AttentionProblem& problem, const TensorLayout& layout, 
 }
 
 bool AttentionProblem::hides_some() const {
-  return boolean.has_value() || bias.has_value() || kv_length == 0 ||
+  return boolean || bias || query_offsets || query_lengths || kv_lengths || kv_length == 0 ||
          band.hides_some(static_cast<std::int32_t>(query_length), static_cast<std::int32_t>(kv_length));
 }
 
@@ -360,7 +456,12 @@ kernels::AttentionParams params_of(const AttentionProblem& problem, const Attent
   kernels::MaskTensors mask{};
   if (problem.boolean) mask.boolean = entries_of(*problem.boolean, arguments.boolean);
   if (problem.bias) mask.bias = entries_of(*problem.bias, arguments.bias);
-  p.rule = kernels::ScoreRule(problem.scale, problem.softcap, problem.band, mask);
+  p.rule = kernels::ScoreRule(problem.scale, problem.softcap, mask);
+  p.band = problem.band;
+  p.query_lengths = numbers_of(problem.query_lengths, arguments.query_lengths);
+  p.kv_lengths = numbers_of(problem.kv_lengths, arguments.kv_lengths);
+  p.query_offsets = numbers_of(problem.query_offsets, arguments.query_offsets);
+  p.ends_together = problem.ends_together;
   p.batch = core::narrow(problem.batch, "attention: batch");
   p.query_heads = core::narrow(problem.query_heads, "attention: query heads");
   p.kv_heads = core::narrow(problem.kv_heads, "attention: KV heads");

@@ -29,10 +29,14 @@ struct AttentionProblem {
   TensorLayout q, k, v;  ///< 4 dimensions each, in the order of the public call
   TensorLayout out;      ///< packed, where the call gives none
   float scale = 1.0f;
-  float softcap = 0.0f;           ///< 0: none
-  std::int64_t query_offset = 0;  ///< query i is at position i + offset
-  Window window;                  ///< of positions; a causal mask is one with right = 0
-  kernels::Band band;             ///< which keys queries see by position: what these and other masks come to
+  float softcap = 0.0f;  ///< 0: none
+  /// Query i is at position i + offset; 0 where entries have offsets of their own.
+  std::int64_t query_offset = 0;
+  bool ends_together = false;                             ///< the last query of each entry is at its last key
+  std::optional<TensorLayout> query_offsets;              ///< (B)
+  std::optional<TensorLayout> query_lengths, kv_lengths;  ///< (B) of the rows that are there
+  Window window;                                          ///< of positions; a causal mask is one with right = 0
+  kernels::Band band;  ///< which keys queries see by position: what these and other masks come to
   std::optional<TensorLayout> boolean,
       bias;                         ///< mask tensors of shape (B, Hq, Lq, Lkv), stride 0 where they repeat
   std::optional<TensorLayout> lse;  ///< where the call wants it
@@ -48,6 +52,7 @@ struct AttentionProblem {
 /// Where the tensors of a call are; nullptr for those that it does not have.
 struct AttentionArguments {
   void *q = nullptr, *k = nullptr, *v = nullptr, *boolean = nullptr, *bias = nullptr;
+  void *query_offsets = nullptr, *query_lengths = nullptr, *kv_lengths = nullptr;
   void *out = nullptr, *lse = nullptr;
   /// Where a way that `notes_rows` says that exact_rows has rows to compute again.
   std::uint32_t* broken = nullptr;

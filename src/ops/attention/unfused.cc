@@ -6,6 +6,7 @@
 
 #include "flashtile/gemm.h"
 #include "src/core/checked.h"
+#include "src/ops/attention/kernel/entry.h"
 #include "src/ops/attention/kernels.h"
 #include "src/ops/attention/ways.h"
 
@@ -112,35 +113,59 @@ std::string kernel(const AttentionProblem& problem) {
          describe(*find_kernel(kSoftmax, problem), problem);
 }
 
+/// The parameters of one head, as if it were the only one.
+kernels::AttentionParams params_of_head(const AttentionProblem& problem, const AttentionArguments& arguments,
+                                        std::int64_t b, std::int64_t h) {
+  kernels::AttentionParams p = params_of(problem, arguments);
+  p.batch = p.query_heads = p.kv_heads = 1;
+  if (problem.boolean) p.rule.mask.boolean.data = head_at(*problem.boolean, arguments.boolean, b, h);
+  if (problem.bias) p.rule.mask.bias.data = head_at(*problem.bias, arguments.bias, b, h);
+  if (problem.lse) p.lse = static_cast<float*>(head_at(*problem.lse, arguments.lse, b, h));
+  const auto entry_at = [&](kernels::EntryNumbers& numbers) {
+    const std::int64_t bytes = numbers.type == kernels::NumberType::i64 ? 8 : 4;
+    if (numbers.given())
+      numbers.data = static_cast<const std::byte*>(numbers.data) + b * numbers.stride * bytes;
+  };
+  entry_at(p.query_lengths);
+  entry_at(p.kv_lengths);
+  entry_at(p.query_offsets);
+  return p;
+}
+
 void run(const AttentionProblem& problem, const AttentionArguments& arguments, std::span<std::byte> workspace,
          const Queue& queue) {
   const kernels::AttentionKernel& softmax = *find_kernel(kSoftmax, problem);
-  kernels::AttentionParams params = params_of(problem, arguments);
   GemmOptions of_scores, of_weights;
   of_scores.queue = of_weights.queue = queue;
   of_weights.alpha = 1.0f / weights_scale(problem.dtype);
-  params.scores = reinterpret_cast<float*>(workspace.data());
-  params.scores_stride = score_stride(problem);
-  params.weights_scale = weights_scale(problem.dtype);
-  params.batch = params.query_heads = params.kv_heads = 1;
-  const TensorView scores = scores_view(problem, workspace.data());
-  const TensorView weights = weights_view(problem, workspace.data());
+  const TensorView all_scores = scores_view(problem, workspace.data());
+  const TensorView all_weights = weights_view(problem, workspace.data());
 
   for (std::int64_t b = 0; b < problem.batch; ++b) {
     for (std::int64_t h = 0; h < problem.query_heads; ++h) {
-      const std::int64_t kv_head = h / (problem.query_heads / problem.kv_heads);
-      const auto matrix = [&](const TensorLayout& layout, void* data, std::int64_t head) {
-        return matrix_of(layout, head_at(layout, data, b, head), problem.device);
+      kernels::AttentionParams params = params_of_head(problem, arguments, b, h);
+      params.scores = reinterpret_cast<float*>(workspace.data());
+      params.scores_stride = score_stride(problem);
+      params.weights_scale = weights_scale(problem.dtype);
+      // On a CPU only rows that are there are multiplied; exact_rows writes the others. A GPU's lengths are not here.
+      std::int64_t queries = problem.query_length, keys = problem.kv_length;
+      if (problem.device.type == DeviceType::cpu) {
+        const kernels::Entry entry = kernels::entry_of(params, 0);
+        queries = params.query_length = entry.query_length;
+        keys = entry.kv_length;
+        if (queries == 0 || keys == 0) continue;
+      }
+      const auto rows_of = [&](const TensorLayout& layout, void* data, std::int64_t head, std::int64_t count) {
+        return matrix_of(layout, head_at(layout, data, b, head), problem.device).sliced(0, 0, count);
       };
-      gemm(scores, matrix(problem.q, arguments.q, h), matrix(problem.k, arguments.k, kv_head).permuted({1, 0}),
-           of_scores);
-
-      if (problem.boolean) params.rule.mask.boolean.data = head_at(*problem.boolean, arguments.boolean, b, h);
-      if (problem.bias) params.rule.mask.bias.data = head_at(*problem.bias, arguments.bias, b, h);
-      if (problem.lse) params.lse = static_cast<float*>(head_at(*problem.lse, arguments.lse, b, h));
+      const std::int64_t kv_head = h / (problem.query_heads / problem.kv_heads);
+      const TensorView q = rows_of(problem.q, arguments.q, h, queries),
+                       out = rows_of(problem.out, arguments.out, h, queries),
+                       k = rows_of(problem.k, arguments.k, kv_head, keys),
+                       v = rows_of(problem.v, arguments.v, kv_head, keys);
+      gemm(all_scores.sliced(0, 0, queries).sliced(1, 0, keys), q, k.permuted({1, 0}), of_scores);
       softmax.launch(queue, params);
-
-      const TensorView out = matrix(problem.out, arguments.out, h), v = matrix(problem.v, arguments.v, kv_head);
+      const TensorView weights = all_weights.sliced(0, 0, queries).sliced(1, 0, keys);
       if (sums_in_chains(problem))
         multiply_in_chains(out, weights, v, params.scores + scores_count(problem), of_weights);
       else

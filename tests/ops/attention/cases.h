@@ -90,6 +90,8 @@ struct Case {
   std::optional<CausalCorner> causal{};
   std::optional<Window> window{};
   std::optional<std::int64_t> query_offset{};
+  std::vector<std::int64_t> offsets{}, query_lengths{}, kv_lengths{};  ///< of each batch entry; none: not given
+  DType numbers = DType::i32;                                          ///< of these
   float softcap = 0.0f;
   std::optional<TestMask> boolean{}, bias{};
   Layout layout = Layout::bhsd;
@@ -99,7 +101,8 @@ struct Case {
 
   std::int64_t values() const { return value_dim == 0 ? head_dim : value_dim; }
   bool masked() const { return boolean || bias; }
-  bool positioned() const { return causal || window || query_offset; }
+  bool positioned() const { return causal || window || query_offset || !offsets.empty(); }
+  bool has_lengths() const { return !query_lengths.empty() || !kv_lengths.empty(); }
   void set(const TestMask& mask) { (mask.dtype == DType::u8 ? boolean : bias) = mask; }
 };
 inline void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
@@ -117,6 +120,8 @@ inline void set(const TensorView& view, std::int64_t offset, double value) {
     case DType::f16: static_cast<half*>(view.data)[offset] = half(static_cast<float>(value)); break;
     case DType::bf16: static_cast<bfloat*>(view.data)[offset] = bfloat(static_cast<float>(value)); break;
     case DType::u8: static_cast<std::uint8_t*>(view.data)[offset] = static_cast<std::uint8_t>(value); break;
+    case DType::i32: static_cast<std::int32_t*>(view.data)[offset] = static_cast<std::int32_t>(value); break;
+    case DType::i64: static_cast<std::int64_t*>(view.data)[offset] = static_cast<std::int64_t>(value); break;
     default: FAIL() << "set: " << name(view.dtype);
   }
 }
@@ -200,6 +205,10 @@ class Call {
     if (c.boolean) boolean = make_mask(*c.boolean, random);
     if (c.bias) bias = make_mask(*c.bias, random);
     if (c.poison != Poison::none && !kv_repeats) poison();
+    offsets = numbers(c.offsets);
+    query_lengths = numbers(c.query_lengths);
+    kv_lengths = numbers(c.kv_lengths);
+    if (!kv_repeats) poison_padding();
     for (Stored* s : {&q, &k, &v}) read_back(*s);
     describe_for_oracle();
   }
@@ -210,6 +219,9 @@ class Call {
     o.mask.causal = c.causal;
     o.mask.window = c.window;
     if (c.query_offset) o.query_offset = *c.query_offset;
+    if (!c.offsets.empty()) o.query_offset = offsets;
+    if (!c.query_lengths.empty()) o.lengths.q = query_lengths;
+    if (!c.kv_lengths.empty()) o.lengths.kv = kv_lengths;
     if (c.softcap != 0.0f) o.softcap = c.softcap;
     if (c.boolean) o.mask.boolean = boolean.view;
     if (c.bias) o.mask.bias = bias.view;
@@ -246,6 +258,7 @@ class Call {
   const Case c;
   const DType dtype;
   Stored q, k, v, boolean, bias;
+  TensorView offsets, query_lengths, kv_lengths;  ///< (B), every second element of their memory
   reference::AttentionCase oracle;
 
  private:
@@ -334,6 +347,29 @@ class Call {
     }
   }
 
+  /// A tensor of numbers; what lies between them is none.
+  TensorView numbers(const std::vector<std::int64_t>& values) {
+    const auto count = static_cast<std::int64_t>(values.size());
+    numbers_.emplace_back(c.numbers, Dims{2 * count + 1});
+    const Tensor& memory = numbers_.back();
+    for (std::int64_t i = 0; i < memory.size(); ++i)
+      set(memory, i, i % 2 == 1 ? static_cast<double>(values[static_cast<std::size_t>(i / 2)]) : -1e9);
+    return {static_cast<std::byte*>(memory.data()) + bits(c.numbers) / 8, c.numbers, {count}, {2}, {}};
+  }
+
+  /// Puts NaN into all rows of Q, K and V that lengths leave out.
+  void poison_padding() {
+    const auto fill_behind = [](const Stored& s, const std::vector<std::int64_t>& lengths) {
+      if (lengths.empty()) return;
+      for_each(s.view, [&](auto offset, auto, auto b, auto, auto i, auto) {
+        if (i >= lengths[static_cast<std::size_t>(b)]) set(s.view, offset, static_cast<double>(kNaN));
+      });
+    };
+    fill_behind(q, c.query_lengths);
+    fill_behind(k, c.kv_lengths);
+    fill_behind(v, c.kv_lengths);
+  }
+
   void describe_for_oracle() {
     const auto packed = [](const Stored& s) {
       const Dims strides = packed_strides(s.view.shape);
@@ -357,6 +393,14 @@ class Call {
     oracle.causal = c.causal.has_value();
     oracle.diagonal = c.causal == CausalCorner::bottom_right ? c.kv_length - c.query_length : 0;
     oracle.position = c.query_offset.value_or(oracle.diagonal);
+    const auto described = [&](const TensorView& numbers) {
+      return reference::Array<1>{
+          numbers.data, {2}, c.numbers == DType::i64 ? reference::Element::i64 : reference::Element::i32};
+    };
+    if (!c.offsets.empty()) oracle.positions = described(offsets);
+    if (!c.query_lengths.empty()) oracle.query_lengths = described(query_lengths);
+    if (!c.kv_lengths.empty()) oracle.kv_lengths = described(kv_lengths);
+    oracle.ends_together = c.has_lengths() && c.causal == CausalCorner::bottom_right;
     if (c.window) oracle.left = c.window->left, oracle.right = c.window->right;
     oracle.softcap = static_cast<double>(c.softcap);
     const auto repeated = [&](const Stored& mask) {
@@ -371,6 +415,7 @@ class Call {
   }
 
   std::vector<Judged> judged_;
+  std::vector<Tensor> numbers_;
   double plain_error_ = -1;
 };
 

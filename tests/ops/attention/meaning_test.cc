@@ -109,6 +109,66 @@ TEST_P(Meaning, ANegativeOffsetLeavesTheFirstQueriesWithoutKeys) {
   EXPECT_FLOAT_EQ(r.out[4], 2.0f);
 }
 
+/// Two batch entries of zeros; V's row j of entry b holds 10 b + j + 1.
+struct TwoEntries {
+  Tensor q, k, v;
+  TwoEntries(std::int64_t queries, std::int64_t keys)
+      : q(DType::f32, {2, 1, queries, kD}), k(DType::f32, {2, 1, keys, kD}), v(DType::f32, {2, 1, keys, kD}) {
+    for (const Tensor* t : {&q, &k}) std::fill_n(t->as<float>(), t->size(), 0.0f);
+    for (std::int64_t n = 0; n < v.size(); ++n)
+      v.as<float>()[n] = static_cast<float>(n / kD / keys * 10 + n / kD % keys + 1);
+  }
+};
+
+TEST_P(Meaning, RowsBehindALengthAreNotThere) {
+  TwoEntries t(3, 4);
+  const std::int32_t queries[] = {1, 3}, keys[] = {3, 0};
+  for (std::int64_t j = 3 * kD; j < 4 * kD; ++j) t.k.as<float>()[j] = t.v.as<float>()[j] = kNaN;
+  for (std::int64_t i = kD; i < 3 * kD; ++i) t.q.as<float>()[i] = kNaN;
+  AttentionOptions options;
+  options.lengths = {.q = packed_view(queries, DType::i32, {2}), .kv = packed_view(keys, DType::i32, {2})};
+  RUN_OR_SKIP(r, t.q, t.k, t.v, options, true);
+  EXPECT_FLOAT_EQ(r.out[0], 2.0f);  // the mean of 1, 2 and 3
+  EXPECT_FLOAT_EQ(r.lse[0], std::log(3.0f));
+  for (const std::size_t row : {1, 2, 3, 4, 5}) {  // padding, and queries without keys
+    EXPECT_EQ(r.out[row], 0.0f) << row;
+    EXPECT_EQ(r.lse[row], -kInfinity) << row;
+  }
+}
+
+TEST_P(Meaning, TheBottomRightCornerIsThatOfValidRows) {
+  const TwoEntries t(3, 5);
+  const std::int32_t queries[] = {2, 3}, keys[] = {4, 2};
+  AttentionOptions options = causal(CausalCorner::bottom_right);
+  options.lengths = {.q = packed_view(queries, DType::i32, {2}), .kv = packed_view(keys, DType::i32, {2})};
+  RUN_OR_SKIP(r, t.q, t.k, t.v, options);
+  EXPECT_FLOAT_EQ(r.out[0], 2.0f);  // keys 0, 1 and 2 of 4
+  EXPECT_FLOAT_EQ(r.out[1], 2.5f);  // all 4
+  EXPECT_EQ(r.out[2], 0.0f);        // padding
+  EXPECT_EQ(r.out[3], 0.0f);        // three queries on two keys: the first sees none
+  EXPECT_FLOAT_EQ(r.out[4], 11.0f);
+  EXPECT_FLOAT_EQ(r.out[5], 11.5f);
+}
+
+TEST_P(Meaning, EachEntryMayHaveAnOffsetOfItsOwn) {
+  const TwoEntries t(2, 4);
+  const std::int64_t offsets[] = {2, -1};
+  AttentionOptions options;
+  options.mask.causal = packed_view(offsets, DType::i64, {2});
+  RUN_OR_SKIP(r, t.q, t.k, t.v, options);
+  EXPECT_FLOAT_EQ(r.out[0], 2.0f);  // keys 0 ... 2
+  EXPECT_FLOAT_EQ(r.out[1], 2.5f);
+  EXPECT_EQ(r.out[2], 0.0f);
+  EXPECT_FLOAT_EQ(r.out[3], 11.0f);
+  options.mask.causal.reset();
+  options.mask.window = {.left = 0, .right = 0};
+  options.query_offset = packed_view(offsets, DType::i64, {2});
+  const Result own = run(t.q, t.k, t.v, options);
+  EXPECT_FLOAT_EQ(own.out[0], 3.0f);
+  EXPECT_EQ(own.out[2], 0.0f);
+  EXPECT_FLOAT_EQ(own.out[3], 11.0f);
+}
+
 TEST_P(Meaning, AWindowCountsNeighboursOfThePositionInclusively) {
   AttentionOptions options;
   options.mask.window = {.left = 1, .right = 2};

@@ -462,6 +462,96 @@ std::vector<Case> cases() {
     });
   }
 
+  // Lengths and offsets of batch entries: none, one, around tiles of 64, all; in each schedule of flash.cpu.
+  const Case entries{.name = "",
+                     .batch = 5,
+                     .query_heads = 4,
+                     .kv_heads = 2,
+                     .query_length = 70,
+                     .kv_length = 130,
+                     .head_dim = 40,
+                     .value_dim = 24,
+                     .query_lengths = {0, 1, 63, 65, 70},
+                     .kv_lengths = {100, 130, 0, 65, 1}};
+  const auto add_entries = [&](const std::string& name, auto change) {
+    Case c = entries;
+    c.name = "Entries" + name;
+    change(c);
+    all.push_back(c);
+  };
+  add_entries("", nothing);
+  add_entries("WithoutLse", [](Case& c) { c.lse = false; });
+  add_entries("OfQueries", [](Case& c) { c.kv_lengths = {}; });
+  add_entries("OfKeys", [](Case& c) { c.query_lengths = {}; });
+  add_entries("Wide", [](Case& c) { c.numbers = DType::i64; });
+  add_entries("CausalTopLeft", [](Case& c) { c.causal = kTopLeft; });
+  add_entries("CausalBottomRight", [](Case& c) { c.causal = kBottomRight; });
+  add_entries("CausalBottomRightOfKeys", [](Case& c) {
+    c.query_lengths = {};
+    c.causal = kBottomRight;
+    c.layout = Layout::padded;
+  });
+  add_entries("Window", [](Case& c) {
+    c.causal = kBottomRight;
+    c.window = {.left = 20, .right = 0};
+  });
+  add_entries("Offsets", [](Case& c) {
+    c.query_lengths = c.kv_lengths = {};
+    c.offsets = {0, 60, -30, 1000, -1000};
+    c.window = {.left = 40, .right = 10};
+  });
+  add_entries("OffsetsAndLengths", [](Case& c) {
+    c.offsets = {7, 129, -3, 0, 64};
+    c.numbers = DType::i64;
+    c.window = {.left = -1, .right = 3};
+    c.softcap = 3.0f;
+  });
+  add_entries("Mask", [](Case& c) {
+    c.boolean = boolean({0, 1, 0, 0});
+    c.bias = bias(DType::f16, {1, 0, 1, 0});
+  });
+  add_entries("LongRows", [](Case& c) {
+    c.query_heads = 1, c.kv_heads = 1;
+    c.query_length = 300, c.kv_length = 70;
+    c.query_lengths = {300, 129, 64, 0, 200};
+    c.kv_lengths = {70, 64, 33, 70, 0};
+    c.causal = kBottomRight;
+  });
+  for (const std::int64_t lq : {1, 2, 5}) {
+    add_entries("Few_" + std::to_string(lq), [&](Case& c) {
+      c.query_length = lq;
+      c.kv_length = 1100;
+      c.query_lengths = {0, 1, lq, 1, lq};
+      c.kv_lengths = {1100, 700, 3, 0, 512};
+      if (lq > 1) c.causal = kBottomRight;
+    });
+    add_entries("FewWide_" + std::to_string(lq), [&](Case& c) {
+      c.query_length = lq;
+      c.kv_length = 1100;
+      c.head_dim = c.value_dim = 64;
+      c.query_lengths = {};
+      c.kv_lengths = {1, 1100, 0, 513, 64};
+    });
+  }
+  // Parts of 512 keys on a CPU: lengths that end with one, and on either side of its end.
+  for (const std::int64_t lq : {1, 5}) {
+    add_entries("PartEnds_" + std::to_string(lq), [&](Case& c) {
+      c.query_length = lq;
+      c.kv_length = 2048;
+      c.query_lengths = {};
+      c.kv_lengths = {511, 512, 513, 1024, 2047};
+      if (lq > 1) c.causal = kBottomRight;
+    });
+  }
+  for (const std::int64_t lkv : {4096, 4097, 9000}) {
+    add_entries("Chain_" + std::to_string(lkv), [&](Case& c) {
+      c.batch = 2, c.query_heads = c.kv_heads = 1, c.head_dim = c.value_dim = 8;
+      c.query_length = 40, c.kv_length = lkv;
+      c.query_lengths = {33, 40};
+      c.kv_lengths = {lkv, 4096};
+    });
+  }
+
   all.push_back(
       {.name = "NoKeys", .query_heads = 2, .kv_heads = 1, .query_length = 5, .kv_length = 0, .head_dim = 16});
   all.push_back(
@@ -509,16 +599,17 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
     const bool strides =
         c.layout == Layout::repeated || c.layout == Layout::one_row || c.layout == Layout::reversed;
     return {{"oneDNN runs on the CPU here", device.type != DeviceType::cpu},
-            {"it does not know", c.masked() || c.positioned() || c.softcap != 0.0f || c.lse},
+            {"it does not know", c.masked() || c.positioned() || c.has_lengths() || c.softcap != 0.0f || c.lse},
             {"oneDNN takes no empty tensors", empty},
             {"oneDNN takes no repeated and no reversed dimensions", strides},
-            {"oneDNN has no attention for this element type on this processor", call.dtype != DType::f32}};
+            {"oneDNN has no attention for this element type and layout on this processor",
+             call.dtype != DType::f32}};
   }
   if (way == "flash.sm90") {  // its inputs are dense copies
     const auto in_vectors = [](std::int64_t elements) { return elements % 8 == 0; };
     return {{"it is for NVIDIA GPUs of compute capability 9.0", !is_hopper(device)},
             {"no kernel is compiled for this element type", call.dtype == DType::f32},
-            {"it does not know", c.masked()},
+            {"it does not know", c.masked() || c.has_lengths() || !c.offsets.empty()},
             {"the copy engine takes rows that are multiples of 16 bytes apart",
              !in_vectors(c.head_dim) || !in_vectors(c.values())},
             {"the copy engine writes rows of whole multiples of 16 bytes", !in_vectors(c.values())}};
@@ -530,7 +621,8 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
     return {{"cuDNN runs on NVIDIA GPUs only", device.type != DeviceType::cuda},
             {"cuDNN computes attention for f16 and bf16 only", call.dtype == DType::f32},
             {"cuDNN takes no empty tensors", empty},
-            {"it does not know", c.boolean || c.window || c.softcap != 0.0f},
+            {"it does not know",
+             c.boolean || c.window || c.has_lengths() || !c.offsets.empty() || c.softcap != 0.0f},
             {"cuDNN's diagonal ends in a corner", c.query_offset.has_value()},
             {"cuDNN takes no mask that repeats over the keys", c.bias && c.bias->shape.keys == 1},
             {"cuDNN is not given an additive and a causal mask together", c.bias && c.causal},
@@ -582,6 +674,10 @@ void run_on(Device device, Call& call, AttentionOptions options, const Stored& o
   Tensor boolean, bias;
   if (options.mask.boolean) options.mask.boolean = boolean = copy_to(*options.mask.boolean, device);
   if (options.mask.bias) options.mask.bias = bias = copy_to(*options.mask.bias, device);
+  Tensor offsets, query_lengths, kv_lengths;
+  if (!call.c.offsets.empty()) options.query_offset = (offsets = copy_to(call.offsets, device)).view();
+  if (options.lengths.q) options.lengths.q = query_lengths = copy_to(*options.lengths.q, device);
+  if (options.lengths.kv) options.lengths.kv = kv_lengths = copy_to(*options.lengths.kv, device);
   const Tensor device_out = copy_to(out.view, device), device_lse = copy_to(lse, device);
   AttentionOutputs outputs{.out = device_out.view()};
   if (call.c.lse) outputs.lse = device_lse.view();

@@ -132,6 +132,48 @@ TEST(AttentionArguments, LengthsEndAt2To30) {
             "attention: q has length 2147483648; this version takes 0 ... 1073741824");
 }
 
+TEST(AttentionArguments, LengthsAreThoseOfBatchEntries) {
+  const std::int32_t lengths[] = {5, 6}, negative[] = {-1, 0};
+  const std::int64_t wide[] = {7, std::int64_t{1} << 40};
+  const float floats[] = {1, 2};
+  EXPECT_EQ(message_of([&](ValidCall& c) { c.options.lengths.kv = packed_view(lengths, DType::i32, {2}); }),
+            "no error");
+  EXPECT_EQ(message_of([&](ValidCall& c) { c.options.lengths.q = packed_view(lengths, DType::i32, {2}); }),
+            "attention: lengths.q[1] is 6; expected 0 ... 5");
+  EXPECT_EQ(message_of([&](ValidCall& c) { c.options.lengths.kv = packed_view(negative, DType::i32, {2}); }),
+            "attention: lengths.kv[0] is -1; expected 0 ... 7");
+  EXPECT_EQ(message_of([&](ValidCall& c) { c.options.lengths.kv = packed_view(wide, DType::i64, {2}); }),
+            "attention: lengths.kv[1] is 1099511627776; expected 0 ... 7");
+  EXPECT_EQ(message_of([&](ValidCall& c) { c.options.lengths.q = packed_view(lengths, DType::i32, {2, 1}); }),
+            "attention: lengths.q has shape (2, 1); expected (B) = (2,)");
+  EXPECT_EQ(message_of([&](ValidCall& c) { c.options.lengths.q = packed_view(floats, DType::f32, {2}); }),
+            "attention: lengths.q has dtype f32; expected i32 or i64");
+}
+
+TEST(AttentionArguments, OffsetsOfBatchEntriesAreNearAndAgree) {
+  const std::int64_t far[] = {0, std::int64_t{1} << 41}, two[] = {2, 3}, others[] = {2, 4};
+  const std::int32_t same[] = {2, 3};
+  const auto view = [](const std::int64_t* numbers) { return packed_view(numbers, DType::i64, {2}); };
+  EXPECT_EQ(message_of([&](ValidCall& c) { c.options.query_offset = view(far); }),
+            "attention: query_offset[1] is 2199023255552; expected -1099511627776 ... 1099511627776");
+  EXPECT_EQ(message_of([&](ValidCall& c) {
+              c.options.mask.causal = view(two);
+              c.options.query_offset = packed_view(same, DType::i32, {2});
+            }),
+            "no error");
+  EXPECT_EQ(message_of([&](ValidCall& c) {
+              c.options.mask.causal = view(two);
+              c.options.query_offset = view(others);
+            }),
+            "attention: query_offset is a tensor, mask.causal is a tensor; give one of them, or the same");
+  EXPECT_EQ(message_of([&](ValidCall& c) {
+              c.options.lengths.kv = view(two);
+              c.options.mask.causal = CausalCorner::bottom_right;
+              c.options.query_offset = std::int64_t{2};
+            }),
+            "attention: query_offset is 2, mask.causal is bottom_right; give one of them, or the same");
+}
+
 TEST(AttentionArguments, RowsAreContiguous) {
   EXPECT_EQ(message_of([](ValidCall& c) { c.q_view.strides[3] = 2; }),
             "attention: q has stride 2 in its last dimension; expected 1");

@@ -51,21 +51,22 @@ class Band {
   constexpr Band() = default;
   FLASHTILE_HOST_DEVICE constexpr Band(int64_t low, int64_t high) : low_(low), high_(high) {}
 
+  /// The band of queries that lie `offset` further on.
+  FLASHTILE_HOST_DEVICE constexpr Band moved(int64_t offset) const { return {low_ + offset, high_ + offset}; }
+
   FLASHTILE_HOST_DEVICE constexpr bool visible(int64_t row, int64_t column) const {
     return low_ <= column - row && column - row <= high_;
   }
 
   /// The keys of queries first_row ... last_row.
-  FLASHTILE_HOST_DEVICE constexpr KeyRange keys(int64_t first_row, int64_t last_row,
-                                                int32_t kv_length) const FT_CONSTANT {
+  FLASHTILE_HOST_DEVICE constexpr KeyRange keys(int64_t first_row, int64_t last_row, int32_t kv_length) const {
     const int32_t begin = clamp(first_row + low_, kv_length), end = clamp(last_row + high_ + 1, kv_length);
     return {begin, clamp(last_row + low_, kv_length), clamp(first_row + high_ + 1, kv_length),
             end < begin ? begin : end};
   }
 
   /// The band of a tile whose first query is `row` and whose first key is `column`.
-  FLASHTILE_HOST_DEVICE constexpr TileBand tile(int64_t row, int64_t column,
-                                                int32_t kv_length) const FT_CONSTANT {
+  FLASHTILE_HOST_DEVICE constexpr TileBand tile(int64_t row, int64_t column, int32_t kv_length) const {
     return {near(low_ + row - column), near(high_ + row - column), near(kv_length - column)};
   }
 

@@ -54,7 +54,7 @@ struct AttentionExactRows {
     uint32_t broken = simd_rows_not_finite<kAtOnce>(&out(0, 0), p.out_strides.row, rows, p.value_dim);
     broken = unexplained(p, memory, head, first, broken);
     for (int i = 0; i < rows; ++i) {
-      const KeyRange keys = p.rule.band.keys(first + i, first + i, p.kv_length);
+      const KeyRange keys = head.keys_of(first + i, 1);
       if (keys.end == keys.begin || (broken >> i & 1) != 0) compute_row(p, memory, head, keys, first + i);
     }
   }
@@ -73,9 +73,9 @@ struct AttentionExactRows {
       });
     }
     constexpr int kValues = 32;
-    const KeyRange all = p.rule.band.keys(first, first + kAtOnce - 1, p.kv_length);
+    const KeyRange all = head.keys_of(first, kAtOnce);
     for (int column = all.begin; column < all.end && broken != 0; column += kValues) {
-      const auto values = head.values(column);
+      const auto values = head.values(column, all.end);
       const int count = all.end - column < kValues ? all.end - column : kValues;
       const uint32_t special =
           simd_rows_not_finite<kValues>(&values(0, 0), p.v_strides.row, count, p.value_dim);
@@ -91,8 +91,8 @@ struct AttentionExactRows {
                                             FT_THREAD const Head<T>& head, int64_t first, uint32_t broken,
                                             int key) {
     const auto out = head.out(first);
-    const auto values = head.values(key);
-    Band band = p.rule.band;  // in thread memory, where its method works
+    const auto values = head.values(key, key + 1);
+    const Band band = head.entry().band;
     for (int i = 0; i < kAtOnce; ++i) {
       if ((broken >> i & 1) == 0 || !band.visible(first + i, key)) continue;
       if (entry_at(p.rule.mask, head.batch, head.head, first + i, key) == kMinusInfinity) continue;
@@ -163,7 +163,7 @@ struct AttentionExactRows {
       for (int c = 0; c < count; ++c) {
         if (!memory.seen[c]) continue;
         const float weight = exp2((memory.scores[c] - top) * exponent) * inverse * kShare;
-        const auto values = head.values(column + c);
+        const auto values = head.values(column + c, keys.end);
         simd_for_each_index(columns, [&](int d) {
           memory.chain[d] = fma(weight, static_cast<float>(values(d, 0)), memory.chain[d]);
         });
@@ -201,7 +201,7 @@ struct AttentionExactRows {
 
   static FT_FUNCTION float product_of(FT_THREAD const Head<T>& head, int64_t row, int column) {
     const auto q = head.queries(row);
-    const auto k = head.keys(column);
+    const auto k = head.keys(column, column + 1);
     constexpr int kChains = 4;  // one would wait for each addition
     float dot[kChains] = {};
     for (int d = 0; d < head.p.head_dim; d += kChains) {

@@ -81,7 +81,7 @@ struct AttentionFlashSm90 {
   };
   static FT_FUNCTION Blocks blocks_of(FT_CONSTANT const AttentionParams& p, int row, int rows) {
     const int end_row = row + rows < p.query_length ? row + rows : p.query_length;
-    const KeyRange keys = p.rule.band.keys(row, end_row - 1, p.kv_length);
+    const KeyRange keys = p.band.keys(row, end_row - 1, p.kv_length);
     const int first = keys.begin / kK, last = (keys.end + kK - 1) / kK - 1;
     return {first, last > first ? last : first, (keys.whole_begin + kK - 1) / kK, keys.whole_end / kK};
   }
@@ -254,7 +254,7 @@ struct AttentionFlashSm90 {
       publish_tiles();
       simdgroup_barrier(mem_flags::mem_threadgroup);
       output.template start<kDv, kTeam>(p.out, q, {row, at.head, at.batch});
-      write_lse(p.attention, at.batch, at.head, row, softmax);
+      write_lse(p.attention, at.batch, at.head, row, p.attention.query_length, softmax);
       // The matrix unit multiplies hidden weights of 0 with values that may hold NaN or infinity: 0 * NaN is
       // NaN.
       if (p.broken != nullptr && simd_any(any_not_finite(o)) && simd_is_first()) *p.broken = 1;
@@ -277,7 +277,7 @@ struct AttentionFlashSm90 {
   template <class Scores>
   static FT_FUNCTION void hide(FT_THREAD Scores& scores, FT_CONSTANT const AttentionParams& p, int64_t row,
                                int column) {
-    const TileBand band = p.rule.band.tile(row, column, p.kv_length);
+    const TileBand band = p.band.tile(row, column, p.kv_length);
     const auto last = [=](int r) { return min(band.last(r), band.limit - 1); };
     if (band.first(kRows - 1) > 0) replace_before(scores, kMinusInfinity, [=](int r) { return band.first(r); });
     if (last(0) < kK - 1) replace_after(scores, kMinusInfinity, last);

@@ -18,14 +18,15 @@ struct HeadGroup {
   FT_FUNCTION HeadGroup(FT_CONSTANT const AttentionParams& params, int64_t batch_index, int64_t kv_head_index)
       : p(params), batch(batch_index), kv_head(kv_head_index), group(params.query_heads / params.kv_heads) {}
 
-  FT_FUNCTION int rows() const { return p.query_length * group; }
+  FT_FUNCTION Entry entry() const { return entry_of(p, batch); }
+  FT_FUNCTION int rows() const { return entry().query_length * group; }
   FT_FUNCTION int query_of(int row) const { return row / group; }
   FT_FUNCTION int64_t head_of(int row) const { return kv_head * group + row % group; }
 
   /// The keys of rows first ... first + count - 1.
   FT_FUNCTION KeyRange keys_of(int64_t first, int count) const {
-    const int row = static_cast<int>(first), last = rows() - row < count ? rows() - 1 : row + count - 1;
-    return p.rule.band.keys(query_of(row), query_of(last), p.kv_length);
+    const int row = static_cast<int>(first);
+    return entry().keys(query_of(row), query_of(row + count - 1));
   }
   FT_FUNCTION Matrix<const T> keys(int64_t row, int end) const { return shared().keys(row, end); }
   FT_FUNCTION Matrix<const T> values(int64_t row, int end) const { return shared().values(row, end); }
@@ -53,14 +54,15 @@ FT_FUNCTION void apply_rule(FT_THREAD Scores& scores, FT_THREAD Scores&, FT_THRE
   const bool masked = rule.mask.given(), bounded = !keys.all_see(column, key_count);
   if (!masked && !bounded) return;
   const int first = static_cast<int>(row), first_query = heads.query_of(first), rows = heads.rows();
-  const TileBand band = rule.band.tile(first_query, column, heads.p.kv_length);
+  const Entry entry = heads.entry();
+  const TileBand band = entry.band.tile(first_query, column, entry.kv_length);
   constexpr int kSlots = Scores::get_capacity();
   FT_UNROLL for (int i = 0; i < kSlots; ++i) {
     if (scores.is_valid_element(i)) {
       const auto at = scores.get_multidimensional_index(i);
       const int r = first + at[1], query = heads.query_of(r);
       float score = scores[i];
-      if (masked && r < rows && column + at[0] < heads.p.kv_length)
+      if (masked && r < rows && column + at[0] < entry.kv_length)
         score = with_entry(score, entry_at(rule.mask, heads.batch, heads.head_of(r), query, column + at[0]));
       scores[i] = where_visible(score, band.visible(query - first_query, at[0]));
     }

@@ -35,7 +35,7 @@ struct AttentionMergeParts {
     if (row >= static_cast<int64_t>(p.query_length) * group) return;
     const int64_t query = row / group;
     const Head<T> head(p, place.batch, place.head * group + row % group);
-    const KeyRange keys = p.rule.band.keys(query, query, p.kv_length);
+    const KeyRange keys = head.keys_of(query, 1);
     const float exponent = p.rule.exponent;
     const int count = p.parts.count, own = simdgroup_index_in_threadgroup();
     const auto part = [&](int i) { return PartSums(p, at.y * count + i); };
@@ -68,7 +68,10 @@ struct AttentionMergeParts {
       if (stored - stored != 0.0f) memory.broken = 1;
       out(d, 0) = mean;
     });
-    if (p.lse != nullptr) for_each_index(Scope(), 1, [&](int) { head.lse(query) = state.lse(p.rule.unit); });
+    if (p.lse != nullptr)
+      for_each_index(Scope(), 1, [&](int) {
+        head.lse(query) = sees_keys ? state.lse(p.rule.unit) : kMinusInfinity;  // padding has no parts
+      });
     threadgroup_barrier(mem_flags::mem_threadgroup);
     // Where the sum of weights is NaN, so is a score that the row attends to, and NaN is right.
     if (memory.broken != 0 && state.sum == state.sum && own == 0)

@@ -14,4 +14,7 @@ inline constexpr FT_CONSTANT float kLowest = -0x1.fffffep127f;
 /// The most keys whose sums are one chain of additions, and the most such chains whose sums are one.
 inline constexpr FT_CONSTANT int kKeysOfChain = 1 << 12;
 
+/// Query offsets beyond it are no different: no position of a call is as far.
+inline constexpr FT_CONSTANT int64_t kFarthestOffset = int64_t{1} << 40;
+
 }  // namespace flashtile::inline v0_2::kernels

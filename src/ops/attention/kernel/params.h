@@ -40,9 +40,19 @@ struct MaskTensors {
 /// that the exponent applies anyway; or the rule, score by score.
 enum class ScoreWork { hidden, factor, rule };
 
+enum class NumberType : int32_t { none, i32, i64 };
+
+/// A number of each batch entry, in device memory.
+struct EntryNumbers {
+  FT_DEVICE const void* data;
+  int64_t stride;   ///< elements from one entry to the next
+  NumberType type;  ///< none: there are no such numbers
+
+  FLASHTILE_HOST_DEVICE constexpr bool given() const FT_CONSTANT { return type != NumberType::none; }
+};
+
 /// What turns q·k into the score that the softmax takes; score_rule.h applies it.
 struct ScoreRule {
-  Band band;
   MaskTensors mask;
   float scale;
   float softcap;  ///< 0: none
@@ -51,10 +61,9 @@ struct ScoreRule {
   float unit;      ///< what a score of 1 is in natural units: scale where scores stay q·k, else 1
   float exponent;  ///< unit * log2(e): weights are exp2((score - maximum) * exponent)
 
-  FLASHTILE_HOST_DEVICE constexpr ScoreRule() : ScoreRule(1.0f, 0.0f, {}, {}) {}
-  FLASHTILE_HOST_DEVICE constexpr ScoreRule(float scale_, float softcap_, Band band_, MaskTensors mask_)
-      : band(band_),
-        mask(mask_),
+  FLASHTILE_HOST_DEVICE constexpr ScoreRule() : ScoreRule(1.0f, 0.0f, {}) {}
+  FLASHTILE_HOST_DEVICE constexpr ScoreRule(float scale_, float softcap_, MaskTensors mask_)
+      : mask(mask_),
         scale(scale_),
         softcap(softcap_),
         is_factor(scale_ > 0.0f && scale_ * kLog2E <= -kLowest && softcap_ == 0.0f &&
@@ -108,10 +117,13 @@ struct AttentionParams {
   int64_t scores_stride;    ///< elements from one row of them to the next
   float weights_scale;      ///< what the weights that replace them are multiplied with
   int32_t batch, query_heads, kv_heads;
-  int32_t query_length, kv_length;
+  int32_t query_length, kv_length;  ///< of the tensors; entries may have fewer rows, see entry.h
   int32_t head_dim, value_dim;
   KeyParts parts;
   RowNotes notes;
+  Band band;  ///< which keys queries see by position; entry.h moves it where entries have offsets of their own
+  EntryNumbers query_lengths, kv_lengths, query_offsets;
+  bool ends_together;  ///< the last query of each entry is where its last key is
   /// In device memory: not 0 where exact_rows has rows to compute again; nullptr: not known.
   FT_DEVICE uint32_t* broken;
 };

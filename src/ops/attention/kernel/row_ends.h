@@ -1,5 +1,5 @@
 // What the rows of a tile end with, in every kernel that sums all keys of a row: the output, the notes for exact_rows,
-// and the lse.
+// and the lse. Those behind a length are padding: their output is 0, and their lse -inf.
 #pragma once
 
 #include "src/ops/attention/kernel/row_notes.h"
@@ -8,15 +8,24 @@
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
-/// lse of the rows of a tile whose first query is `row`. Softmax has logarithm() and `maximum`; after its finish().
+/// lse of the rows of a tile whose first query is `row`; -inf from query `end` on, where padding begins. Softmax has
+/// logarithm() and `maximum`; after its finish().
 template <class Softmax>
 FT_FUNCTION void write_lse(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t head, int64_t row,
-                           FT_THREAD Softmax& softmax) {
+                           int64_t end, FT_THREAD Softmax& softmax) {
   if (p.lse == nullptr) return;
   softmax.logarithm(p.rule.unit);
   for_each_element(softmax.maximum, [&](float value, int r) {
-    if (row + r < p.query_length) lse_of(p, batch, head, row + r) = value;
+    if (row + r < p.query_length) lse_of(p, batch, head, row + r) = row + r < end ? value : kMinusInfinity;
   });
+}
+
+/// The last of a tile's `count` rows become 0, so that `there` of them stay.
+template <class Output>
+FT_FUNCTION void clear_padding(FT_THREAD Output& o, int64_t there, int count) {
+  if (there >= count) return;
+  const int end = there < 0 ? 0 : static_cast<int>(there);
+  map_indexed(o, [=](auto sum, auto r, auto) { return select(decltype(sum)(0.0f), sum, r < end); });
 }
 
 /// Ends `count` rows of a head from `row` on: `o` are their weighted sums of values, and `tile` is the number of the
@@ -26,12 +35,13 @@ FT_FUNCTION void write_rows(FT_THREAD const Head<T>& head, int64_t row, int coun
                             FT_THREAD Output& o, FT_THREAD Softmax& softmax) {
   softmax.finish();
   map_rows(o, softmax.correction, [](auto sum, auto inverse) { return sum * inverse; });
+  if (head.p.query_lengths.given()) clear_padding(o, head.rows() - row, count);
   auto out = head.out(row);
   store(o, out);
   Tile::settle(head, row, count, softmax.sum);
   if constexpr (Tile::kNotes)
     if (head.p.notes.data != nullptr) note_rows(head.p, tile, o);
-  write_lse(head.p, head.batch, head.head, row, softmax);
+  write_lse(head.p, head.batch, head.head, row, head.rows(), softmax);
 }
 
 }  // namespace FLASHTILE_BACKEND

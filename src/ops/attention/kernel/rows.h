@@ -4,7 +4,7 @@
 
 #include "flashtile/detail/grid.h"
 #include "flashtile/primitives.h"
-#include "src/ops/attention/kernel/params.h"
+#include "src/ops/attention/kernel/entry.h"
 
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -64,7 +64,8 @@ FT_FUNCTION Matrix<T> matrix_of(FT_THREAD const RowRun<T>& run, int64_t rows, in
   return Matrix<T>(run.first, dextents<int, 2>(columns, rows > 0 ? static_cast<int>(rows) : 0), stride);
 }
 
-/// One query head of one batch entry, and the KV head that it reads; tensors hold its rows from `row` on.
+/// One query head of one batch entry, and the KV head that it reads; tensors hold its rows from `row` on, those of q as
+/// far as they are there, those of k and v up to `end`, which is not past the last that is there.
 template <class T>
 struct Head {
   FT_CONSTANT const AttentionParams& p;
@@ -76,14 +77,16 @@ struct Head {
         head(head_index),
         kv_head(head_index / (params.query_heads / params.kv_heads)) {}
 
-  FT_FUNCTION int64_t rows() const { return p.query_length; }
+  FT_FUNCTION Entry entry() const { return entry_of(p, batch); }
+  /// Queries that are there.
+  FT_FUNCTION int64_t rows() const { return entry().query_length; }
   /// The keys of rows first ... first + count - 1.
   FT_FUNCTION KeyRange keys_of(int64_t first, int count) const {
-    return p.rule.band.keys(first, first + count - 1, p.kv_length);
+    return entry().keys(first, first + count - 1);
   }
 
   FT_FUNCTION Matrix<const T> queries(int64_t row) const {
-    return matrix_of(query_rows<T>(p, batch, head, row), p.query_length - row, p.head_dim);
+    return matrix_of(query_rows<T>(p, batch, head, row), rows() - row, p.head_dim);
   }
   /// Keys row ... end - 1.
   FT_FUNCTION Matrix<const T> keys(int64_t row, int end) const {
@@ -92,8 +95,6 @@ struct Head {
   FT_FUNCTION Matrix<const T> values(int64_t row, int end) const {
     return matrix_of(value_rows<T>(p, batch, kv_head, row), end - row, p.value_dim);
   }
-  FT_FUNCTION Matrix<const T> keys(int64_t row) const { return keys(row, p.kv_length); }
-  FT_FUNCTION Matrix<const T> values(int64_t row) const { return values(row, p.kv_length); }
   FT_FUNCTION Matrix<T> out(int64_t row) const {
     return matrix_of(out_rows<T>(p, batch, head, row), p.query_length - row, p.value_dim);
   }

@@ -20,7 +20,7 @@ template <class T>
     const uint32_t broken = simd_rows_not_finite<kAtOnce>(&out(0, 0), p.out_strides.row, rows, p.value_dim);
     for (int i = 0; i < rows; ++i) {
       if ((broken >> i & 1) == 0) continue;
-      const KeyRange keys = p.rule.band.keys(row + i, row + i, p.kv_length);
+      const KeyRange keys = head.entry().keys(row + i, row + i);
       if (keys.begin == keys.end) {
         for (int d = 0; d < p.value_dim; ++d) out(d, i) = T(0.0f);
       } else if (p.broken != nullptr && sums[row + i - first] == sums[row + i - first]) {

@@ -26,7 +26,7 @@ struct AttentionSoftmaxRows {
   static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup&, GridPosition at) {
     const Head<T> head(p, 0, 0);
     const int64_t row = at.x * kQ;
-    const KeyRange keys = p.rule.band.keys(row, row + kQ - 1, p.kv_length);
+    const KeyRange keys = head.entry().keys(row, row + kQ - 1);
     const int64_t stride = p.scores_stride;
     const auto scores = score_rows(p.scores, stride, p, row);
     // A row of weights lies in the first bytes of its row of scores, never ahead of scores still to be read.
@@ -54,7 +54,7 @@ struct AttentionSoftmaxRows {
       auto target = weights.slice(column, 0);
       store(s, target);
     }
-    write_lse(p, head.batch, head.head, row, softmax);
+    write_lse(p, head.batch, head.head, row, head.rows(), softmax);
   }
 
  private:

@@ -26,10 +26,11 @@ struct AttentionSoftmaxRows {
   /// Scores arrive as q·k, with room for whole vectors behind each row.
   static FT_FUNCTION void softmax(FT_CONSTANT const Params& p, int64_t row) {
     FT_DEVICE float* scores = p.scores + row * p.scores_stride;
-    const KeyRange keys = p.rule.band.keys(row, row, p.kv_length);
+    const Entry entry = entry_of(p, 0);
+    const KeyRange keys = entry.keys(row, row);
     const int begin = keys.begin / kLanes * kLanes, end = (keys.end + kLanes - 1) / kLanes * kLanes;
     const SoftmaxState<float> state =
-        weigh(p.rule, scores, begin, end, top_of(p, row, scores, keys, begin, end));
+        weigh(p.rule, scores, begin, end, top_of(p, entry, row, scores, keys, begin, end));
     // Weights never overtake the scores that are still to be read: an element is not larger than a float.
     FT_DEVICE T* weights = reinterpret_cast<FT_DEVICE T*>(scores);
     const floats inverse = state.inverse() * p.weights_scale;
@@ -41,10 +42,10 @@ struct AttentionSoftmaxRows {
   }
 
   /// Applies the rule to scores begin ... end - 1 of a row, and returns their maximum.
-  static FT_FUNCTION float top_of(FT_CONSTANT const Params& p, int64_t row, FT_DEVICE float* scores,
-                                  FT_THREAD const KeyRange& keys, int begin, int end) {
+  static FT_FUNCTION float top_of(FT_CONSTANT const Params& p, const Entry& entry, int64_t row,
+                                  FT_DEVICE float* scores, FT_THREAD const KeyRange& keys, int begin, int end) {
     const ScoreRule rule = p.rule;
-    const TileBand band = rule.band.tile(row, 0, p.kv_length);
+    const TileBand band = entry.band.tile(row, 0, entry.kv_length);
     floats tops = kLowest;
     with_bias_type(rule.mask, [&](auto type) {
       const MaskRow<typename decltype(type)::type> entries(rule.mask, 0, 0, row, 0);

@@ -119,7 +119,7 @@ struct AttentionTensorOps {
       };
       attend_in_chains<Tile::kChain>(keys, o, softmax, p.rule.exponent, attend_all);
     } else {
-      load_keys(memory, head, 1, keys.begin + kK, p.kv_length);
+      load_keys(memory, head, 1, keys.begin + kK, keys.end);
       wait_tiles<Scope, 2>();  // Q and the first K are here
       auto q = tile(memory.q, 0);
       auto first = tile(memory.k, 0);
@@ -135,8 +135,8 @@ struct AttentionTensorOps {
         auto v = tile(memory.v, stage);
         score_product.start(q, k, s);
         output_product.start(weights, v, o);
-        load_values(memory, head, next, column, p.kv_length);
-        load_keys(memory, head, stage, column + kK, p.kv_length);
+        load_values(memory, head, next, column, keys.end);
+        load_keys(memory, head, stage, column + kK, keys.end);
         wait_products<1>(s);
         attend_next(column);
         wait_products<0>(o);

@@ -30,7 +30,8 @@ FT_FUNCTION void apply_rule(FT_THREAD Scores& scores, FT_THREAD Scores& scratch,
     map_elements(scores, scratch, [](auto score, auto entry) { return where_visible(score, entry != 0.0f); });
   }
   if (!keys.all_see(column, key_count)) {
-    const TileBand band = rule.band.tile(row, column, head.p.kv_length);
+    const Entry entry = head.entry();
+    const TileBand band = entry.band.tile(row, column, entry.kv_length);
     map_indexed(scores, [=](auto score, auto r, auto c) { return where_visible(score, band.visible(r, c)); });
   }
 }

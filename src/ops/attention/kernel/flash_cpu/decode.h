@@ -80,7 +80,8 @@ class DecodeTask {
     const int split = static_cast<int>(task % splits.count);
     kv_head_ = task / splits.count % p_.kv_heads;
     batch_ = task / splits.count / p_.kv_heads;
-    const KeyRange range = p_.rule.band.keys(0, p_.query_length - 1, p_.kv_length);
+    entry_ = entry_of(p_, batch_);
+    const KeyRange range = entry_.keys(0, p_.query_length - 1);
     const int begin = max(splits.begin(split), range.begin);
     const int end = min(range.end, splits.begin(split + 1));
     const auto weigh = [&](int column, int keys) {
@@ -164,6 +165,7 @@ class DecodeTask {
     return kv_head_ * (p_.query_heads / p_.kv_heads) + row / p_.query_length;
   }
   int position_of(int row) const { return row % p_.query_length; }
+  bool is_padding(int row) const { return position_of(row) >= entry_.query_length; }
 
   RowRun<const T> keys_from(int column) const { return key_rows<T>(p_, batch_, kv_head_, column); }
   RowRun<const T> values_from(int column) const { return value_rows<T>(p_, batch_, kv_head_, column); }
@@ -184,6 +186,7 @@ class DecodeTask {
       reinterpret_cast<unsigned char*>(last_chunk_)[i] = i % (4 * kChunk) < repeated ? 0x00 : 0xff;
     for (int i = 0; i < kRegisters * chunks_ * kLanes; ++i) queries_[i] = 0.0f;
     for (int r = 0; r < count(); ++r) {
+      if (is_padding(r)) continue;
       const T* row = chunks_of(query_rows<T>(p_, batch_, head_of(r), position_of(r)).first, 0);
       float* to = queries_ + r / kShared * chunks_ * kLanes + r % kShared * kChunk;
       for (int s = 0; s < chunks_; ++s, to += kLanes) {
@@ -336,7 +339,7 @@ class DecodeTask {
   template <class E>
   void apply_rule(int column, int keys) {
     const ScoreRule rule = p_.rule;
-    const TileBand band = rule.band.tile(0, column, column + keys);
+    const TileBand band = entry_.band.tile(0, column, column + keys);
     const ints first_keys = lane_indices() & ints(kChunk - 1);
     for (int j = 0; j < kRegisters; ++j) {
       std::int32_t positions[kLanes];
@@ -509,7 +512,9 @@ class DecodeTask {
     for (int r = 0; r < count(); ++r) {
       const float* row = total_output_ + r * output_stride_;
       const float maximum = maximum_[place(0, r)], sum = total_sum_[place(0, r)];
-      if (splits > 1) {
+      if (is_padding(r)) {
+        if (split == 0) clear_row<T>(p_, batch_, head_of(r), position_of(r));
+      } else if (splits > 1) {
         const PartialRow part = partials.row(batch_, head_of(r), position_of(r), split);
         part.maximum() = maximum;
         part.sum() = part.lse_sum() = sum;
@@ -534,6 +539,7 @@ class DecodeTask {
   int block_;                   ///< keys
   int ahead_;                   ///< prefetch distance in keys; exactly one block was up to 6 % slower
   std::int64_t batch_ = 0, kv_head_ = 0;
+  Entry entry_{};
   float* queries_;                 ///< (registers of rows, chunks of D, kLanes)
   float* short_keys_;              ///< (keys abreast, kLanes)
   float* lanes_;                   ///< (block, kLanes) a row's scores before they are summed over lanes

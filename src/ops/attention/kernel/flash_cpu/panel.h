@@ -35,6 +35,10 @@ struct Tasks {
     if (panels > 1 && splits.count > 1) *this = Tasks(p, panels / 2, width);
   }
 
+  /// Those of its queries that are there in a batch entry.
+  std::int64_t rows_of(const Entry& entry) const {
+    return std::int64_t{entry.query_length} * (side_by_side ? group : 1);
+  }
   std::int64_t count(const AttentionParams& p) const { return p.batch * units * blocks * splits.count; }
 
   /// What a task is about. Blocks run backwards: under a causal mask the longest come first.
@@ -80,21 +84,38 @@ class PanelTask {
     panel.lse_sum = panel.sum;
   }
 
+  /// Goes to the batch entry and the KV head of a task.
+  void go_to(const Tasks& tasks, const Tasks::Place& place) {
+    batch_ = place.batch;
+    kv_head_ = place.kv_head;
+    entry_ = entry_of(p_, batch_);
+    rows_ = tasks.rows_of(entry_);
+  }
+  /// Writes the results of those of a block's rows that are padding: of `count` rows from `first` on. Padding is
+  /// numbered behind all rows of the unit that are there.
+  void clear_padding(const Tasks& tasks, const Tasks::Place& place, std::int64_t first,
+                     std::int64_t count) const {
+    const std::int64_t of_head = p_.query_length - entry_.query_length, end = min(first + count, tasks.rows);
+    for (std::int64_t i = max(first, rows_) - rows_; i < end - rows_; ++i) {
+      const std::int64_t head = tasks.side_by_side ? place.unit * tasks.group + i / of_head : place.unit;
+      clear_row<T>(p_, batch_, head, entry_.query_length + i % of_head);
+    }
+  }
+
   RowRun<const T> keys_at(int column) const { return key_rows<T>(p_, batch_, kv_head_, column); }
   RowRun<const T> values_at(int column) const { return value_rows<T>(p_, batch_, kv_head_, column); }
-  KeyRange keys_of(const Panel& panel) const {
-    return p_.rule.band.keys(panel.first_position, panel.last_position, p_.kv_length);
-  }
+  KeyRange keys_of(const Panel& panel) const { return entry_.keys(panel.first_position, panel.last_position); }
 
   /// Assigns queries of the unit, at most `most` from `first` on, to the lanes of a panel, and clears its sums.
   void start(Panel& panel, const Tasks& tasks, std::int64_t unit, std::int64_t first, int most = Width,
              int fewest_vectors = 1) {
-    panel.count = static_cast<int>(min<std::int64_t>(most, tasks.rows - first));
+    panel.count = static_cast<int>(min<std::int64_t>(most, rows_ - first));
     panel.vectors = max(fewest_vectors, (panel.count + kLanes - 1) / kLanes);
     panel.first_position = p_.query_length;
     panel.last_position = 0;
-    std::int64_t head = tasks.side_by_side ? unit * tasks.group + first / p_.query_length : unit;
-    std::int64_t position = tasks.side_by_side ? first % p_.query_length : first;
+    const std::int32_t length = entry_.query_length;
+    std::int64_t head = tasks.side_by_side ? unit * tasks.group + first / length : unit;
+    std::int64_t position = tasks.side_by_side ? first % length : first;
     for (int i = 0; i < panel.vectors * kLanes; ++i) {
       panel.position[i] = static_cast<std::int32_t>(position);
       panel.head[i] = static_cast<std::int32_t>(head);
@@ -104,7 +125,7 @@ class PanelTask {
       panel.sum[i] = panel.lse_sum[i] = 0.0f;
       if (i + 1 >= panel.count) continue;  // unused lanes repeat the last one
       ++position;
-      if (position == p_.query_length) position = 0, ++head;
+      if (position == length) position = 0, ++head;
     }
     std::memset(panel.output, 0, static_cast<std::size_t>(panel.output_rows) * Width * sizeof(float));
   }
@@ -178,6 +199,8 @@ class PanelTask {
   char* memory_;
   std::size_t used_ = 0;
   std::int64_t batch_ = 0, kv_head_ = 0;
+  Entry entry_{};
+  std::int64_t rows_ = 0;  ///< queries of a unit that are there
 };
 
 }  // namespace flash_cpu

@@ -48,6 +48,7 @@ class Prefill : PanelTask<T, kWidth> {
  private:
   using Base = PanelTask<T, kWidth>;
   using Base::batch_;
+  using Base::entry_;
   using Base::keys_of;
   using Base::kv_head_;
   using Base::p_;
@@ -66,13 +67,14 @@ class Prefill : PanelTask<T, kWidth> {
     const panel::Session<typename Element::Step> session;
     const Tasks tasks(p_, kPanels<T>, kWidth);
     const Tasks::Place place = tasks.place(task);
-    attend(tasks, place, place.block * tasks.panels * kWidth, tasks.panels * kWidth);
+    const int count = tasks.panels * kWidth;
+    attend(tasks, place, place.block * count, count);
+    if (place.split == 0) this->clear_padding(tasks, place, place.block * count, count);
   }
   void attend(const Tasks& tasks, const Tasks::Place& place, std::int64_t first, int count) {
-    batch_ = place.batch;
-    kv_head_ = place.kv_head;
+    this->go_to(tasks, place);
     int used = 0, begin = p_.kv_length, end = 0;
-    for (; count > 0 && first < tasks.rows; first += kWidth, count -= kWidth) {
+    for (; count > 0 && first < this->rows_; first += kWidth, count -= kWidth) {
       Panel& panel = panels_[used++];
       start(panel, tasks, place.unit, first, count);
       const KeyRange range = keys_of(panel);
@@ -120,7 +122,7 @@ class Prefill : PanelTask<T, kWidth> {
     }
     // On a diagonal, causal or a window's, kDiagonalKeys keys are multiplied at a time, and registers whose lanes
     // see none of them are left out.
-    const Diagonal diagonal(panel, p_.rule.band, column);
+    const Diagonal diagonal(panel, entry_.band, column);
     for (int c = 0; c < keys; c += kDiagonalKeys<T>) {
       const int count = min(kDiagonalKeys<T>, keys - c);
       multiply_scores(panel, k, c, count, diagonal.that_see(c, count));
@@ -134,7 +136,7 @@ class Prefill : PanelTask<T, kWidth> {
   }
 
   void apply_rule(const Panel& panel, int column, int keys, MaskBlock block) {
-    flash_cpu::apply_rule<kWidth>(p_.rule, panel, batch_, column, keys, block, scores_);
+    flash_cpu::apply_rule<kWidth>(p_.rule, entry_.band, panel, batch_, column, keys, block, scores_);
   }
 
   /// Scores of keys c ... c + count - 1 of the block, for some registers of lanes.

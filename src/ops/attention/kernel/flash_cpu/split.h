@@ -25,7 +25,7 @@ struct KeySplits {
   KeySplits(const AttentionParams& p, std::int64_t tasks, int longest = 1 << 30) {
     const std::int64_t wanted =
         tasks >= kEnoughTasks ? 1 : (kEnoughTasks + tasks - 1) / max<std::int64_t>(tasks, 1);
-    const KeyRange seen = p.rule.band.keys(0, max(0, p.query_length - 1), p.kv_length);
+    const KeyRange seen = keys_of_all(p);
     first = seen.begin / kKeys * kKeys;
     const int length = seen.end - first;
     const int most = max(1, length / kSplitKeys);
@@ -81,6 +81,15 @@ FT_FUNCTION void store_lse(const AttentionParams& p, std::int64_t batch, std::in
   if (p.lse != nullptr) lse_of(p, batch, head, position) = SoftmaxState<float>{maximum, sum}.lse(p.rule.unit);
 }
 
+/// The results of a row that is padding.
+template <class T>
+FT_FUNCTION void clear_row(const AttentionParams& p, std::int64_t batch, std::int64_t head,
+                           std::int64_t position) {
+  T* out = out_rows<T>(p, batch, head, position).first;
+  for (int d = 0; d < p.value_dim; ++d) out[d] = T(0.0f);
+  if (p.lse != nullptr) lse_of(p, batch, head, position) = kMinusInfinity;
+}
+
 /// The sum of f(begin) ... f(end - 1) as a tree, so that its error grows with the logarithm of their number.
 template <class F>
 auto tree_sum(int begin, int end, const F& f) -> decltype(f(begin)) {
@@ -93,10 +102,11 @@ auto tree_sum(int begin, int end, const F& f) -> decltype(f(begin)) {
   return tree_sum(begin, middle, f) + tree_sum(middle, end, f);
 }
 
-/// Merges one query's parts; writes its row of the output and its lse.
+/// Merges one query's parts; writes its row of the output and its lse. Padding has no parts, and is written already.
 template <class T>
 FT_FUNCTION void merge_row(const AttentionParams& p, const Partials& partials, int splits, std::int64_t batch,
                            std::int64_t head, std::int64_t position) {
+  if (position >= entry_of(p, batch).query_length) return;
   const auto part = [&](int s) { return partials.row(batch, head, position, s); };
   float top = kLowest;
   for (int s = 0; s < splits; ++s) top = max(part(s).maximum(), top);

@@ -70,6 +70,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
  private:
   using Base = PanelTask<T, panel::kTileLanes>;
   using Base::batch_;
+  using Base::entry_;
   using Base::keys_of;
   using Base::kv_head_;
   using Base::p_;
@@ -141,7 +142,8 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     const int column = static_cast<int>(task % blocks_.count) * kKeys;
     kv_head_ = task / blocks_.count % p_.kv_heads;
     batch_ = task / blocks_.count / p_.kv_heads;
-    const int keys = min(kKeys, p_.kv_length - column);
+    const int keys = min(kKeys, entry_of(p_, batch_).kv_length - column);
+    if (keys <= 0) return;  // nobody sees it
     float* rows = block(column);
     if (keys < kKeys)
       std::memset(rows, 0, static_cast<std::size_t>(kParts<T> * blocks_.keys_part) * sizeof(float));
@@ -240,9 +242,9 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   /// Returns false if a number is not plain or a sum overflows float32; some rows may be written then.
   bool attend(const Tasks& tasks, const Tasks::Place& place, std::int64_t first) {
     const panel::Session<panel::AmxPairStep> session;
-    batch_ = place.batch;
-    kv_head_ = place.kv_head;
-    const std::int64_t end = min(tasks.rows, first + tasks.panels * kLanesOfPanel);
+    this->go_to(tasks, place);
+    const std::int64_t count = tasks.panels * kLanesOfPanel, end = min(this->rows_, first + count);
+    if (place.split == 0) this->clear_padding(tasks, place, first, count);
     const int together = stay_cached(tasks, first, end) ? 1 : tasks.panels;
     for (; first < end; first += together * kLanesOfPanel) {
       if (!attend_together(tasks, place, first, together)) return false;
@@ -251,8 +253,8 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   }
   /// Do the blocks that these queries see stay in cache, so that panels had better take turns with the first level?
   bool stay_cached(const Tasks& tasks, std::int64_t first, std::int64_t end) const {
-    const KeyRange keys = tasks.side_by_side ? p_.rule.band.keys(0, p_.query_length - 1, p_.kv_length)
-                                             : p_.rule.band.keys(first, end - 1, p_.kv_length);
+    const KeyRange keys =
+        tasks.side_by_side ? entry_.keys(0, p_.query_length - 1) : entry_.keys(first, end - 1);
     const auto blocks = static_cast<std::size_t>((keys.end - keys.begin) / kKeys + 2);
     return blocks * blocks_.size * sizeof(float) <= kSecondCacheBytes / 2;
   }
@@ -261,7 +263,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
               end_of_split = tasks.splits.begin(place.split + 1);
     int begin = end_of_split;
     active_ = end_ = 0;
-    for (; active_ < panels && first < tasks.rows; first += kLanesOfPanel) {
+    for (; active_ < panels && first < this->rows_; first += kLanesOfPanel) {
       Panel& panel = panels_[active_];
       start(panel, tasks, place.unit, first);
       KeyRange range = keys_of(panel);
@@ -410,7 +412,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     Sight& sight = sights_[now.panel];
     float* scores = scores_[0];
     if (!rule.is_factor || now.mask == MaskBlock::mixed || !sight.range.all_see(now.column, now.keys))
-      apply_rule<kLanesOfPanel>(rule, panel, batch_, now.column, now.keys, now.mask, scores);
+      apply_rule<kLanesOfPanel>(rule, entry_.band, panel, batch_, now.column, now.keys, now.mask, scores);
     for (int i = now.keys * kLanesOfPanel; i < now.rows() * kLanesOfPanel; i += kLanes)
       floats(kMinusInfinity).store(scores + i);
     const bool stays = !kFollows && all_have_a_maximum(panel);

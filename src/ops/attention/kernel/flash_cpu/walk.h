@@ -90,10 +90,10 @@ FT_FUNCTION void hide_unseen(const TileBand& band, const Panel& panel, int keys,
 
 /// Applies the rule to q·k of keys column ... column + keys - 1.
 template <int Width>
-void apply_rule(const ScoreRule& p_rule, const Panel& panel, std::int64_t batch, int column, int keys,
-                MaskBlock block, float* scores) {
+void apply_rule(const ScoreRule& p_rule, const Band& p_band, const Panel& panel, std::int64_t batch, int column,
+                int keys, MaskBlock block, float* scores) {
   const ScoreRule rule = p_rule;
-  const TileBand band = rule.band.tile(panel.first_position, column, column + keys);
+  const TileBand band = p_band.tile(panel.first_position, column, column + keys);
   if (rule.is_factor && block != MaskBlock::mixed) return hide_unseen<Width>(band, panel, keys, scores);
   const auto for_each_score = [&](auto entries_of) {
     for (int first = 0; first < panel.vectors * kLanes; first += kLanes) {
