@@ -18,19 +18,33 @@ namespace {
 constexpr std::size_t kLeastOptions = offsetof(flashtile_attention_options, queue) + sizeof(void*);
 constexpr std::size_t kLeastOutputs = offsetof(flashtile_attention_outputs, workspace_bytes) + sizeof(uint64_t);
 
-std::optional<QueryOffset> offset_of(int32_t kind, int64_t number, const char* name, const char* number_name) {
-  if (kind != FLASHTILE_OFFSET && number != 0) {
-    refuse("attention: " + std::string(number_name) + " is " + std::to_string(number) + ", and " + name +
-           " is not FLASHTILE_OFFSET; it counts only then");
-  }
-  switch (kind) {
+/// A field of an offset, and those beside it.
+struct OffsetFields {
+  int32_t kind;
+  int64_t number;
+  const flashtile_tensor* numbers;
+  std::string name, number_name, numbers_name;
+};
+
+std::optional<QueryOffset> offset_of(const OffsetFields& given) {
+  const auto refuse_unused = [&](const std::string& field, const std::string& value, const char* kind) {
+    refuse("attention: " + field + " is " + value + ", and " + given.name + " is not " + kind +
+           "; it counts only then");
+  };
+  if (given.kind != FLASHTILE_OFFSET && given.number != 0)
+    refuse_unused(given.number_name, std::to_string(given.number), "FLASHTILE_OFFSET");
+  if (given.kind != FLASHTILE_OFFSETS && given.numbers != nullptr)
+    refuse_unused(given.numbers_name, "given", "FLASHTILE_OFFSETS");
+  switch (given.kind) {
     case FLASHTILE_NOT_GIVEN: return std::nullopt;
     case FLASHTILE_TOP_LEFT: return CausalCorner::top_left;
     case FLASHTILE_BOTTOM_RIGHT: return CausalCorner::bottom_right;
-    case FLASHTILE_OFFSET: return number;
+    case FLASHTILE_OFFSET: return given.number;
+    case FLASHTILE_OFFSETS: return view_of(given.numbers, ("attention: " + given.numbers_name).c_str());
   }
-  refuse("attention: " + std::string(name) + " is " + std::to_string(kind) +
-         "; expected FLASHTILE_NOT_GIVEN, FLASHTILE_TOP_LEFT, FLASHTILE_BOTTOM_RIGHT or FLASHTILE_OFFSET");
+  refuse("attention: " + given.name + " is " + std::to_string(given.kind) +
+         "; expected FLASHTILE_NOT_GIVEN, FLASHTILE_TOP_LEFT, FLASHTILE_BOTTOM_RIGHT, FLASHTILE_OFFSET or "
+         "FLASHTILE_OFFSETS");
 }
 
 AttentionOptions options_of(const flashtile_attention_options* given) {
@@ -38,9 +52,12 @@ AttentionOptions options_of(const flashtile_attention_options* given) {
   AttentionOptions options;
   if (o.scale != nullptr) options.scale = *o.scale;
   if (o.softcap != 0.0f) options.softcap = o.softcap;
-  options.mask.causal = offset_of(o.causal, o.causal_offset, "causal", "causal_offset");
-  options.query_offset =
-      offset_of(o.query_offset, o.query_offset_number, "query_offset", "query_offset_number");
+  options.mask.causal =
+      offset_of({o.causal, o.causal_offset, o.causal_offsets, "causal", "causal_offset", "causal_offsets"});
+  options.query_offset = offset_of({o.query_offset, o.query_offset_number, o.query_offsets, "query_offset",
+                                    "query_offset_number", "query_offsets"});
+  options.lengths.q = optional_view_of(o.q_lengths, "attention: q_lengths");
+  options.lengths.kv = optional_view_of(o.kv_lengths, "attention: kv_lengths");
   if (o.window != nullptr) options.mask.window = Window{o.window->left, o.window->right};
   options.mask.boolean = optional_view_of(o.mask, "attention: mask");
   options.mask.bias = optional_view_of(o.bias, "attention: bias");

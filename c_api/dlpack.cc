@@ -32,11 +32,11 @@ struct DtypeRow {
   std::uint8_t code, bits;
   int32_t dtype;
 };
-constexpr DtypeRow kDtypes[] = {{kFloat, 64, FLASHTILE_F64}, {kFloat, 32, FLASHTILE_F32},
-                                {kFloat, 16, FLASHTILE_F16}, {kBfloat, 16, FLASHTILE_BF16},
-                                {kInt, 8, FLASHTILE_I8},     {kUint, 8, FLASHTILE_U8},
-                                {kBool, 8, FLASHTILE_U8},    {kInt, 32, FLASHTILE_I32},
-                                {kInt, 4, FLASHTILE_INT4},   {kUint, 4, FLASHTILE_UINT4}};
+constexpr DtypeRow kDtypes[] = {
+    {kFloat, 64, FLASHTILE_F64},   {kFloat, 32, FLASHTILE_F32}, {kFloat, 16, FLASHTILE_F16},
+    {kBfloat, 16, FLASHTILE_BF16}, {kInt, 8, FLASHTILE_I8},     {kUint, 8, FLASHTILE_U8},
+    {kBool, 8, FLASHTILE_U8},      {kInt, 32, FLASHTILE_I32},   {kInt, 64, FLASHTILE_I64},
+    {kInt, 4, FLASHTILE_INT4},     {kUint, 4, FLASHTILE_UINT4}};
 
 struct DeviceRow {
   std::int32_t dl, type;

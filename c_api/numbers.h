@@ -26,7 +26,7 @@ static_assert(same(FLASHTILE_F64, DType::f64) && same(FLASHTILE_F32, DType::f32)
               same(FLASHTILE_F16, DType::f16) && same(FLASHTILE_BF16, DType::bf16) &&
               same(FLASHTILE_I8, DType::i8) && same(FLASHTILE_U8, DType::u8) &&
               same(FLASHTILE_I32, DType::i32) && same(FLASHTILE_INT4, DType::int4) &&
-              same(FLASHTILE_UINT4, DType::uint4));
+              same(FLASHTILE_UINT4, DType::uint4) && same(FLASHTILE_I64, DType::i64));
 static_assert(same(FLASHTILE_CPU, DeviceType::cpu) && same(FLASHTILE_CUDA, DeviceType::cuda) &&
               same(FLASHTILE_METAL, DeviceType::metal));
 static_assert(FLASHTILE_MAX_RANK == kMaxRank);

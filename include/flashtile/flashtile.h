@@ -62,7 +62,8 @@ enum {
   FLASHTILE_U8 = 5,
   FLASHTILE_I32 = 6,
   FLASHTILE_INT4 = 7,  ///< packed in pairs, the element with the even index in the low nibble
-  FLASHTILE_UINT4 = 8
+  FLASHTILE_UINT4 = 8,
+  FLASHTILE_I64 = 9  ///< for lengths and offsets of attention
 };
 
 /// Kinds of devices.
@@ -145,8 +146,9 @@ enum {
   FLASHTILE_NOT_GIVEN = 0,
   FLASHTILE_TOP_LEFT = 1,  ///< offset 0: the first query is where the first key is
   FLASHTILE_BOTTOM_RIGHT =
-      2,                ///< offset Lkv - Lq, which may be negative: the last query is where the last key is
-  FLASHTILE_OFFSET = 3  ///< the number that the field beside it holds
+      2,                 ///< offset Lkv - Lq, which may be negative: the last query is where the last key is
+  FLASHTILE_OFFSET = 3,  ///< the number that the field beside it holds
+  FLASHTILE_OFFSETS = 4  ///< one number of each batch entry, in the tensor (B) of i32 or i64 of that field
 };
 
 /// A query sees keys from `left` before its position to `right` after it, both included; -1: no limit on that side.
@@ -169,7 +171,13 @@ typedef struct flashtile_attention_options {
   const flashtile_tensor*
       bias;         ///< f32, f16 or bf16, broadcast likewise: added to the score; -inf excludes exactly
   const char* way;  ///< forces a way by its name ("unfused", "tensor_ops", ...); NULL or "": the best that can
-  const flashtile_queue* queue;  ///< NULL: the process-wide queue of q's device
+  const flashtile_queue* queue;            ///< NULL: the process-wide queue of q's device
+  const flashtile_tensor* causal_offsets;  ///< of causal, with FLASHTILE_OFFSETS
+  const flashtile_tensor* query_offsets;   ///< of query_offset, with FLASHTILE_OFFSETS
+  /// How many rows of q, and of k and v, are there in each batch entry: (B) of i32 or i64 on q's device. Rows behind them
+  /// are not read; out is 0 there, and lse -inf. NULL: all.
+  const flashtile_tensor* q_lengths;
+  const flashtile_tensor* kv_lengths;
 } flashtile_attention_options;
 
 /// Memory for results and scratch, all of it the caller's: none of it is shared with another argument.

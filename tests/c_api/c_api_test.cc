@@ -107,6 +107,29 @@ TEST(CApi, PassesEveryOptionOn) {
   EXPECT_EQ(outcome([&](Options& o) { o.softcap = -2.0f; }, 2.0f),
             "invalid_argument: attention: softcap is -2.000000; expected 0 (none) or a positive finite number");
   EXPECT_EQ(outcome([&](Options& o) { o.way = "unfused"; }, 2.0f), "ok");
+  const std::int64_t one_entry[] = {1};
+  std::int32_t one = 1;
+  std::int64_t zero = 0;
+  flashtile_tensor one_row, no_row;
+  flashtile_packed_tensor(&one_row, &one, FLASHTILE_I32, 1, one_entry);
+  flashtile_packed_tensor(&no_row, &zero, FLASHTILE_I64, 1, one_entry);
+  EXPECT_EQ(outcome([&](Options& o) { o.kv_lengths = &one_row; }, 1.0f), "ok");
+  EXPECT_EQ(outcome([&](Options& o) { o.q_lengths = &no_row; }, 0.0f), "ok");
+  EXPECT_EQ(outcome([&](Options& o) { o.causal = FLASHTILE_OFFSETS, o.causal_offsets = &one_row; }, 2.0f),
+            "ok");
+  EXPECT_EQ(outcome(
+                [&](Options& o) {
+                  o.window = &first_only, o.query_offset = FLASHTILE_OFFSETS, o.query_offsets = &one_row;
+                  o.kv_lengths = &one_row;
+                },
+                0.0f),
+            "ok");
+  EXPECT_EQ(outcome([&](Options& o) { o.causal = FLASHTILE_OFFSETS; }, 2.0f),
+            "invalid_argument: attention: causal_offsets is NULL; it must be given");
+  EXPECT_EQ(
+      outcome([&](Options& o) { o.query_offsets = &one_row; }, 2.0f),
+      "invalid_argument: attention: query_offsets is given, and query_offset is not FLASHTILE_OFFSETS; it "
+      "counts only then");
 }
 
 TEST(CApi, RefusesWhatCannotBe) {
@@ -138,9 +161,9 @@ TEST(CApi, RefusesWhatCannotBe) {
             "invalid_argument: attention: v has reserved 1; expected 0");
   EXPECT_EQ(outcome([](Call& c) { c.outputs.reserved = 1; }),
             "invalid_argument: attention: outputs.reserved is 1; expected 0");
-  EXPECT_EQ(outcome([](Call& c) { c.options.causal = 4; }),
-            "invalid_argument: attention: causal is 4; expected FLASHTILE_NOT_GIVEN, FLASHTILE_TOP_LEFT, "
-            "FLASHTILE_BOTTOM_RIGHT or FLASHTILE_OFFSET");
+  EXPECT_EQ(outcome([](Call& c) { c.options.causal = 5; }),
+            "invalid_argument: attention: causal is 5; expected FLASHTILE_NOT_GIVEN, FLASHTILE_TOP_LEFT, "
+            "FLASHTILE_BOTTOM_RIGHT, FLASHTILE_OFFSET or FLASHTILE_OFFSETS");
   EXPECT_EQ(outcome([](Call& c) { c.options.causal_offset = 4; }),
             "invalid_argument: attention: causal_offset is 4, and causal is not FLASHTILE_OFFSET; it counts "
             "only then");
@@ -165,8 +188,8 @@ TEST(CApi, TakesStructsOfLaterVersionsWhoseNewFieldsAreZero) {
   EXPECT_EQ(flashtile_attention(&call.outputs, &call.q, &call.k, &call.v, &options.known),
             FLASHTILE_INVALID_ARGUMENT);
   EXPECT_EQ(flashtile_error_message(),
-            "attention: options sets a field at byte 87, and this library, flashtile " +
-                std::string(flashtile_version()) + ", knows 80 bytes; it needs a newer library");
+            "attention: options sets a field at byte 119, and this library, flashtile " +
+                std::string(flashtile_version()) + ", knows 112 bytes; it needs a newer library");
   Later<flashtile_tensor> q(call.q);
   EXPECT_EQ(flashtile_attention(&call.outputs, &q.known, &call.k, &call.v, nullptr), FLASHTILE_OK);
   q.more = 1;
@@ -497,9 +520,10 @@ TEST(CApiDlpack, BecomesATensor) {
   EXPECT_EQ(dtype(6, 8), FLASHTILE_U8);
   EXPECT_EQ(dtype(0, 8), FLASHTILE_I8);
   EXPECT_EQ(dtype(1, 4), FLASHTILE_UINT4);
-  EXPECT_EQ(dtype(0, 64), -1);
+  EXPECT_EQ(dtype(0, 64), FLASHTILE_I64);
+  EXPECT_EQ(dtype(1, 64), -1);
   EXPECT_STREQ(flashtile_error_message(),
-               "tensor_from_dlpack: flashtile has no type of DLPack's code 0 with 64 bits");
+               "tensor_from_dlpack: flashtile has no type of DLPack's code 1 with 64 bits");
   EXPECT_EQ(dtype(2, 32), FLASHTILE_F32);
 
   dl.device_type = 2;
