@@ -1,7 +1,7 @@
 from typing import Any, Dict, Literal, Optional, Sequence, SupportsIndex, Tuple, TypeVar, Union, overload
 
 Array = TypeVar("Array")
-Offset = Union[Literal["top_left", "bottom_right"], SupportsIndex]
+Offset = Union[Literal["top_left", "bottom_right"], SupportsIndex, Any]
 
 __version__: str
 
@@ -23,17 +23,17 @@ class Report(list[Dict[str, Any]]):
 @overload
 def attention(q: Array, k: Any, v: Any, *, scale: Optional[float] = None, softcap: Optional[float] = None,
               causal: Optional[Union[bool, Offset]] = None, query_offset: Optional[Offset] = None,
-              window: Optional[Sequence[int]] = None, mask: Any = None, bias: Any = None, way: Optional[str] = None,
-              threads: Optional[int] = None, out: Any = None, return_lse: Literal[False] = False) -> Array: ...
+              q_lengths: Any = None, kv_lengths: Any = None, window: Optional[Sequence[int]] = None, mask: Any = None,
+              bias: Any = None, way: Optional[str] = None, threads: Optional[int] = None, out: Any = None, return_lse: Literal[False] = False) -> Array: ...
 @overload
 def attention(q: Array, k: Any, v: Any, *, scale: Optional[float] = None, softcap: Optional[float] = None,
               causal: Optional[Union[bool, Offset]] = None, query_offset: Optional[Offset] = None,
-              window: Optional[Sequence[int]] = None, mask: Any = None, bias: Any = None, way: Optional[str] = None,
-              threads: Optional[int] = None, out: Any = None, return_lse: Literal[True]) -> Tuple[Array, Array]: ...
+              q_lengths: Any = None, kv_lengths: Any = None, window: Optional[Sequence[int]] = None, mask: Any = None,
+              bias: Any = None, way: Optional[str] = None, threads: Optional[int] = None, out: Any = None, return_lse: Literal[True]) -> Tuple[Array, Array]: ...
 def plan(q: Any, k: Any, v: Any, *, scale: Optional[float] = None, softcap: Optional[float] = None,
          causal: Optional[Union[bool, Offset]] = None, query_offset: Optional[Offset] = None,
-         window: Optional[Sequence[int]] = None, mask: Any = None, bias: Any = None, way: Optional[str] = None,
-         threads: Optional[int] = None, out: Any = None, return_lse: bool = False) -> Plan: ...
+         q_lengths: Any = None, kv_lengths: Any = None, window: Optional[Sequence[int]] = None, mask: Any = None,
+         bias: Any = None, way: Optional[str] = None, threads: Optional[int] = None, out: Any = None, return_lse: bool = False) -> Plan: ...
 def explain(q: Any, k: Any, v: Any, **options: Any) -> None: ...
 @overload
 def merge_attention(outs: Sequence[Array], lses: Sequence[Any], *, sinks: Any = None, threads: Optional[int] = None,

@@ -6,15 +6,16 @@ import ctypes
 import sys
 from ctypes import c_char_p, c_int, c_ssize_t, c_void_p, py_object
 
-from flashtile._library import BF16, CPU, CUDA, F16, F32, F64, I8, I32, MAX_RANK, U8, Tensor, check, lib, whole
+from flashtile._library import BF16, CPU, CUDA, F16, F32, F64, I8, I32, I64, MAX_RANK, U8, Tensor, check, lib, whole
 
 # By the array interface's kind of type and bytes of an element.
-INTERFACE_DTYPES = {"f8": F64, "f4": F32, "f2": F16, "i1": I8, "u1": U8, "b1": U8, "i4": I32}
+INTERFACE_DTYPES = {"f8": F64, "f4": F32, "f2": F16, "i1": I8, "u1": U8, "b1": U8, "i4": I32, "i8": I64}
 # By struct's letter, of the buffer protocol.
-BUFFER_DTYPES = {"d": F64, "f": F32, "e": F16, "b": I8, "B": U8, "?": U8, "i": I32}
-LETTERS = {F64: "d", F32: "f", F16: "e", I8: "b", U8: "B", I32: "i"}
-NUMPY_NAMES = {F64: "float64", F32: "float32", F16: "float16", I8: "int8", U8: "uint8", I32: "int32"}
-ITEMSIZES = {F64: 8, F32: 4, F16: 2, BF16: 2, I8: 1, U8: 1, I32: 4}
+BUFFER_DTYPES = {"d": F64, "f": F32, "e": F16, "b": I8, "B": U8, "?": U8, "i": I32, "q": I64,
+                 "l": I64 if ctypes.sizeof(ctypes.c_long) == 8 else I32}
+LETTERS = {F64: "d", F32: "f", F16: "e", I8: "b", U8: "B", I32: "i", I64: "q"}
+NUMPY_NAMES = {F64: "float64", F32: "float32", F16: "float16", I8: "int8", U8: "uint8", I32: "int32", I64: "int64"}
+ITEMSIZES = {F64: 8, F32: 4, F16: 2, BF16: 2, I8: 1, U8: 1, I32: 4, I64: 8}
 
 
 class PyBuffer(ctypes.Structure):

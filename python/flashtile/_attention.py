@@ -5,15 +5,15 @@ from ctypes import addressof, c_float
 from flashtile import _queues
 from flashtile._arrays import empty_like
 from flashtile._calls import Call, Pool
-from flashtile._library import BOTTOM_RIGHT, F32, OFFSET, TOP_LEFT, AttentionOptions, AttentionOutputs, Window, lib, text, whole
+from flashtile._library import BOTTOM_RIGHT, F32, OFFSET, OFFSETS, TOP_LEFT, AttentionOptions, AttentionOutputs, Window, lib, text, whole
 from flashtile._plan import plan_of
 
 CORNERS = {"top_left": TOP_LEFT, "bottom_right": BOTTOM_RIGHT}
 pool = Pool()
 
 
-def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, window=None, mask=None, bias=None,
-              way=None, threads=None, out=None, return_lse=False):
+def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None,
+              window=None, mask=None, bias=None, way=None, threads=None, out=None, return_lse=False):
     """Scaled dot-product attention: softmax(scale * q kᵀ + bias) v, exactly.
 
     Shapes    q (B, Hq, Lq, D), k (B, Hkv, Lkv, D), v (B, Hkv, Lkv, Dv) -> (B, Hq, Lq, Dv). Hq is a multiple of Hkv: query
@@ -31,8 +31,12 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
     scale          multiplies raw scores; 1/sqrt(D) unless given
     softcap        scores become softcap * tanh(score / softcap), before mask and bias
     causal         "top_left": query i sees keys 0 ... i; "bottom_right": the last query sees every key; a number: query i
-                   sees keys 0 ... i + number; True, where q and k are equally long
+                   sees keys 0 ... i + number; an int32 or int64 array (B): such a number of each batch entry; True, where
+                   q and k are equally long
     query_offset   where queries lie among the keys, for windows: as causal
+    q_lengths      int32 or int64 (B): how many rows of q are there in each batch entry. The others are not read; the result
+                   is 0 there, and lse -inf
+    kv_lengths     the same of k and v; "bottom_right" is that of the rows that are there
     window         (left, right): a query sees so many keys before and after its position; -1 is no limit
     mask           boolean or uint8, broadcast to (B, Hq, Lq, Lkv): a query attends to a key where it is true
     bias           float32, float16 or bfloat16, broadcast likewise: added to scores; -inf excludes exactly
@@ -42,7 +46,8 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
     return_lse     also returns log(sum(exp(scores))), float32 (B, Hq, Lq)
     """
     key = None
-    if mask is None and bias is None and not return_lse and pool.serves(q, k, v):
+    if mask is None and bias is None and q_lengths is None and kv_lengths is None and not return_lse and pool.serves(q, k, v) \
+            and not is_array(causal) and not is_array(query_offset):
         if out is None and q.ndim == v.ndim == 4:
             out = sys.modules["numpy"].empty((*q.shape[:3], v.shape[3]), q.dtype)
         if pool.serves(out):
@@ -53,7 +58,7 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
                 return out
     call = call_of(lib.flashtile_attention, q, k, v)
     results = set_results(call, q, out, return_lse)
-    set_options(call, q, scale, softcap, causal, query_offset, window, mask, bias, way, threads)
+    set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, window, mask, bias, way, threads)
     call.run()
     if key is not None:
         pool.keep(key, call)
@@ -61,15 +66,15 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
     return tuple(given) if return_lse else given[0]
 
 
-def plan(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, window=None, mask=None, bias=None, way=None,
-         threads=None, out=None, return_lse=False):
+def plan(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None, window=None,
+         mask=None, bias=None, way=None, threads=None, out=None, return_lse=False):
     """What attention() would do for these arguments: a Plan. Computes nothing; same errors."""
     call = call_of(lib.flashtile_plan_attention, q, k, v)
     if out is not None or return_lse:
         set_results(call, q, out, return_lse)
     else:
         call.arguments = (None, *call.arguments[1:])
-    set_options(call, q, scale, softcap, causal, query_offset, window, mask, bias, way, threads)
+    set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, window, mask, bias, way, threads)
     return plan_of(call)
 
 
@@ -96,14 +101,18 @@ def set_results(call, q, out, return_lse):
     return results
 
 
-def set_options(call, q, scale, softcap, causal, query_offset, window, mask, bias, way, threads):
+def set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, window, mask, bias, way, threads):
     options = call.options
     if scale is not None:
         options.scale = call.point_to(c_float(scale))
     options.softcap = softcap or 0.0
-    options.causal, options.causal_offset = offset_of(
-        corner_of(causal, call.tensors[0].shape[2], call.tensors[1].shape[2]), "causal")
-    options.query_offset, options.query_offset_number = offset_of(query_offset, "query_offset")
+    options.causal, options.causal_offset, options.causal_offsets = offset_of(
+        call, corner_of(causal, call.tensors[0].shape[2], call.tensors[1].shape[2]), "causal")
+    options.query_offset, options.query_offset_number, options.query_offsets = offset_of(call, query_offset, "query_offset")
+    if q_lengths is not None:
+        options.q_lengths = call.take(q_lengths, "q_lengths")[1]
+    if kv_lengths is not None:
+        options.kv_lengths = call.take(kv_lengths, "kv_lengths")[1]
     if window is not None:
         left, right = (whole(limit, "window") for limit in window)
         options.window = call.point_to(Window(left, right))
@@ -128,12 +137,19 @@ def corner_of(causal, q_length, k_length):
     return "top_left"
 
 
-def offset_of(given, name):
-    """A corner or a number as the C interface has it."""
+def is_array(offset):
+    """Is it an array of numbers, one a batch entry? A single number may be an array of no dimensions."""
+    return getattr(offset, "ndim", 0) > 0
+
+
+def offset_of(call, given, name):
+    """A corner, a number or an array as the C interface has it: what it is, the number, the array's address."""
     if given is None:
-        return 0, 0
+        return 0, 0, None
+    if is_array(given):
+        return OFFSETS, 0, call.take(given, name)[1]
     if isinstance(given, str) and given in CORNERS:
-        return CORNERS[given], 0
+        return CORNERS[given], 0, None
     if isinstance(given, (str, bool)) or not hasattr(given, "__index__"):
-        raise ValueError(f'{name} is {given!r}; expected "top_left", "bottom_right" or a whole number')
-    return OFFSET, whole(given, name)
+        raise ValueError(f'{name} is {given!r}; expected "top_left", "bottom_right", a whole number or an array of them')
+    return OFFSET, whole(given, name), None

@@ -50,8 +50,8 @@ def check(q=None, k=None, v=None, **options):
     return report
 
 
-def reference(np, q, k, v, scale=None, softcap=None, causal=None, query_offset=None, window=None, mask=None, bias=None,
-              threads=None):
+def reference(np, q, k, v, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None,
+              window=None, mask=None, bias=None, threads=None):
     """The exact result, and the bound of each of its elements."""
     roundoff = ROUNDOFF[str(q.dtype)]
     q, k, v = (x.astype(np.float64) for x in (q, k, v))
@@ -65,7 +65,7 @@ def reference(np, q, k, v, scale=None, softcap=None, causal=None, query_offset=N
         scores = softcap * np.tanh(scores / softcap)
     if bias is not None:
         scores = scores + np.asarray(bias, np.float64)
-    seen = visible(np, queries, keys, causal, query_offset, window)
+    seen = visible(np, q.shape[0], queries, keys, causal, query_offset, q_lengths, kv_lengths, window)
     if mask is not None:
         seen = seen & (np.asarray(mask) != 0)
     scores = np.where(seen, scores, -np.inf)
@@ -81,13 +81,19 @@ def reference(np, q, k, v, scale=None, softcap=None, causal=None, query_offset=N
     return exact, roundoff * np.abs(exact) + 2 * relative * (weights @ np.abs(v)) + 2.0**-140
 
 
-def visible(np, queries, keys, causal, query_offset, window):
-    """Which keys each query sees by its position."""
+def visible(np, batch, queries, keys, causal, query_offset, q_lengths, kv_lengths, window):
+    """(B, 1, Lq, Lkv) which keys each query sees by its position, as far as both are there."""
+    def of_entries(numbers, otherwise):
+        return np.broadcast_to(otherwise if numbers is None else np.asarray(numbers), (batch,))[:, None, None, None]
+
+    q_there, kv_there = of_entries(q_lengths, queries), of_entries(kv_lengths, keys)
     given = query_offset if query_offset is not None else None if isinstance(causal, bool) else causal
-    offset = {None: 0, "top_left": 0, "bottom_right": keys - queries}.get(given, given)
-    position = np.arange(queries)[:, None] + offset
-    key = np.arange(keys)[None, :]
+    corners = {"top_left": 0, "bottom_right": kv_there - q_there}
+    offset = corners[given] if isinstance(given, str) else of_entries(given, 0)
+    query, key = np.arange(queries)[:, None], np.arange(keys)[None, :]
+    position = query + offset
     left, right = window if window is not None else (-1, -1)
     if causal is not None and causal is not False:
         right = 0
-    return ((left < 0) | (key >= position - left)) & ((right < 0) | (key <= position + right))
+    near = ((left < 0) | (key >= position - left)) & ((right < 0) | (key <= position + right))
+    return near & (query < q_there) & (key < kv_there)

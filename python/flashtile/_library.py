@@ -6,10 +6,10 @@ import pathlib
 from ctypes import c_char_p, c_double, c_float, c_int32, c_int64, c_uint32, c_uint64, c_void_p
 
 MAX_RANK = 8
-F64, F32, F16, BF16, I8, U8, I32, INT4, UINT4 = range(9)
+F64, F32, F16, BF16, I8, U8, I32, INT4, UINT4, I64 = range(10)
 CPU, CUDA, METAL = range(3)
 HALVES, INTERLEAVED = range(2)
-NOT_GIVEN, TOP_LEFT, BOTTOM_RIGHT, OFFSET = range(4)
+NOT_GIVEN, TOP_LEFT, BOTTOM_RIGHT, OFFSET, OFFSETS = range(5)
 
 
 # Of a status what is raised; RuntimeError for the others.
@@ -55,7 +55,8 @@ class Window(ctypes.Structure):
 class AttentionOptions(Sized):
     _fields_ = [("size", c_uint32), ("causal", c_int32), ("causal_offset", c_int64), ("query_offset_number", c_int64),
                 ("query_offset", c_int32), ("softcap", c_float), ("scale", c_void_p), ("window", c_void_p), ("mask", c_void_p),
-                ("bias", c_void_p), ("way", c_char_p), ("queue", c_void_p)]
+                ("bias", c_void_p), ("way", c_char_p), ("queue", c_void_p), ("causal_offsets", c_void_p), ("query_offsets", c_void_p),
+                ("q_lengths", c_void_p), ("kv_lengths", c_void_p)]
 
 
 class AttentionOutputs(Sized):

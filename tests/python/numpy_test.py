@@ -30,12 +30,27 @@ class Attention(unittest.TestCase):
         for options in ({}, {"scale": -0.5}, {"scale": 0.0}, {"softcap": 1.5}, {"causal": "top_left"}, {"causal": "bottom_right"},
                         {"causal": -4}, {"causal": False}, {"window": (2, 1)}, {"window": (3, -1), "query_offset": 4},
                         {"window": [1, 0], "query_offset": "bottom_right"}, {"mask": mask}, {"bias": bias},
-                        {"mask": mask.astype(np.uint8)[None], "bias": bias[0], "causal": np.int64(2), "softcap": 3.0, "threads": 2}):
+                        {"mask": mask.astype(np.uint8)[None], "bias": bias[0], "causal": np.int64(2), "softcap": 3.0, "threads": 2},
+                        {"kv_lengths": np.array([13, 4])}, {"q_lengths": np.array([0, 5], np.int32), "causal": "bottom_right"},
+                        {"q_lengths": np.array([9, 5]), "kv_lengths": np.array([2, 13], np.int32), "causal": "bottom_right", "bias": bias},
+                        {"causal": np.array([2, -3])}, {"query_offset": np.array([20, 1], np.int32)[::-1], "window": (4, 2)}):
             for dtype in (np.float32, np.float16):
                 with self.subTest(options=str(options), dtype=dtype):
                     report = flashtile.check(*inputs(dtype=dtype), **options)
                     self.assertTrue(report.ok, report)
                     self.assertGreaterEqual(sum("error" in row for row in report), 3, report)
+
+    def test_rows_behind_a_length_are_not_read(self):
+        q, k, v = inputs()
+        lengths = {"q_lengths": np.array([4, 9]), "kv_lengths": np.array([13, 6])}
+        expected, expected_lse = flashtile.attention(q, k, v, return_lse=True, **lengths)
+        q[0, :, 4:], k[1, :, 6:], v[1, :, 6:] = np.nan, np.nan, np.nan
+        found, lse = flashtile.attention(q, k, v, return_lse=True, **lengths)
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(lse, expected_lse)
+        self.assertTrue((found[0, :, 4:] == 0).all() and (lse[0, :, 4:] == -np.inf).all())
+        with self.assertRaisesRegex(ValueError, r"lengths.kv\[1\] is 14; expected 0 ... 13"):
+            flashtile.attention(q, k, v, kv_lengths=np.array([13, 14]))
 
     def test_the_check_finds_what_is_wrong(self):
         q, k, v = inputs()

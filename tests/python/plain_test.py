@@ -67,8 +67,8 @@ class Errors(unittest.TestCase):
             (ValueError, "attention: way is \"none\"; expected one of ", (q, k, v), {"way": "none"}),
             (NotImplementedError, "attention: way vendor.cudnn cannot run this call: ", (q, k, v), {"way": "vendor.cudnn"}),
             (TypeError, "k is a list; expected an array", (q, [1], v), {}),
-            (ValueError, "k has elements of format 'q'", (q, memoryview(array.array("q", [1])), v), {}),
-            (ValueError, "causal is 'left'; expected \"top_left\", \"bottom_right\" or a whole number", (q, k, v), {"causal": "left"}),
+            (ValueError, "k has elements of format 'Q'", (q, memoryview(array.array("Q", [1])), v), {}),
+            (ValueError, "causal is 'left'; expected \"top_left\", \"bottom_right\", a whole number or an array", (q, k, v), {"causal": "left"}),
             (ValueError, "causal is 1.5; expected", (q, k, v), {"causal": 1.5}),
             (ValueError, "query_offset is True; expected", (q, k, v), {"query_offset": True}),
             (ValueError, "causal is True, and q has length 1, k has 2; say which corner", (floats((1, 1, 1, 4), [1]), k, v),
@@ -137,8 +137,8 @@ class Structs(unittest.TestCase):
             self.assertEqual(["*" in parameter for parameter in parameters], [kind is ctypes.c_void_p for kind in taken], name)
 
     def test_numbers(self):
-        for name in ("F64", "F32", "F16", "BF16", "I8", "U8", "I32", "INT4", "UINT4", "CPU", "CUDA", "METAL", "HALVES", "INTERLEAVED", "NOT_GIVEN", "TOP_LEFT",
-                     "BOTTOM_RIGHT", "OFFSET", "MAX_RANK"):
+        for name in ("F64", "F32", "F16", "BF16", "I8", "U8", "I32", "INT4", "UINT4", "I64", "CPU", "CUDA", "METAL", "HALVES",
+                     "INTERLEAVED", "NOT_GIVEN", "TOP_LEFT", "BOTTOM_RIGHT", "OFFSET", "OFFSETS", "MAX_RANK"):
             self.assertIn(f"number FLASHTILE_{name} {getattr(_library, name)}\n", self.listed)
         for code, kind in ((1, ValueError), (2, NotImplementedError), (3, MemoryError)):
             self.assertIs(_library.EXCEPTIONS[code], kind)
