@@ -115,9 +115,10 @@ void add_attention_options(CLI::App& command, Options& options, Texts& texts) {
       ->type_name("ORDER")
       ->group(kAttentionGroup);
   command
-      .add_option(
-          "--causal", texts.causal,
-          "top_left or bottom_right: where the diagonal starts if Lq is not Lkv; or the first query's position")
+      .add_option("--causal", texts.causal,
+                  "top_left or bottom_right: where the diagonal starts if Lq is not Lkv; or the first query's "
+                  "position; or "
+                  "a file of one position of each batch entry")
       ->type_name("CORNER")
       ->group(kAttentionGroup);
   command
@@ -134,6 +135,12 @@ void add_attention_options(CLI::App& command, Options& options, Texts& texts) {
        "additive: random");
   file("--bias", options.bias,
        "a file of floats that are added to the scores, beside a boolean --mask; or random");
+  const auto tensor = [&](const char* name, const char* about) {
+    command.add_option(option_of(name), options.tensors[name], about)->type_name("F")->group(kAttentionGroup);
+  };
+  tensor("q_lengths",
+         "a file of integers: how many rows of q are there in each batch entry; the others are padding");
+  tensor("kv_lengths", "the same for rows of k and v");
   command
       .add_option("--mask-dtype", texts.mask_dtype,
                   "f32, f16, bf16: of a bias; two-byte integers of a .npy are then taken for bf16")

@@ -43,9 +43,11 @@ void set_rows(Options& options, const std::string& text) {
 }
 
 void set_names(Options& options, const std::vector<std::string>& pairs) {
-  const std::vector<std::string> known = options.op == Op::attention
-                                             ? std::vector<std::string>{"q", "k", "v", "mask", "bias"}
-                                             : std::vector<std::string>{"a", "b", "c"};
+  std::vector<std::string> known{"a", "b", "c"};
+  if (options.op == Op::attention) {
+    known = {"q", "k", "v", "mask", "bias"};
+    known.insert(known.end(), std::begin(kFurtherTensors), std::end(kFurtherTensors));
+  }
   for (const std::string& pair : pairs) {
     const std::size_t sign = pair.find('=');
     if (sign == std::string::npos || sign + 1 == pair.size())
@@ -87,6 +89,7 @@ void check_inputs(const Options& options) {
                                   &options.c, &options.mask, &options.bias}) {
     standard += *file == "-" ? 1 : 0;
   }
+  for (const auto& [name, file] : options.tensors) standard += file == "-" ? 1 : 0;
   if (standard > 1)
     refuse(fmt::format("inputs: {} of them are -, but standard input can be read once", standard));
   if (attention && options.dtype && bits(*options.dtype) < 16)
@@ -102,10 +105,16 @@ std::optional<std::int64_t> integer(const std::string& text) {
   return problem == std::errc() && end == last ? std::optional(value) : std::nullopt;
 }
 
-/// A corner's name or a number.
-QueryOffset parse_offset(const std::string& option, const std::string& text) {
-  if (const std::optional<std::int64_t> number = integer(text)) return *number;
-  return parse_word(option, text, kCorners);
+/// Of --causal or --query-offset: a corner's name or a number, or else a file, which has a dot or a slash.
+void set_offset(Options& options, const char* tensor, const std::string& text,
+                std::optional<QueryOffset>& offset) {
+  if (text.empty()) return;
+  if (const std::optional<std::int64_t> number = integer(text))
+    offset = *number;
+  else if (text == "-" || text.find_first_of("./") != std::string::npos)
+    options.tensors[tensor] = text;
+  else
+    offset = parse_word(option_of(tensor), text, kCorners);
 }
 
 Window parse_window(const std::string& text) {
@@ -147,8 +156,9 @@ void finish(Options& options, const Texts& texts, const CLI::App& command) {
   if (!texts.dtype.empty()) options.dtype = parse_word("--dtype", texts.dtype, kDTypes);
   if (!texts.b_dtype.empty()) options.b_dtype = parse_word("--b-dtype", texts.b_dtype, kBDTypes);
   if (!texts.mask_dtype.empty()) options.mask_dtype = parse_word("--mask-dtype", texts.mask_dtype, kFloatTypes);
-  if (!texts.causal.empty()) options.causal = parse_offset("--causal", texts.causal);
-  if (!texts.query_offset.empty()) options.query_offset = parse_offset("--query-offset", texts.query_offset);
+  std::erase_if(options.tensors, [](const auto& tensor) { return tensor.second.empty(); });
+  set_offset(options, "causal", texts.causal, options.causal);
+  set_offset(options, "query_offset", texts.query_offset, options.query_offset);
   if (!texts.window.empty()) options.window = parse_window(texts.window);
   options.scale = texts.scale;
   options.softcap = texts.softcap;
@@ -239,6 +249,11 @@ std::variant<Options, Exit> parsed(CLI::App& app, Options& options, const Texts&
 }
 
 }  // namespace
+
+std::string option_of(std::string tensor) {
+  std::replace(tensor.begin(), tensor.end(), '_', '-');
+  return "--" + tensor;
+}
 
 const char* name(Op op) { return op == Op::attention ? "attention" : "gemm"; }
 

@@ -23,6 +23,9 @@ enum class Color { automatic, always, never };
 /// Exit statuses, as `flashtile --help` lists them.
 enum ExitCode : int { kDone = 0, kCheckFailed = 1, kUsage = 2, kUnsupported = 3, kBadFile = 4, kInternal = 5 };
 
+/// Attention's tensors that have a file each, beside q, k, v, mask and bias.
+inline constexpr const char* kFurtherTensors[] = {"causal", "query_offset", "q_lengths", "kv_lengths"};
+
 struct Options {
   Command command = Command::info;
   Op op = Op::attention;
@@ -42,7 +45,8 @@ struct Options {
   std::optional<Window> window;
   std::string mask;  ///< a file of booleans or biases, or "boolean" or "additive" for a random one
   std::string bias;  ///< a file, or "random"
-  std::optional<DType> mask_dtype;  ///< of a bias
+  std::optional<DType> mask_dtype;             ///< of a bias
+  std::map<std::string, std::string> tensors;  ///< files of kFurtherTensors, by their names
   std::optional<float> scale, softcap;
   float alpha = 1, beta = 0;  ///< gemm
 
@@ -59,6 +63,9 @@ struct Options {
   bool quiet = false;
   Color color = Color::automatic;
 };
+
+/// The option that names the file of a tensor: --q-lengths of q_lengths.
+std::string option_of(std::string tensor);
 
 /// What to print and how to exit instead of working: after help, version and their likes, or a mistake.
 struct Exit {

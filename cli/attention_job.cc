@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -42,6 +43,7 @@ Dims in_layout(Layout layout, std::int64_t batch, std::int64_t heads, std::int64
 
 Json in_json(const QueryOffset& offset) {
   if (const auto* number = std::get_if<std::int64_t>(&offset)) return *number;
+  if (const auto* each = std::get_if<TensorView>(&offset)) return name(each->dtype);
   return std::get<CausalCorner>(offset) == CausalCorner::top_left ? "top_left" : "bottom_right";
 }
 
@@ -57,7 +59,8 @@ class AttentionJob final : public Job {
   Verdict verify(std::int64_t rows, const std::function<void(std::int64_t)>& row_done) override;
   void write_results() override;
   bench::Work work() const override {
-    return bench::attention_work(sizes_, mask(Where::host), dtype(), options_.query_offset);
+    return bench::attention_work(sizes_, mask(Where::host), dtype(), query_offset(Where::host),
+                                 lengths(Where::host));
   }
   DType dtype() const override { return q_.view.dtype; }
   Json describe() const override;
@@ -71,10 +74,14 @@ class AttentionJob final : public Job {
   TensorView k() const { return view(k_.view, "k"); }
   TensorView v() const { return view(v_.view, "v"); }
   enum class Where { host, device };
+  static std::optional<TensorView> view_at(Where where, const std::optional<Input>& input);
   void read_or_make_inputs(const std::vector<std::int64_t>& shape, Values values, Reader& reader);
   void read_or_make_masks(Values values, Reader& reader);
   Input random_mask_input(DType dtype, Values values, std::uint64_t stream) const;
+  std::optional<TensorView> tensor_at(Where where, const char* name) const;
+  std::optional<QueryOffset> query_offset(Where where) const;
   Mask mask(Where where) const;
+  Lengths lengths(Where where) const;
   void check_inputs() const;
   bool fits_the_other_layout() const;
   AttentionOptions with_way(const std::string& way) const;
@@ -87,6 +94,7 @@ class AttentionJob final : public Job {
   bench::AttentionSizes sizes_{};
   Input q_, k_, v_;
   std::optional<Input> boolean_, bias_;
+  std::map<std::string, Input> tensors_;  // of Options::tensors
   Dims out_shape_, lse_shape_;
   Tensor out_, lse_;  // of the way that was prepared last
   bool lse_computed_ = false;
@@ -105,6 +113,8 @@ AttentionJob::AttentionJob(const Options& options, const std::vector<std::int64_
       in_layout(options.layout, sizes_.batch, sizes_.query_heads, sizes_.query_length, sizes_.value_dim);
   lse_shape_ = {sizes_.batch, sizes_.query_heads, sizes_.query_length};
   memory_for("the masks", [&] { read_or_make_masks(values, reader); });
+  for (const auto& [name, path] : options_.tensors)
+    tensors_[name] = on_device(reader.further(name, path), options_.device);
   reader.note_unused();
   check_inputs();
 }
@@ -185,19 +195,40 @@ void AttentionJob::read_or_make_masks(Values values, Reader& reader) {
                                     : on_device(reader.mask("bias", options_.bias), options_.device);
 }
 
+std::optional<TensorView> AttentionJob::view_at(Where where, const std::optional<Input>& input) {
+  if (!input) return {};
+  return where == Where::host ? input->host_view() : input->view;
+}
+
+std::optional<TensorView> AttentionJob::tensor_at(Where where, const char* name) const {
+  const auto found = tensors_.find(name);
+  return found == tensors_.end() ? std::nullopt : view_at(where, found->second);
+}
+
+std::optional<QueryOffset> AttentionJob::query_offset(Where where) const {
+  if (const auto given = tensor_at(where, "query_offset")) return *given;
+  return options_.query_offset;
+}
+
 Mask AttentionJob::mask(Where where) const {
-  const auto view = [&](const std::optional<Input>& input) -> std::optional<TensorView> {
-    if (!input) return {};
-    return where == Where::host ? input->host_view() : input->view;
-  };
-  return {.causal = options_.causal, .window = options_.window, .boolean = view(boolean_), .bias = view(bias_)};
+  std::optional<QueryOffset> causal = options_.causal;
+  if (const auto given = tensor_at(where, "causal")) causal = *given;
+  return {.causal = causal,
+          .window = options_.window,
+          .boolean = view_at(where, boolean_),
+          .bias = view_at(where, bias_)};
+}
+
+Lengths AttentionJob::lengths(Where where) const {
+  return {.q = tensor_at(where, "q_lengths"), .kv = tensor_at(where, "kv_lengths")};
 }
 
 AttentionOptions AttentionJob::with_way(const std::string& way) const {
   return {.scale = options_.scale,
           .softcap = options_.softcap,
           .mask = mask(Where::device),
-          .query_offset = options_.query_offset,
+          .query_offset = query_offset(Where::device),
+          .lengths = lengths(Where::device),
           .way = way,
           .queue = queue()};
 }
@@ -238,14 +269,20 @@ std::function<void()> AttentionJob::prepare(const std::string& way) {
 }
 
 reference::AttentionCase AttentionJob::oracle_case() const {
+  const Mask given = mask(Where::host);
   const QueryOffset offset =
-      options_.query_offset ? *options_.query_offset : options_.causal.value_or(QueryOffset(std::int64_t{0}));
-  const std::int64_t position = bench::offset_of(sizes_, offset);
+      query_offset(Where::host).value_or(given.causal.value_or(QueryOffset(std::int64_t{0})));
+  const bool has_offsets = std::holds_alternative<TensorView>(offset);
+  const std::int64_t position = has_offsets ? 0 : bench::offset_of(sizes_, offset);
   const auto operand = [&](const TensorView& host, const char* name) {
     auto array = oracle_array<4>(view(host, name));
     array.subnormals_are_zero = subnormals_are_zero(dtype(), dtype(), options_.device);
     return array;
   };
+  const auto numbers = [](const std::optional<TensorView>& view) {
+    return view ? oracle_array<1>(*view) : reference::Array<1>{};
+  };
+  const Lengths rows = lengths(Where::host);
   const auto array = [](const std::optional<Input>& mask) {
     return mask ? oracle_array<4>(mask->host_view()) : reference::Array4{};
   };
@@ -262,12 +299,16 @@ reference::AttentionCase AttentionJob::oracle_case() const {
           .q = operand(q_.host, "q"),
           .k = operand(k_.host, "k"),
           .v = operand(v_.host, "v"),
-          .causal = options_.causal.has_value(),
+          .causal = given.causal.has_value(),
           .diagonal = position,
           .softcap = static_cast<double>(options_.softcap.value_or(0.0f)),
           .position = position,
           .left = options_.window ? options_.window->left : -1,
           .right = options_.window ? options_.window->right : -1,
+          .positions = has_offsets ? oracle_array<1>(std::get<TensorView>(offset)) : reference::Array<1>{},
+          .ends_together = (rows.q || rows.kv) && offset == QueryOffset(CausalCorner::bottom_right),
+          .query_lengths = numbers(rows.q),
+          .kv_lengths = numbers(rows.kv),
           .attend = array(boolean_),
           .bias = array(bias_)};
 }
@@ -321,10 +362,17 @@ Json AttentionJob::describe() const {
   json["head_dim"] = sizes_.head_dim;
   json["value_dim"] = sizes_.value_dim;
   json["layout"] = options_.layout == Layout::bhsd ? "bhsd" : "bshd";
-  json["causal"] = options_.causal ? in_json(*options_.causal) : Json(nullptr);
+  const auto offset = [](const std::optional<QueryOffset>& given) {
+    return given ? in_json(*given) : Json(nullptr);
+  };
+  json["causal"] = offset(mask(Where::host).causal);
   json["window"] = options_.window ? Json{options_.window->left, options_.window->right} : Json(nullptr);
-  json["query_offset"] = options_.query_offset ? in_json(*options_.query_offset) : Json(nullptr);
+  json["query_offset"] = offset(query_offset(Where::host));
   json["softcap"] = options_.softcap ? Json(*options_.softcap) : Json(nullptr);
+  for (const char* tensor : {"q_lengths", "kv_lengths"}) {
+    const auto found = tensors_.find(tensor);
+    json[tensor] = found == tensors_.end() ? Json(nullptr) : Json(name(found->second.view.dtype));
+  }
   json["mask"] = boolean_ ? Json("boolean") : Json(nullptr);
   json["bias"] = bias_ ? Json(name(bias_->view.dtype)) : Json(nullptr);
   json["scale"] = options_.scale ? Json(*options_.scale) : Json(nullptr);

@@ -73,6 +73,7 @@ std::vector<std::pair<std::string, std::string>> choices() {
           {"--mask-dtype", list(kFloatTypes)},
           {"--layout", list(kLayouts)},
           {"--causal", list(kCorners)},
+          {"--query-offset", list(kCorners)},
           {"--cache", list(kCaches)},
           {"--color", list(kColors)},
           {"--rows", "all"},

@@ -16,6 +16,7 @@ reference::Element element_of(DType dtype) {
     case DType::u8: return Element::u8;
     case DType::int4: return Element::int4;
     case DType::uint4: return Element::uint4;
+    case DType::i64: return Element::i64;
   }
   throw Error(ErrorCode::internal, "oracle: there is no element type of this number");
 }

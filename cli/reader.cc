@@ -13,7 +13,9 @@ bool contains(const std::vector<std::string>& words, const std::string& word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-bool is_integer(DType dtype) { return dtype == DType::u8 || dtype == DType::i8 || dtype == DType::i32; }
+bool is_integer(DType dtype) {
+  return dtype == DType::u8 || dtype == DType::i8 || dtype == DType::i32 || dtype == DType::i64;
+}
 
 /// What --names asks for, or the tensor's own name.
 std::string stored_name(const Options& options, const std::string& name) {
@@ -83,13 +85,17 @@ Tensor Reader::mask(const std::string& name, const std::string& path) {
                                                                      : read;
 }
 
+Tensor Reader::further(const std::string& name, const std::string& path) {
+  if (path == options_.file) used_.push_back(stored_name(options_, name));
+  return tensor(*io::open_tensor_file(io::open_file(path), {}), path, name);
+}
+
 void Reader::note_unused() {
   if (!file_) return;
   // The names of attention's inputs here and elsewhere, and those that files of other programs carry.
   constexpr const char* kMasks[] = {"mask", "attn_mask", "attention_mask", "bias", "attn_bias"};
-  constexpr const char* kOthers[] = {"alibi_slopes",  "sinks",       "q_segments", "kv_segments",
-                                     "block_map",     "q_lengths",   "kv_lengths", "q_row_starts",
-                                     "kv_row_starts", "block_table", "k_scales",   "v_scales"};
+  constexpr const char* kOthers[] = {"alibi_slopes", "sinks",         "q_segments",  "kv_segments", "block_map",
+                                     "q_row_starts", "kv_row_starts", "block_table", "k_scales",    "v_scales"};
   const auto note = [&](const std::string& stored, const std::string& options_that_add) {
     const bool piped = options_.file == "-";  // and cannot be read again
     notes_.push_back(
@@ -104,6 +110,9 @@ void Reader::note_unused() {
       const std::string option = stored.ends_with("bias") ? "bias" : "mask";
       note(stored, fmt::format("--{} {}{}", option, options_.file,
                                stored == option ? "" : fmt::format(" --names {}={}", option, stored)));
+    } else if (std::find(std::begin(kFurtherTensors), std::end(kFurtherTensors), stored) !=
+               std::end(kFurtherTensors)) {
+      note(stored, fmt::format("{} {}", option_of(stored), options_.file));
     } else if (std::find(std::begin(kOthers), std::end(kOthers), stored) != std::end(kOthers)) {
       note(stored, "");
     }

@@ -24,6 +24,9 @@ class Reader {
   /// mask or bias. Integers of a mask are boolean (u8); f64 becomes f32, and a bias --mask-dtype.
   Tensor mask(const std::string& name, const std::string& path);
 
+  /// One of kFurtherTensors, as it is.
+  Tensor further(const std::string& name, const std::string& path);
+
   /// After all inputs: notes what FILE holds beside them under a name that means something here.
   void note_unused();
 

@@ -43,6 +43,7 @@ std::string command_line(const Options& options, const std::vector<std::int64_t>
   for (const auto& [option, file] : files) {
     if (!file->empty()) add(option, file_word(*file));
   }
+  for (const auto& [tensor, file] : options.tensors) add(option_of(tensor).c_str(), file_word(file));
   if (!options.names.empty()) {
     std::vector<std::string> pairs;
     for (const auto& [name, stored] : options.names) pairs.push_back(fmt::format("{}={}", name, stored));

@@ -146,6 +146,8 @@ TEST(ArgumentErrors, Words) {
   EXPECT_EQ(mistake("run x.npz --layout sbhd"),
             "--layout: 'sbhd' is none of bhsd, bshd; did you mean 'bshd'?\n");
   EXPECT_EQ(mistake("run x.npz --causal true"), "--causal: 'true' is none of bottom_right, top_left\n");
+  EXPECT_EQ(mistake("run x.npz --query-offset top"),
+            "--query-offset: 'top' is none of bottom_right, top_left\n");
   EXPECT_EQ(mistake("run x.npz --color red"), "--color: 'red' is none of always, auto, never\n");
   EXPECT_THAT(mistake("run x.npz --device tpu"), HasSubstr("tpu"));
   EXPECT_EQ(mistake("check x.npz --rows some"), "--rows: 'some' is neither a number from 1 on nor all\n");
@@ -153,7 +155,8 @@ TEST(ArgumentErrors, Words) {
   EXPECT_EQ(mistake("check x.npz --rows 1x"), "--rows: '1x' is neither a number from 1 on nor all\n");
   EXPECT_EQ(mistake("run x.npz --names q"), "--names: 'q' is not of the form q=NAME\n");
   EXPECT_EQ(mistake("run x.npz --names q="), "--names: 'q=' is not of the form q=NAME\n");
-  EXPECT_EQ(mistake("run x.npz --names a=x"), "--names: 'a' is none of q, k, v, mask, bias\n");
+  EXPECT_EQ(mistake("run x.npz --names a=x"),
+            "--names: 'a' is none of q, k, v, mask, bias, causal, query_offset, q_lengths, kv_lengths\n");
   EXPECT_EQ(mistake("run x.npz --op gemm --names b=x,b=y"), "--names: 'b' is given twice\n");
   EXPECT_EQ(mistake("run x.npz --way ,"), "--way: ',' is neither auto, all, nor names with commas between\n");
   EXPECT_EQ(mistake("run x.npz --way all,unfused"),
@@ -188,9 +191,9 @@ TEST(ArgumentErrors, OutputsGoToTwoPlaces) {
 }
 
 TEST(ArgumentErrors, OptionsThatDoNotGoTogether) {
-  for (const char* option :
-       {"--causal top_left", "--window -1,3", "--query-offset 2", "--softcap 3", "--mask m.npy", "--bias b.npy",
-        "--mask-dtype f16", "--scale 1", "--layout bshd", "--q q.npy"}) {
+  for (const char* option : {"--causal top_left", "--window -1,3", "--query-offset 2", "--softcap 3",
+                             "--mask m.npy", "--bias b.npy", "--q-lengths n.npy", "--kv-lengths n.npy",
+                             "--mask-dtype f16", "--scale 1", "--layout bshd", "--q q.npy"}) {
     const std::string name = std::string(option).substr(0, std::string(option).find(' '));
     EXPECT_EQ(mistake("run x.npz --op gemm " + std::string(option)),
               name + " is an option of --op attention\n");
@@ -276,6 +279,7 @@ TEST_F(CommandLine, RepeatsTheCase) {
         "3 --way unfused",
         "check x.npz --way simdgroup",
         "check --q a.npy --k b.npy --v c.npy --names q=query,v=value --way simdgroup",
+        "check x.npz --causal o.npy --kv-lengths n.npy --q-lengths n.npy --query-offset ./o --way simdgroup",
         "check --op gemm --shape 1,2,3 --seed 0 --alpha 2 --beta 0.5 --way a.b",
         "check --op gemm --a a.npy --b b.npy --c c.npy --beta 1 --way a.b",
         "check --op gemm --shape 1,2,3 --seed 0 --dtype u8 --b-dtype uint4 --way tensor_ops"}) {
@@ -284,10 +288,10 @@ TEST_F(CommandLine, RepeatsTheCase) {
 }
 
 TEST_F(CommandLine, IsQuotedForAShell) {
-  const auto result =
-      parse_arguments({"check", "my file.npz", "--mask", "it's.npy", "--bias=-b.npy", "--way", "all"});
+  const auto result = parse_arguments(
+      {"check", "my file.npz", "--mask", "it's.npy", "--bias=-b.npy", "--kv-lengths", "n.npy", "--way", "all"});
   EXPECT_EQ(repeated(std::get<Options>(result)),
-            "flashtile check 'my file.npz' --mask 'it'\\''s.npy' --bias ./-b.npy --way all");
+            "flashtile check 'my file.npz' --mask 'it'\\''s.npy' --bias ./-b.npy --kv-lengths n.npy --way all");
 }
 
 TEST_F(CommandLine, CarriesTheEnvironmentThatItDependsOn) {

@@ -152,6 +152,21 @@ TEST_F(ProgramTest, ReadsMasksAndMatricesFromFiles) {
       json_of("check --shape 1,1,1,4,3,8 --mask " + path("mask.npy") + " --bias " + path("bias.npy"))[0];
   EXPECT_EQ(both["mask"], "boolean");
   EXPECT_EQ(both["bias"], "f32");
+  const std::vector<std::int64_t> lengths{0, 2};
+  io::write_tensor_file(path("lengths.npy"),
+                        std::vector<io::NamedView>{{"", packed_view(lengths.data(), DType::i64, {2})}});
+  const Json padded = json_of("check --shape 2,1,1,4,3,8 --causal bottom_right --rows all --kv-lengths " +
+                              path("lengths.npy") + " --q-lengths " + path("lengths.npy"))[0];
+  EXPECT_EQ(padded["q_lengths"], "i64");
+  EXPECT_EQ(padded["kv_lengths"], "i64");
+  const Json offset = json_of("check --shape 2,1,1,4,3,8 --rows all --causal " + path("lengths.npy") +
+                              " --query-offset " + path("lengths.npy"))[0];
+  EXPECT_EQ(offset["causal"], "i64");
+  EXPECT_EQ(offset["query_offset"], "i64");
+
+  const Result long_one = flashtile("check --shape 2,1,1,4,1,8 --kv-lengths " + path("lengths.npy"));
+  EXPECT_EQ(long_one.code, 2) << long_one.error;
+  EXPECT_THAT(long_one.error, HasSubstr("lengths.kv[1] is 2; expected 0 ... 1"));
   const Result two = flashtile("check --shape 1,1,1,4,3,8 --mask additive --bias random");
   EXPECT_EQ(two.code, 2) << two.error;
   EXPECT_THAT(two.error, HasSubstr("--mask additive is a bias already, and --bias gives another one"));
