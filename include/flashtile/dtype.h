@@ -11,8 +11,8 @@
 namespace flashtile::inline v0_2 {
 FLASHTILE_EXPORTS_BEGIN
 
-/// Type of a tensor's elements. f64 is only for oracles and files, i64 for files, lengths and offsets. int4 and uint4 are packed in
-/// pairs, low nibble first.
+/// Type of a tensor's elements. f64 is only for oracles and files, i64 for files, lengths and offsets. int4 and
+/// uint4 are packed in pairs, low nibble first.
 enum class DType : std::uint8_t { f64, f32, f16, bf16, i8, u8, i32, int4, uint4, i64 };
 
 /// "f32", "bf16", ...
