@@ -58,6 +58,8 @@ AttentionOptions options_of(const flashtile_attention_options* given) {
                                     "query_offset_number", "query_offsets"});
   options.lengths.q = optional_view_of(o.q_lengths, "attention: q_lengths");
   options.lengths.kv = optional_view_of(o.kv_lengths, "attention: kv_lengths");
+  options.alibi_slopes = optional_view_of(o.alibi_slopes, "attention: alibi_slopes");
+  options.sinks = optional_view_of(o.sinks, "attention: sinks");
   if (o.window != nullptr) options.mask.window = Window{o.window->left, o.window->right};
   options.mask.boolean = optional_view_of(o.mask, "attention: mask");
   options.mask.bias = optional_view_of(o.bias, "attention: bias");

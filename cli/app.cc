@@ -141,6 +141,8 @@ void add_attention_options(CLI::App& command, Options& options, Texts& texts) {
   tensor("q_lengths",
          "a file of integers: how many rows of q are there in each batch entry; the others are padding");
   tensor("kv_lengths", "the same for rows of k and v");
+  tensor("alibi_slopes", "a file of f32, (Hq) or (B, Hq): scores lose slope |position of the query - key|");
+  tensor("sinks", "a file of f32 (Hq): a further logit of each row, without a value");
   command
       .add_option("--mask-dtype", texts.mask_dtype,
                   "f32, f16, bf16: of a bias; two-byte integers of a .npy are then taken for bf16")

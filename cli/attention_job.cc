@@ -229,6 +229,8 @@ AttentionOptions AttentionJob::with_way(const std::string& way) const {
           .mask = mask(Where::device),
           .query_offset = query_offset(Where::device),
           .lengths = lengths(Where::device),
+          .alibi_slopes = tensor_at(Where::device, "alibi_slopes"),
+          .sinks = tensor_at(Where::device, "sinks"),
           .way = way,
           .queue = queue()};
 }
@@ -283,6 +285,11 @@ reference::AttentionCase AttentionJob::oracle_case() const {
     return view ? oracle_array<1>(*view) : reference::Array<1>{};
   };
   const Lengths rows = lengths(Where::host);
+  reference::Array<2> slopes;
+  if (auto view = tensor_at(Where::host, "alibi_slopes")) {
+    if (view->rank() == 1) view->shape = {1, view->shape[0]}, view->strides = {0, view->strides[0]};
+    slopes = oracle_array<2>(*view);
+  }
   const auto array = [](const std::optional<Input>& mask) {
     return mask ? oracle_array<4>(mask->host_view()) : reference::Array4{};
   };
@@ -309,6 +316,8 @@ reference::AttentionCase AttentionJob::oracle_case() const {
           .ends_together = (rows.q || rows.kv) && offset == QueryOffset(CausalCorner::bottom_right),
           .query_lengths = numbers(rows.q),
           .kv_lengths = numbers(rows.kv),
+          .slopes = slopes,
+          .sinks = numbers(tensor_at(Where::host, "sinks")),
           .attend = array(boolean_),
           .bias = array(bias_)};
 }
@@ -369,7 +378,7 @@ Json AttentionJob::describe() const {
   json["window"] = options_.window ? Json{options_.window->left, options_.window->right} : Json(nullptr);
   json["query_offset"] = offset(query_offset(Where::host));
   json["softcap"] = options_.softcap ? Json(*options_.softcap) : Json(nullptr);
-  for (const char* tensor : {"q_lengths", "kv_lengths"}) {
+  for (const char* tensor : {"q_lengths", "kv_lengths", "alibi_slopes", "sinks"}) {
     const auto found = tensors_.find(tensor);
     json[tensor] = found == tensors_.end() ? Json(nullptr) : Json(name(found->second.view.dtype));
   }

@@ -29,8 +29,10 @@ struct AttentionCase {
   Array<1> positions;          ///< of each batch entry, instead of `position` and `diagonal`; no data = none
   bool ends_together = false;  ///< instead of these: the last valid query is at the last valid key
   Array<1> query_lengths, kv_lengths;  ///< valid rows of each batch entry; no data = all
-  Array4 attend;                       ///< nonzero = may attend; no data = everywhere
-  Array4 bias;                         ///< added to the scaled score, -inf excludes; no data = 0
+  Array<2> slopes;  ///< (B, Hq) of the distance between a query's position and a key; no data = 0
+  Array<1> sinks;   ///< (Hq) logits without a value; no data = none
+  Array4 attend;    ///< nonzero = may attend; no data = everywhere
+  Array4 bias;      ///< added to the scaled score, -inf excludes; no data = 0
 };
 
 /// A score, and the sizes that its rounding errors are measured by.
@@ -40,8 +42,9 @@ struct Score {
   double size;      ///< dot_size, and the sizes of all that is added to it
 };
 
-/// A key that a row attends to. Its weight is exp(score) relative to the row's sum.
+/// A key that a row attends to, or its sink. Its weight is exp(score) relative to the row's sum.
 struct AttendedKey {
+  static constexpr std::int64_t kSink = -1;
   std::int64_t index;
   Score score;
   double weight;
@@ -61,19 +64,30 @@ inline std::int64_t valid_rows(const Array<1>& lengths, std::int64_t b, std::int
   return lengths.data != nullptr ? static_cast<std::int64_t>(lengths(b)) : all;
 }
 
+/// The position of a batch entry's first query, or of the diagonal of its causal mask.
+inline std::int64_t offset_of(const AttentionCase& a, std::int64_t b, std::int64_t otherwise) {
+  if (a.positions.data != nullptr) return static_cast<std::int64_t>(a.positions(b));
+  if (!a.ends_together) return otherwise;
+  return valid_rows(a.kv_lengths, b, a.kv_length) - valid_rows(a.query_lengths, b, a.query_length);
+}
+
 inline bool attends(const AttentionCase& a, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j) {
   const std::int64_t queries = valid_rows(a.query_lengths, b, a.query_length),
                      keys = valid_rows(a.kv_lengths, b, a.kv_length);
   if (i >= queries || j >= keys) return false;
-  std::int64_t position = a.position, diagonal = a.diagonal;
-  if (a.positions.data != nullptr) position = diagonal = static_cast<std::int64_t>(a.positions(b));
-  if (a.ends_together) position = diagonal = keys - queries;
+  const std::int64_t position = offset_of(a, b, a.position), diagonal = offset_of(a, b, a.diagonal);
   if (a.causal && j - i > diagonal) return false;
   if (a.left >= 0 && i + position - j > a.left) return false;
   if (a.right >= 0 && j - (i + position) > a.right) return false;
   if (a.attend.data != nullptr && a.attend(b, h, i, j) == 0) return false;
   if (a.bias.data != nullptr && a.bias(b, h, i, j) == -std::numeric_limits<double>::infinity()) return false;
   return true;
+}
+
+/// What a slope adds to a score.
+inline double slope_of(const AttentionCase& a, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j) {
+  if (a.slopes.data == nullptr) return 0;
+  return -a.slopes(b, h) * std::fabs(static_cast<double>(i + offset_of(a, b, a.position) - j));
 }
 
 inline Score score_of(const AttentionCase& a, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j) {
@@ -86,14 +100,18 @@ inline Score score_of(const AttentionCase& a, std::int64_t b, std::int64_t h, st
   }
   size *= std::fabs(a.scale);
   const double bias = a.bias.data != nullptr ? a.bias(b, h, i, j) : 0.0;
+  const double sloped = slope_of(a, b, h, i, j);
+  const double added = std::fabs(bias) + std::fabs(sloped);
   const double score = dot * a.scale;
-  if (a.softcap == 0) return {score + bias, size, size + std::fabs(bias)};
+  if (a.softcap == 0) return {score + sloped + bias, size, size + added};
   // The cap's slope is at most 1; its own error is that of a number of its size.
-  return {a.softcap * std::tanh(score / a.softcap) + bias, size, size + a.softcap + std::fabs(bias)};
+  return {a.softcap * std::tanh(score / a.softcap) + sloped + bias, size, size + a.softcap + added};
 }
 
-/// The values (Dv) of a key that a row attends to.
+/// The values (Dv) of a key that a row attends to; a sink has none.
 inline Array<1> values_of(const AttentionCase& a, const AttentionRow& row, const AttendedKey& key) {
+  static constexpr std::uint8_t kZero = 0;
+  if (key.index == AttendedKey::kSink) return {&kZero, {0}, Element::u8};
   return a.v(row.batch, row.kv_head, key.index);
 }
 
@@ -102,7 +120,7 @@ inline double weighted(double weight, double value) {
   return weight >= 0 && std::isinf(value) ? value : weight * value;
 }
 
-/// Row i of query head h of batch b. A row without a key is 0 with lse -inf. NaN that is attended to stays NaN,
+/// Row i of query head h of batch b. A row without a key is 0, with lse -inf or its sink; padding is without. NaN that is attended to stays NaN,
 /// and so does infinity, whose weight is never 0.
 inline AttentionRow attention_row(const AttentionCase& a, std::int64_t b, std::int64_t h, std::int64_t i) {
   AttentionRow row;
@@ -112,6 +130,11 @@ inline AttentionRow attention_row(const AttentionCase& a, std::int64_t b, std::i
     if (!attends(a, b, h, i, j)) continue;
     row.keys.push_back({j, score_of(a, b, h, i, j), 0});
     row.top = std::fmax(row.top, row.keys.back().score.value);  // passes over NaN, which meets the sum below
+  }
+  if (a.sinks.data != nullptr && i < valid_rows(a.query_lengths, b, a.query_length)) {
+    const double sink = a.sinks(h);
+    row.keys.push_back({AttendedKey::kSink, {sink, 0, std::fabs(sink)}, 0});
+    row.top = std::fmax(row.top, sink);
   }
   double sum = 0;
   for (AttendedKey& key : row.keys) sum += key.weight = std::exp(key.score.value - row.top);

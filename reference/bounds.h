@@ -104,7 +104,8 @@ struct RowErrors {
 ///
 ///   D + 4    of the dot product's size: D products and sums; 4 for products of sums of bfloats, whose smallest
 ///            parts are left out
-///   4        of the score's whole size: the scale, log2(e) as a multiplier of scale and bias, and their sum
+///   4        of the score's whole size: the scale, log2(e) as a multiplier of scale and bias, and their sum with a
+///            slope's distance, which float32 holds up to 2^24
 ///   8        of the score's distance from the largest one: subtracting the maximum, log2(e) again, and the same
 ///            for each rise of the maximum, whose steps add up to that distance at most
 ///   1        of what the maximum lags behind

@@ -31,11 +31,14 @@ inline std::vector<double> plain_attention_row(const AttentionCase& a, std::int6
     const float score = dot * static_cast<float>(a.scale), cap = static_cast<float>(a.softcap);
     // tanh by the formula that the library documents, whose error is one of 1 and not of tanh's own size.
     const float capped = cap > 0 ? cap * (1 - 2 / (1 + std::exp(2 * score / cap))) : score;
-    scores.push_back(rounded(capped + bias));
+    scores.push_back(rounded(capped + static_cast<float>(slope_of(a, b, h, i, j)) + bias));
     keys.push_back(j);
     top = std::fmax(top, scores.back());
   }
-  float sum = 0;
+  const bool sunk = a.sinks.data != nullptr;
+  const float sink = sunk ? static_cast<float>(a.sinks(h)) : 0;
+  if (sunk) top = std::fmax(top, sink);
+  float sum = sunk ? std::exp(sink - top) : 0;
   for (float& score : scores) sum += score = std::exp(score - top);
   for (float& score : scores) score = rounded(score / sum);
   std::vector<double> out;

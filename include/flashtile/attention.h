@@ -35,6 +35,13 @@ struct AttentionOptions {
   /// Where queries lie among the keys, for windows; unset = as mask.causal says, or else 0.
   std::optional<QueryOffset> query_offset{};
   Lengths lengths{};
+  /// f32 of shape (Hq) or (B, Hq) on q's device: a score loses its head's slope times |position of the query - key|,
+  /// after the softcap and before masks (ALiBi, Press et al. 2022).
+  std::optional<TensorView> alibi_slopes{};
+  /// f32 of shape (Hq) on q's device: a further logit of each row of the head, which has no value. It takes its share of
+  /// the weights, and lse includes it: a row without keys is 0, and its lse the sink. Leave it out where parts of the
+  /// keys are merged later, and give it to merge_attention().
+  std::optional<TensorView> sinks{};
   /// Forces a way by its name ("unfused", "simdgroup", "tensor_ops", "vendor.onednn", ...); empty = the best
   /// that can. A forced way that cannot is an error (unsupported, with its reason), never replaced by another.
   std::string way{};

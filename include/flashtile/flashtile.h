@@ -178,6 +178,9 @@ typedef struct flashtile_attention_options {
   /// are not read; out is 0 there, and lse -inf. NULL: all.
   const flashtile_tensor* q_lengths;
   const flashtile_tensor* kv_lengths;
+  const flashtile_tensor*
+      alibi_slopes;               ///< f32 (Hq) or (B, Hq): scores lose slope * |position of the query - key|
+  const flashtile_tensor* sinks;  ///< f32 (Hq): a further logit of each row, without a value; lse includes it
 } flashtile_attention_options;
 
 /// Memory for results and scratch, all of it the caller's: none of it is shared with another argument.

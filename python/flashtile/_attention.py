@@ -13,7 +13,7 @@ pool = Pool()
 
 
 def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None,
-              window=None, mask=None, bias=None, way=None, threads=None, out=None, return_lse=False):
+              alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, way=None, threads=None, out=None, return_lse=False):
     """Scaled dot-product attention: softmax(scale * q kᵀ + bias) v, exactly.
 
     Shapes    q (B, Hq, Lq, D), k (B, Hkv, Lkv, D), v (B, Hkv, Lkv, Dv) -> (B, Hq, Lq, Dv). Hq is a multiple of Hkv: query
@@ -37,6 +37,9 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
     q_lengths      int32 or int64 (B): how many rows of q are there in each batch entry. The others are not read; the result
                    is 0 there, and lse -inf
     kv_lengths     the same of k and v; "bottom_right" is that of the rows that are there
+    alibi_slopes   float32 (Hq) or (B, Hq): a score loses slope * |position of the query - key|, after softcap
+    sinks          float32 (Hq): a further logit of each row, without a value; it takes its share of the weights, and lse
+                   includes it. Leave it out where parts of the keys are merged later: merge_attention() takes it
     window         (left, right): a query sees so many keys before and after its position; -1 is no limit
     mask           boolean or uint8, broadcast to (B, Hq, Lq, Lkv): a query attends to a key where it is true
     bias           float32, float16 or bfloat16, broadcast likewise: added to scores; -inf excludes exactly
@@ -46,7 +49,8 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
     return_lse     also returns log(sum(exp(scores))), float32 (B, Hq, Lq)
     """
     key = None
-    if mask is None and bias is None and q_lengths is None and kv_lengths is None and not return_lse and pool.serves(q, k, v) \
+    tensors = mask, bias, q_lengths, kv_lengths, alibi_slopes, sinks
+    if all(tensor is None for tensor in tensors) and not return_lse and pool.serves(q, k, v) \
             and not is_array(causal) and not is_array(query_offset):
         if out is None and q.ndim == v.ndim == 4:
             out = sys.modules["numpy"].empty((*q.shape[:3], v.shape[3]), q.dtype)
@@ -58,7 +62,7 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
                 return out
     call = call_of(lib.flashtile_attention, q, k, v)
     results = set_results(call, q, out, return_lse)
-    set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, window, mask, bias, way, threads)
+    set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, alibi_slopes, sinks, window, mask, bias, way, threads)
     call.run()
     if key is not None:
         pool.keep(key, call)
@@ -66,15 +70,15 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
     return tuple(given) if return_lse else given[0]
 
 
-def plan(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None, window=None,
-         mask=None, bias=None, way=None, threads=None, out=None, return_lse=False):
+def plan(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None, alibi_slopes=None,
+         sinks=None, window=None, mask=None, bias=None, way=None, threads=None, out=None, return_lse=False):
     """What attention() would do for these arguments: a Plan. Computes nothing; same errors."""
     call = call_of(lib.flashtile_plan_attention, q, k, v)
     if out is not None or return_lse:
         set_results(call, q, out, return_lse)
     else:
         call.arguments = (None, *call.arguments[1:])
-    set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, window, mask, bias, way, threads)
+    set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, alibi_slopes, sinks, window, mask, bias, way, threads)
     return plan_of(call)
 
 
@@ -101,7 +105,7 @@ def set_results(call, q, out, return_lse):
     return results
 
 
-def set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, window, mask, bias, way, threads):
+def set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, alibi_slopes, sinks, window, mask, bias, way, threads):
     options = call.options
     if scale is not None:
         options.scale = call.point_to(c_float(scale))
@@ -109,10 +113,9 @@ def set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_len
     options.causal, options.causal_offset, options.causal_offsets = offset_of(
         call, corner_of(causal, call.tensors[0].shape[2], call.tensors[1].shape[2]), "causal")
     options.query_offset, options.query_offset_number, options.query_offsets = offset_of(call, query_offset, "query_offset")
-    if q_lengths is not None:
-        options.q_lengths = call.take(q_lengths, "q_lengths")[1]
-    if kv_lengths is not None:
-        options.kv_lengths = call.take(kv_lengths, "kv_lengths")[1]
+    for name, numbers in (("q_lengths", q_lengths), ("kv_lengths", kv_lengths), ("alibi_slopes", alibi_slopes), ("sinks", sinks)):
+        if numbers is not None:
+            setattr(options, name, call.take(numbers, name)[1])
     if window is not None:
         left, right = (whole(limit, "window") for limit in window)
         options.window = call.point_to(Window(left, right))

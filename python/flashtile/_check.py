@@ -51,7 +51,7 @@ def check(q=None, k=None, v=None, **options):
 
 
 def reference(np, q, k, v, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None,
-              window=None, mask=None, bias=None, threads=None):
+              alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, threads=None):
     """The exact result, and the bound of each of its elements."""
     roundoff = ROUNDOFF[str(q.dtype)]
     q, k, v = (x.astype(np.float64) for x in (q, k, v))
@@ -65,15 +65,21 @@ def reference(np, q, k, v, scale=None, softcap=None, causal=None, query_offset=N
         scores = softcap * np.tanh(scores / softcap)
     if bias is not None:
         scores = scores + np.asarray(bias, np.float64)
-    seen = visible(np, q.shape[0], queries, keys, causal, query_offset, q_lengths, kv_lengths, window)
+    position, there = positions(np, q.shape[0], queries, keys, causal, query_offset, q_lengths, kv_lengths)
+    if alibi_slopes is not None:
+        of_heads = np.asarray(alibi_slopes, np.float64).reshape(-1, q.shape[1], 1, 1)
+        scores = scores - of_heads * np.abs(position - np.arange(keys))
+    seen = there & visible(np, position, keys, causal, window)
     if mask is not None:
         seen = seen & (np.asarray(mask) != 0)
     scores = np.where(seen, scores, -np.inf)
-    top = np.max(scores, axis=3, keepdims=True, initial=-np.inf)
+    sink = -np.inf if sinks is None else np.asarray(sinks, np.float64)[:, None, None]
+    top = np.maximum(np.max(scores, axis=3, keepdims=True, initial=-np.inf), sink)
     with np.errstate(invalid="ignore"):
         weights = np.where(np.isfinite(scores), np.exp(scores - top), 0.0)
         spread += np.where(np.isfinite(scores), np.abs(scores), 0.0) * 2.0**-22
-    total = weights.sum(axis=3, keepdims=True)
+        share = np.where(np.isfinite(sink), np.exp(sink - top), 0.0)
+    total = weights.sum(axis=3, keepdims=True) + share
     weights = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
     exact = weights @ v
     worst = np.max(np.where(weights > 0, spread, 0.0), axis=3, keepdims=True, initial=0.0)
@@ -81,8 +87,8 @@ def reference(np, q, k, v, scale=None, softcap=None, causal=None, query_offset=N
     return exact, roundoff * np.abs(exact) + 2 * relative * (weights @ np.abs(v)) + 2.0**-140
 
 
-def visible(np, batch, queries, keys, causal, query_offset, q_lengths, kv_lengths, window):
-    """(B, 1, Lq, Lkv) which keys each query sees by its position, as far as both are there."""
+def positions(np, batch, queries, keys, causal, query_offset, q_lengths, kv_lengths):
+    """(B, 1, Lq, 1) where queries lie among the keys, and (B, 1, Lq, Lkv) whether a query and a key are both there."""
     def of_entries(numbers, otherwise):
         return np.broadcast_to(otherwise if numbers is None else np.asarray(numbers), (batch,))[:, None, None, None]
 
@@ -91,9 +97,13 @@ def visible(np, batch, queries, keys, causal, query_offset, q_lengths, kv_length
     corners = {"top_left": 0, "bottom_right": kv_there - q_there}
     offset = corners[given] if isinstance(given, str) else of_entries(given, 0)
     query, key = np.arange(queries)[:, None], np.arange(keys)[None, :]
-    position = query + offset
+    return query + offset, (query < q_there) & (key < kv_there)
+
+
+def visible(np, position, keys, causal, window):
+    """(B, 1, Lq, Lkv) which keys each query sees by its position."""
+    key = np.arange(keys)
     left, right = window if window is not None else (-1, -1)
     if causal is not None and causal is not False:
         right = 0
-    near = ((left < 0) | (key >= position - left)) & ((right < 0) | (key <= position + right))
-    return near & (query < q_there) & (key < kv_there)
+    return ((left < 0) | (key >= position - left)) & ((right < 0) | (key <= position + right))

@@ -124,6 +124,13 @@ TEST(CApi, PassesEveryOptionOn) {
                 },
                 0.0f),
             "ok");
+  const float slope = 100, sink = 50;
+  flashtile_tensor slopes, sinks;
+  flashtile_packed_tensor(&slopes, const_cast<float*>(&slope), FLASHTILE_F32, 1, one_entry);
+  flashtile_packed_tensor(&sinks, const_cast<float*>(&sink), FLASHTILE_F32, 1, one_entry);
+  EXPECT_EQ(outcome([&](Options& o) { o.alibi_slopes = &slopes; }, 1.0f), "ok");
+  EXPECT_EQ(outcome([&](Options& o) { o.alibi_slopes = &slopes, o.sinks = &sinks; }, 1 / std::exp(50.0f)),
+            "ok");
   EXPECT_EQ(outcome([&](Options& o) { o.causal = FLASHTILE_OFFSETS; }, 2.0f),
             "invalid_argument: attention: causal_offsets is NULL; it must be given");
   EXPECT_EQ(
@@ -188,8 +195,8 @@ TEST(CApi, TakesStructsOfLaterVersionsWhoseNewFieldsAreZero) {
   EXPECT_EQ(flashtile_attention(&call.outputs, &call.q, &call.k, &call.v, &options.known),
             FLASHTILE_INVALID_ARGUMENT);
   EXPECT_EQ(flashtile_error_message(),
-            "attention: options sets a field at byte 119, and this library, flashtile " +
-                std::string(flashtile_version()) + ", knows 112 bytes; it needs a newer library");
+            "attention: options sets a field at byte 135, and this library, flashtile " +
+                std::string(flashtile_version()) + ", knows 128 bytes; it needs a newer library");
   Later<flashtile_tensor> q(call.q);
   EXPECT_EQ(flashtile_attention(&call.outputs, &q.known, &call.k, &call.v, nullptr), FLASHTILE_OK);
   q.more = 1;

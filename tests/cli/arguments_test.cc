@@ -156,7 +156,8 @@ TEST(ArgumentErrors, Words) {
   EXPECT_EQ(mistake("run x.npz --names q"), "--names: 'q' is not of the form q=NAME\n");
   EXPECT_EQ(mistake("run x.npz --names q="), "--names: 'q=' is not of the form q=NAME\n");
   EXPECT_EQ(mistake("run x.npz --names a=x"),
-            "--names: 'a' is none of q, k, v, mask, bias, causal, query_offset, q_lengths, kv_lengths\n");
+            "--names: 'a' is none of q, k, v, mask, bias, causal, query_offset, q_lengths, kv_lengths, "
+            "alibi_slopes, sinks\n");
   EXPECT_EQ(mistake("run x.npz --op gemm --names b=x,b=y"), "--names: 'b' is given twice\n");
   EXPECT_EQ(mistake("run x.npz --way ,"), "--way: ',' is neither auto, all, nor names with commas between\n");
   EXPECT_EQ(mistake("run x.npz --way all,unfused"),

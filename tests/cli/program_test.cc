@@ -164,6 +164,13 @@ TEST_F(ProgramTest, ReadsMasksAndMatricesFromFiles) {
   EXPECT_EQ(offset["causal"], "i64");
   EXPECT_EQ(offset["query_offset"], "i64");
 
+  const std::vector<float> of_heads{0.5f, -0.25f};
+  io::write_tensor_file(path("heads.npy"),
+                        std::vector<io::NamedView>{{"", packed_view(of_heads.data(), DType::f32, {2})}});
+  const Json heads = json_of("check --shape 2,2,1,4,3,8 --rows all --causal top_left --alibi-slopes " +
+                             path("heads.npy") + " --sinks " + path("heads.npy"))[0];
+  EXPECT_EQ(heads["alibi_slopes"], "f32");
+  EXPECT_EQ(heads["sinks"], "f32");
   const Result long_one = flashtile("check --shape 2,1,1,4,1,8 --kv-lengths " + path("lengths.npy"));
   EXPECT_EQ(long_one.code, 2) << long_one.error;
   EXPECT_THAT(long_one.error, HasSubstr("lengths.kv[1] is 2; expected 0 ... 1"));

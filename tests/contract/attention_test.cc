@@ -34,12 +34,15 @@ struct Call {
   Roomy out_memory{DType::f32, {3, 6, 5, 8}}, lse_memory{DType::f32, {3, 6, 5}};
   Roomy boolean_memory{DType::u8, {3, 6, 5, 7}}, bias_memory{DType::f32, {3, 6, 5, 7}};
   Roomy query_lengths{DType::i32, {3}}, kv_lengths{DType::i64, {3}}, offsets{DType::i32, {3}};
+  Roomy slopes{DType::f32, {3, 6}}, sinks{DType::f32, {6}};
   Tensor workspace{DType::u8, {1 << 20}};
   TensorView q = q_memory.view, k = k_memory.view, v = v_memory.view;
   AttentionOutputs outputs{.out = out_memory.view, .lse = lse_memory.view};
   AttentionOptions options{.mask = {.boolean = boolean_memory.view, .bias = bias_memory.view},
                            .query_offset = offsets.view,
-                           .lengths = {.q = query_lengths.view, .kv = kv_lengths.view}};
+                           .lengths = {.q = query_lengths.view, .kv = kv_lengths.view},
+                           .alibi_slopes = slopes.view,
+                           .sinks = sinks.view};
 
   Call() {
     for (const Roomy* numbers : {&query_lengths, &kv_lengths, &offsets})
@@ -108,6 +111,11 @@ const std::vector<Argument> arguments = {
      Entries::all,
      [](Call& c) -> TensorView& { return *c.options.lengths.kv; },
      {.types = {DType::i32, DType::i64}}},
+    {"alibi_slopes",
+     Entries::all,
+     [](Call& c) -> TensorView& { return *c.options.alibi_slopes; },
+     {.types = {DType::f32}}},
+    {"sinks", Entries::all, [](Call& c) -> TensorView& { return *c.options.sinks; }, {.types = {DType::f32}}},
     {"query_offset",
      Entries::all,
      [](Call& c) -> TensorView& { return std::get<TensorView>(*c.options.query_offset); },

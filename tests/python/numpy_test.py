@@ -33,6 +33,9 @@ class Attention(unittest.TestCase):
                         {"mask": mask.astype(np.uint8)[None], "bias": bias[0], "causal": np.int64(2), "softcap": 3.0, "threads": 2},
                         {"kv_lengths": np.array([13, 4])}, {"q_lengths": np.array([0, 5], np.int32), "causal": "bottom_right"},
                         {"q_lengths": np.array([9, 5]), "kv_lengths": np.array([2, 13], np.int32), "causal": "bottom_right", "bias": bias},
+                        {"alibi_slopes": np.float32([0.5, -0.1, 0, 2]), "causal": "bottom_right"},
+                        {"alibi_slopes": np.ones((2, 4), np.float32), "query_offset": np.array([3, 0]), "bias": bias},
+                        {"sinks": np.float32([-1, 0, 3, 40]), "causal": -4}, {"sinks": np.zeros(4, np.float32), "kv_lengths": np.array([0, 5])},
                         {"causal": np.array([2, -3])}, {"query_offset": np.array([20, 1], np.int32)[::-1], "window": (4, 2)}):
             for dtype in (np.float32, np.float16):
                 with self.subTest(options=str(options), dtype=dtype):

@@ -22,6 +22,8 @@ namespace flashtile::inline v0_2::ops {
   F(query_offset, "a query_offset")                  \
   F(query_offsets, "query offsets of batch entries") \
   F(lengths, "lengths of batch entries")             \
+  F(alibi_slopes, "ALiBi slopes")                    \
+  F(sinks, "attention sinks")                        \
   F(softcap, "a softcap")                            \
   F(lse, "lse")
 
@@ -59,7 +61,7 @@ class Features {
 /// What a call with these options asks for.
 inline Features needed_by(const AttentionOptions& options) {
   // A new field stops this from compiling: it is a feature, or is named here as none.
-  const auto& [scale, softcap, mask, query_offset, lengths, way, queue] = options;
+  const auto& [scale, softcap, mask, query_offset, lengths, alibi_slopes, sinks, way, queue] = options;
   const auto& [causal, window, boolean, bias] = mask;
   Features needed;
   if (softcap.value_or(0.0f) != 0.0f) needed.add(Feature::softcap);
@@ -70,6 +72,8 @@ inline Features needed_by(const AttentionOptions& options) {
     if (*offset && std::holds_alternative<TensorView>(**offset)) needed.add(Feature::query_offsets);
   }
   if (lengths.q || lengths.kv) needed.add(Feature::lengths);
+  if (alibi_slopes) needed.add(Feature::alibi_slopes);
+  if (sinks) needed.add(Feature::sinks);
   if (boolean) needed.add(Feature::boolean);
   if (bias) needed.add(Feature::bias);
   return needed;

@@ -201,6 +201,36 @@ void set_lengths(AttentionCall& call, const Lengths& lengths, Data data) {
   }
 }
 
+/// A tensor of floats of each head, or of each head of each batch entry where `of_entries`, as (B, Hq).
+TensorLayout head_numbers(const TensorView& view, const char* what, const AttentionProblem& problem,
+                          bool of_entries, Data data) {
+  if (view.dtype != DType::f32)
+    refuse(std::string(what) + " has dtype " + spelled(view.dtype) + "; expected f32");
+  core::check_device({kOp, what, view}, problem.device, "q");
+  check_memory(view, what, data);
+  const Dims of_heads{problem.query_heads}, full{problem.batch, problem.query_heads};
+  if (view.shape != of_heads && !(of_entries && view.shape == full)) {
+    refuse(std::string(what) + " has shape " + to_string(view.shape) +
+           "; expected (Hq) = " + to_string(of_heads) + (of_entries ? " or (B, Hq) = " + to_string(full) : ""));
+  }
+  TensorLayout layout = layout_of(with_harmless_strides(view));
+  if (view.rank() == 1) layout.strides = {0, layout.strides[0]};
+  layout.shape = full;
+  return layout;
+}
+
+void set_head_numbers(AttentionCall& call, const AttentionOptions& options, Data data) {
+  AttentionProblem& problem = call.problem;
+  if (options.alibi_slopes) {
+    problem.alibi_slopes = head_numbers(*options.alibi_slopes, "alibi_slopes", problem, true, data);
+    call.arguments.alibi_slopes = options.alibi_slopes->data;
+  }
+  if (options.sinks) {
+    problem.sinks = head_numbers(*options.sinks, "sinks", problem, false, data);
+    call.arguments.sinks = options.sinks->data;
+  }
+}
+
 /// After set_lengths, which corners follow from.
 void set_positions(AttentionCall& call, const AttentionOptions& options, Data data) {
   AttentionProblem& problem = call.problem;
@@ -290,6 +320,8 @@ struct Inputs {
     if (options.mask.bias) f("mask.bias", *options.mask.bias);
     if (options.lengths.q) f("lengths.q", *options.lengths.q);
     if (options.lengths.kv) f("lengths.kv", *options.lengths.kv);
+    if (options.alibi_slopes) f("alibi_slopes", *options.alibi_slopes);
+    if (options.sinks) f("sinks", *options.sinks);
     if (const TensorView* each = tensor_of(options.mask.causal)) f("mask.causal", *each);
     if (const TensorView* each = tensor_of(options.query_offset)) f("query_offset", *each);
   }
@@ -332,6 +364,11 @@ kernels::EntryNumbers numbers_of(const std::optional<TensorLayout>& layout, cons
   if (!layout) return {nullptr, 0, kernels::NumberType::none};
   return {data, layout->strides[0],
           layout->dtype == DType::i64 ? kernels::NumberType::i64 : kernels::NumberType::i32};
+}
+
+kernels::HeadNumbers numbers_of_heads(const std::optional<TensorLayout>& layout, const void* data) {
+  if (!layout) return {};
+  return {static_cast<const float*>(data), layout->strides[0], layout->strides[1]};
 }
 
 }  // namespace
@@ -389,6 +426,7 @@ AttentionCall validated(const TensorView& q, const TensorView& k, const TensorVi
   problem.needed = needed_by(options);
   set_lengths(call, options.lengths, data);
   set_positions(call, options, data);
+  set_head_numbers(call, options, data);
   call.arguments.q = q.data;
   call.arguments.k = k.data;
   call.arguments.v = v.data;
@@ -456,11 +494,14 @@ kernels::AttentionParams params_of(const AttentionProblem& problem, const Attent
   kernels::MaskTensors mask{};
   if (problem.boolean) mask.boolean = entries_of(*problem.boolean, arguments.boolean);
   if (problem.bias) mask.bias = entries_of(*problem.bias, arguments.bias);
-  p.rule = kernels::ScoreRule(problem.scale, problem.softcap, mask);
+  p.rule = kernels::ScoreRule(problem.scale, problem.softcap, mask,
+                              numbers_of_heads(problem.alibi_slopes, arguments.alibi_slopes));
+  p.sinks = numbers_of_heads(problem.sinks, arguments.sinks);
   p.band = problem.band;
   p.query_lengths = numbers_of(problem.query_lengths, arguments.query_lengths);
   p.kv_lengths = numbers_of(problem.kv_lengths, arguments.kv_lengths);
   p.query_offsets = numbers_of(problem.query_offsets, arguments.query_offsets);
+  p.query_offset = problem.query_offset;
   p.ends_together = problem.ends_together;
   p.batch = core::narrow(problem.batch, "attention: batch");
   p.query_heads = core::narrow(problem.query_heads, "attention: query heads");

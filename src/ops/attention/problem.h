@@ -37,6 +37,7 @@ struct AttentionProblem {
   std::optional<TensorLayout> query_lengths, kv_lengths;  ///< (B) of the rows that are there
   Window window;                                          ///< of positions; a causal mask is one with right = 0
   kernels::Band band;  ///< which keys queries see by position: what these and other masks come to
+  std::optional<TensorLayout> alibi_slopes, sinks;  ///< (B, Hq), stride 0 where they repeat
   std::optional<TensorLayout> boolean,
       bias;                         ///< mask tensors of shape (B, Hq, Lq, Lkv), stride 0 where they repeat
   std::optional<TensorLayout> lse;  ///< where the call wants it
@@ -53,6 +54,7 @@ struct AttentionProblem {
 struct AttentionArguments {
   void *q = nullptr, *k = nullptr, *v = nullptr, *boolean = nullptr, *bias = nullptr;
   void *query_offsets = nullptr, *query_lengths = nullptr, *kv_lengths = nullptr;
+  void *alibi_slopes = nullptr, *sinks = nullptr;
   void *out = nullptr, *lse = nullptr;
   /// Where a way that `notes_rows` says that exact_rows has rows to compute again.
   std::uint32_t* broken = nullptr;

@@ -121,6 +121,9 @@ kernels::AttentionParams params_of_head(const AttentionProblem& problem, const A
   if (problem.boolean) p.rule.mask.boolean.data = head_at(*problem.boolean, arguments.boolean, b, h);
   if (problem.bias) p.rule.mask.bias.data = head_at(*problem.bias, arguments.bias, b, h);
   if (problem.lse) p.lse = static_cast<float*>(head_at(*problem.lse, arguments.lse, b, h));
+  for (kernels::HeadNumbers* numbers : {&p.rule.slopes, &p.sinks}) {
+    if (numbers->given()) numbers->data += b * numbers->batch + h * numbers->head;
+  }
   const auto entry_at = [&](kernels::EntryNumbers& numbers) {
     const std::int64_t bytes = numbers.type == kernels::NumberType::i64 ? 8 : 4;
     if (numbers.given())

@@ -93,6 +93,9 @@ struct Case {
   std::vector<std::int64_t> offsets{}, query_lengths{}, kv_lengths{};  ///< of each batch entry; none: not given
   DType numbers = DType::i32;                                          ///< of these
   float softcap = 0.0f;
+  enum class Slopes { none, of_heads, of_entries };
+  Slopes slopes = Slopes::none;
+  std::vector<float> sinks{};  ///< of heads; none: not given
   std::optional<TestMask> boolean{}, bias{};
   Layout layout = Layout::bhsd;
   Fill fill = Fill::normal;
@@ -103,6 +106,8 @@ struct Case {
   bool masked() const { return boolean || bias; }
   bool positioned() const { return causal || window || query_offset || !offsets.empty(); }
   bool has_lengths() const { return !query_lengths.empty() || !kv_lengths.empty(); }
+  bool has_entries() const { return has_lengths() || !offsets.empty(); }
+  bool has_head_numbers() const { return slopes != Slopes::none || !sinks.empty(); }
   void set(const TestMask& mask) { (mask.dtype == DType::u8 ? boolean : bias) = mask; }
 };
 inline void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
@@ -207,6 +212,10 @@ class Call {
     if (c.poison != Poison::none && !kv_repeats) poison();
     offsets = numbers(c.offsets);
     query_lengths = numbers(c.query_lengths);
+    if (c.slopes == Case::Slopes::of_heads) slopes = head_numbers(ramp(c.query_heads), {c.query_heads});
+    if (c.slopes == Case::Slopes::of_entries)
+      slopes = head_numbers(ramp(c.batch * c.query_heads), {c.batch, c.query_heads});
+    if (!c.sinks.empty()) sinks = head_numbers(c.sinks, {c.query_heads});
     kv_lengths = numbers(c.kv_lengths);
     if (!kv_repeats) poison_padding();
     for (Stored* s : {&q, &k, &v}) read_back(*s);
@@ -222,6 +231,8 @@ class Call {
     if (!c.offsets.empty()) o.query_offset = offsets;
     if (!c.query_lengths.empty()) o.lengths.q = query_lengths;
     if (!c.kv_lengths.empty()) o.lengths.kv = kv_lengths;
+    if (c.slopes != Case::Slopes::none) o.alibi_slopes = slopes;
+    if (!c.sinks.empty()) o.sinks = sinks;
     if (c.softcap != 0.0f) o.softcap = c.softcap;
     if (c.boolean) o.mask.boolean = boolean.view;
     if (c.bias) o.mask.bias = bias.view;
@@ -259,6 +270,7 @@ class Call {
   const DType dtype;
   Stored q, k, v, boolean, bias;
   TensorView offsets, query_lengths, kv_lengths;  ///< (B), every second element of their memory
+  TensorView slopes, sinks;                       ///< of heads, likewise
   reference::AttentionCase oracle;
 
  private:
@@ -357,6 +369,24 @@ class Call {
     return {static_cast<std::byte*>(memory.data()) + bits(c.numbers) / 8, c.numbers, {count}, {2}, {}};
   }
 
+  /// A tensor of floats of heads; what lies between them is none.
+  TensorView head_numbers(const std::vector<float>& values, const Dims& shape) {
+    const auto count = static_cast<std::int64_t>(values.size());
+    numbers_.emplace_back(DType::f32, Dims{2 * count});
+    float* const memory = numbers_.back().as<float>();
+    for (std::int64_t i = 0; i < 2 * count; ++i)
+      memory[i] = i % 2 == 0 ? values[static_cast<std::size_t>(i / 2)] : kNaN;
+    TensorView view = packed_view(memory, DType::f32, shape);
+    for (int i = 0; i < view.rank(); ++i) view.strides[i] *= 2;
+    return view;
+  }
+  /// Slopes, of which one is negative and one 0.
+  static std::vector<float> ramp(std::int64_t count) {
+    std::vector<float> values;
+    for (std::int64_t i = 0; i < count; ++i) values.push_back(static_cast<float>(2 - i) * 0.125f);
+    return values;
+  }
+
   /// Puts NaN into all rows of Q, K and V that lengths leave out.
   void poison_padding() {
     const auto fill_behind = [](const Stored& s, const std::vector<std::int64_t>& lengths) {
@@ -401,6 +431,11 @@ class Call {
     if (!c.query_lengths.empty()) oracle.query_lengths = described(query_lengths);
     if (!c.kv_lengths.empty()) oracle.kv_lengths = described(kv_lengths);
     oracle.ends_together = c.has_lengths() && c.causal == CausalCorner::bottom_right;
+    if (!c.sinks.empty()) oracle.sinks = {sinks.data, {2}, reference::Element::f32};
+    if (c.slopes != Case::Slopes::none) {
+      const std::int64_t of_entry = c.slopes == Case::Slopes::of_entries ? 2 * c.query_heads : 0;
+      oracle.slopes = {slopes.data, {of_entry, 2}, reference::Element::f32};
+    }
     if (c.window) oracle.left = c.window->left, oracle.right = c.window->right;
     oracle.softcap = static_cast<double>(c.softcap);
     const auto repeated = [&](const Stored& mask) {

@@ -39,7 +39,8 @@ bool plans(const std::string& way, Device device, const Feature* feature) {
   const TensorView x = packed_view(nullptr, dtype, {1, 1, 64, 64}, device);
   const TensorView entries = packed_view(nullptr, DType::u8, {64, 64}, device),
                    biases = packed_view(nullptr, dtype, {64, 64}, device),
-                   numbers = packed_view(nullptr, DType::i32, {1}, device);
+                   numbers = packed_view(nullptr, DType::i32, {1}, device),
+                   head_floats = packed_view(nullptr, DType::f32, {1}, device);
   AttentionOptions options{.way = way};
   AttentionOutputs outputs{.out = x};
   if (feature != nullptr) {
@@ -51,6 +52,8 @@ bool plans(const std::string& way, Device device, const Feature* feature) {
       case Feature::query_offset: options.query_offset = std::int64_t{0}; break;
       case Feature::query_offsets: options.query_offset = numbers; break;
       case Feature::lengths: options.lengths = {.q = numbers, .kv = numbers}; break;
+      case Feature::alibi_slopes: options.alibi_slopes = head_floats; break;
+      case Feature::sinks: options.sinks = head_floats; break;
       case Feature::softcap: options.softcap = 1.0f; break;
       case Feature::lse: outputs.lse = packed_view(nullptr, DType::f32, {1, 1, 64}, device); break;
     }

@@ -169,6 +169,82 @@ TEST_P(Meaning, EachEntryMayHaveAnOffsetOfItsOwn) {
   EXPECT_FLOAT_EQ(own.out[3], 11.0f);
 }
 
+TEST_P(Meaning, ASlopeCountsTheDistanceOfAPosition) {
+  const float slopes[] = {std::log(2.0f)};  // each step halves a weight
+  AttentionOptions options;
+  options.query_offset = std::int64_t{1};
+  options.alibi_slopes = packed_view(slopes, DType::f32, {1});
+  RUN_OR_SKIP(r, zeros(2), zeros(3), numbered(3), options, true);
+  EXPECT_FLOAT_EQ(r.out[0], (0.5f * 1 + 2 + 0.5f * 3) / 2);  // the first query is at key 1
+  EXPECT_FLOAT_EQ(r.lse[0], std::log(2.0f));
+  EXPECT_FLOAT_EQ(r.out[1], (0.25f * 1 + 0.5f * 2 + 3) / 1.75f);
+}
+
+TEST_P(Meaning, ASlopeComesAfterTheSoftcap) {
+  const float slopes[] = {-100.0f};
+  AttentionOptions options;
+  options.softcap = 1.0f;
+  options.alibi_slopes = packed_view(slopes, DType::f32, {1});
+  RUN_OR_SKIP(r, zeros(1), zeros(2), numbered(2), options);
+  EXPECT_FLOAT_EQ(r.out[0], 2.0f);  // a capped slope would leave key 0 a quarter
+}
+
+TEST_P(Meaning, SlopesAreThoseOfHeadsOrOfEntriesToo) {
+  const float slopes[] = {0.0f, 1e4f};
+  const Tensor q = rows(2, 1, [](auto, auto) { return 0.0f; }), k = q,
+               v = rows(2, 1, [](auto h, auto) { return static_cast<float>(h); });
+  AttentionOptions options;
+  options.query_offset = std::int64_t{1};
+  options.alibi_slopes = packed_view(slopes, DType::f32, {1, 2});
+  RUN_OR_SKIP(r, q, k, v, options, true);
+  EXPECT_EQ(r.lse[0], 0.0f);
+  EXPECT_FLOAT_EQ(r.lse[1], -1e4f);
+}
+
+TEST_P(Meaning, ASinkTakesItsShareOfTheWeights) {
+  const float sinks[] = {std::log(2.0f)};
+  AttentionOptions options;
+  options.sinks = packed_view(sinks, DType::f32, {1});
+  RUN_OR_SKIP(r, zeros(1), zeros(2), numbered(2), options, true);
+  EXPECT_FLOAT_EQ(r.out[0], 0.75f);  // (1 + 2) / (2 keys + 2)
+  EXPECT_FLOAT_EQ(r.lse[0], std::log(4.0f));
+}
+
+TEST_P(Meaning, ARowWithoutKeysIsItsSinkAndPaddingIsNot) {
+  const float sinks[] = {-7.5f};
+  const std::int32_t queries[] = {2};
+  AttentionOptions options = causal(CausalCorner::top_left);
+  options.query_offset = std::int64_t{-1};
+  options.mask.causal = std::int64_t{-1};
+  options.sinks = packed_view(sinks, DType::f32, {1});
+  options.lengths.q = packed_view(queries, DType::i32, {1});
+  RUN_OR_SKIP(r, zeros(3), zeros(3), numbered(3), options, true);
+  EXPECT_EQ(r.out[0], 0.0f);
+  EXPECT_EQ(r.lse[0], -7.5f);
+  EXPECT_FLOAT_EQ(r.out[1], 1 / (1 + std::exp(-7.5f)));
+  EXPECT_EQ(r.out[2], 0.0f);
+  EXPECT_EQ(r.lse[2], -kInfinity);
+}
+
+TEST_P(Meaning, ASinkOfInfinityTakesAllAndOneOfMinusInfinityNothing) {
+  const float sinks[] = {kInfinity, -kInfinity};
+  const Tensor q = rows(2, 2, [](auto, auto) { return 0.0f; }), v = rows(2, 2, [](auto, auto) { return 3.0f; });
+  AttentionOptions options;
+  options.mask.causal = std::int64_t{-1};
+  options.sinks = packed_view(sinks, DType::f32, {2});
+  RUN_OR_SKIP(r, q, q, v, options, true);
+  EXPECT_EQ(r.out, (std::vector<float>{0, 0, 0, 3}));
+  EXPECT_EQ(r.lse, (std::vector<float>{kInfinity, kInfinity, -kInfinity, 0}));
+}
+
+TEST_P(Meaning, VMayBeAViewOfK) {
+  const Tensor k = numbered(2);
+  const Tensor q = zeros(1);
+  const TensorView v = k.view().sliced(3, 4, 8);
+  RUN_OR_SKIP(r, q, k, v);
+  EXPECT_FLOAT_EQ(r.out[0], 1.5f);
+}
+
 TEST_P(Meaning, AWindowCountsNeighboursOfThePositionInclusively) {
   AttentionOptions options;
   options.mask.window = {.left = 1, .right = 2};

@@ -543,6 +543,59 @@ std::vector<Case> cases() {
       if (lq > 1) c.causal = kBottomRight;
     });
   }
+  add_entries("SlopesAndSinks", [](Case& c) {
+    c.slopes = Case::Slopes::of_entries;
+    c.sinks = {0.0f, -3.0f, 30.0f, 1.0f};
+    c.offsets = {7, 129, -3, 0, 64};
+  });
+  // ALiBi slopes and sinks, in each schedule of flash.cpu and with keys in parts.
+  const auto add_scores = [&](const std::string& name, auto change) {
+    Case c{.name = "",
+           .batch = 2,
+           .query_heads = 4,
+           .kv_heads = 2,
+           .query_length = 70,
+           .kv_length = 130,
+           .head_dim = 40,
+           .value_dim = 24};
+    for (const bool slopes : {true, false}) {
+      Case one = c;
+      one.name = (slopes ? "Slopes" : "Sinks") + name;
+      if (slopes)
+        one.slopes = Case::Slopes::of_heads;
+      else
+        one.sinks = {-200.0f, 0.5f, 8.0f, 200.0f};
+      change(one);
+      all.push_back(one);
+    }
+  };
+  add_scores("", nothing);
+  add_scores("WithoutLse", [](Case& c) { c.lse = false; });
+  add_scores("Causal", [](Case& c) { c.causal = kBottomRight; });
+  add_scores("RowsWithoutKeys", [](Case& c) {
+    c.query_length = 130, c.kv_length = 70;
+    c.causal = kBottomRight;
+  });
+  add_scores("Window", [](Case& c) {
+    c.window = {.left = 20, .right = 3};
+    c.query_offset = 30;
+    c.softcap = 3.0f;
+  });
+  add_scores("Mask", [](Case& c) {
+    c.boolean = boolean({0, 1, 0, 0});
+    c.bias = bias(DType::f16, {1, 0, 1, 0});
+  });
+  add_scores("Scale", [](Case& c) { c.scale = -0.5f; });
+  add_scores("LongRows",
+             [](Case& c) { c.query_length = 300, c.kv_length = 700, c.head_dim = c.value_dim = 64; });
+  for (const std::int64_t lq : {1, 2, 5}) {
+    add_scores("Few_" + std::to_string(lq), [&](Case& c) {
+      c.query_length = lq;
+      c.kv_length = 1100;
+      c.head_dim = c.value_dim = 64;
+      c.causal = kBottomRight;
+    });
+  }
   for (const std::int64_t lkv : {4096, 4097, 9000}) {
     add_entries("Chain_" + std::to_string(lkv), [&](Case& c) {
       c.batch = 2, c.query_heads = c.kv_heads = 1, c.head_dim = c.value_dim = 8;
@@ -599,7 +652,8 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
     const bool strides =
         c.layout == Layout::repeated || c.layout == Layout::one_row || c.layout == Layout::reversed;
     return {{"oneDNN runs on the CPU here", device.type != DeviceType::cpu},
-            {"it does not know", c.masked() || c.positioned() || c.has_lengths() || c.softcap != 0.0f || c.lse},
+            {"it does not know", c.masked() || c.positioned() || c.has_entries() || c.has_head_numbers() ||
+                                     c.softcap != 0.0f || c.lse},
             {"oneDNN takes no empty tensors", empty},
             {"oneDNN takes no repeated and no reversed dimensions", strides},
             {"oneDNN has no attention for this element type and layout on this processor",
@@ -609,7 +663,7 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
     const auto in_vectors = [](std::int64_t elements) { return elements % 8 == 0; };
     return {{"it is for NVIDIA GPUs of compute capability 9.0", !is_hopper(device)},
             {"no kernel is compiled for this element type", call.dtype == DType::f32},
-            {"it does not know", c.masked() || c.has_lengths() || !c.offsets.empty()},
+            {"it does not know", c.masked() || c.has_entries() || c.has_head_numbers()},
             {"the copy engine takes rows that are multiples of 16 bytes apart",
              !in_vectors(c.head_dim) || !in_vectors(c.values())},
             {"the copy engine writes rows of whole multiples of 16 bytes", !in_vectors(c.values())}};
@@ -622,7 +676,7 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
             {"cuDNN computes attention for f16 and bf16 only", call.dtype == DType::f32},
             {"cuDNN takes no empty tensors", empty},
             {"it does not know",
-             c.boolean || c.window || c.has_lengths() || !c.offsets.empty() || c.softcap != 0.0f},
+             c.boolean || c.window || c.has_entries() || c.has_head_numbers() || c.softcap != 0.0f},
             {"cuDNN's diagonal ends in a corner", c.query_offset.has_value()},
             {"cuDNN takes no mask that repeats over the keys", c.bias && c.bias->shape.keys == 1},
             {"cuDNN is not given an additive and a causal mask together", c.bias && c.causal},
@@ -676,6 +730,9 @@ void run_on(Device device, Call& call, AttentionOptions options, const Stored& o
   if (options.mask.bias) options.mask.bias = bias = copy_to(*options.mask.bias, device);
   Tensor offsets, query_lengths, kv_lengths;
   if (!call.c.offsets.empty()) options.query_offset = (offsets = copy_to(call.offsets, device)).view();
+  Tensor slopes, sinks;
+  if (options.alibi_slopes) options.alibi_slopes = slopes = copy_to(*options.alibi_slopes, device);
+  if (options.sinks) options.sinks = sinks = copy_to(*options.sinks, device);
   if (options.lengths.q) options.lengths.q = query_lengths = copy_to(*options.lengths.q, device);
   if (options.lengths.kv) options.lengths.kv = kv_lengths = copy_to(*options.lengths.kv, device);
   const Tensor device_out = copy_to(out.view, device), device_lse = copy_to(lse, device);

@@ -150,6 +150,19 @@ TEST(AttentionArguments, LengthsAreThoseOfBatchEntries) {
             "attention: lengths.q has dtype f32; expected i32 or i64");
 }
 
+TEST(AttentionArguments, SlopesAndSinksAreThoseOfHeads) {
+  const float numbers[12] = {};
+  const auto view = [&](const Dims& shape) { return packed_view(numbers, DType::f32, shape); };
+  EXPECT_EQ(message_of([&](ValidCall& c) { c.options.alibi_slopes = view({4}); }), "no error");
+  EXPECT_EQ(message_of([&](ValidCall& c) { c.options.alibi_slopes = view({2, 4}); }), "no error");
+  EXPECT_EQ(message_of([&](ValidCall& c) { c.options.alibi_slopes = view({2}); }),
+            "attention: alibi_slopes has shape (2,); expected (Hq) = (4,) or (B, Hq) = (2, 4)");
+  EXPECT_EQ(message_of([&](ValidCall& c) { c.options.sinks = view({2, 4}); }),
+            "attention: sinks has shape (2, 4); expected (Hq) = (4,)");
+  EXPECT_EQ(message_of([&](ValidCall& c) { c.options.sinks = packed_view(numbers, DType::f16, {4}); }),
+            "attention: sinks has dtype f16; expected f32");
+}
+
 TEST(AttentionArguments, OffsetsOfBatchEntriesAreNearAndAgree) {
   const std::int64_t far[] = {0, std::int64_t{1} << 41}, two[] = {2, 3}, others[] = {2, 4};
   const std::int32_t same[] = {2, 3};

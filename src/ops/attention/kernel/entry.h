@@ -8,6 +8,7 @@ namespace flashtile::inline v0_2::kernels {
 
 struct Entry {
   int32_t query_length, kv_length;
+  int64_t offset;  ///< position of query 0
   Band band;
 
   /// The keys of queries first ... last, as far as these are there.
@@ -28,15 +29,18 @@ FLASHTILE_HOST_DEVICE inline int64_t number_of(FT_CONSTANT const EntryNumbers& n
 }
 
 FLASHTILE_HOST_DEVICE inline Entry entry_of(FT_CONSTANT const AttentionParams& p, int64_t batch) {
-  Entry entry{p.query_length, p.kv_length, p.band};
+  Entry entry{p.query_length, p.kv_length, p.query_offset, p.band};
   if (p.query_lengths.given())
     entry.query_length = static_cast<int32_t>(number_of(p.query_lengths, batch, 0, p.query_length));
   if (p.kv_lengths.given())
     entry.kv_length = static_cast<int32_t>(number_of(p.kv_lengths, batch, 0, p.kv_length));
+  int64_t own = 0;  // beside p.query_offset
   if (p.query_offsets.given())
-    entry.band = entry.band.moved(number_of(p.query_offsets, batch, -kFarthestOffset, kFarthestOffset));
+    own = number_of(p.query_offsets, batch, -kFarthestOffset, kFarthestOffset);
   else if (p.ends_together)
-    entry.band = entry.band.moved(entry.kv_length - entry.query_length);
+    own = entry.kv_length - entry.query_length;
+  entry.offset += own;
+  entry.band = entry.band.moved(own);
   return entry;
 }
 

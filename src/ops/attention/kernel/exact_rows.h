@@ -135,11 +135,13 @@ struct AttentionExactRows {
       state.sum += chain;
       return state.sum == state.sum;
     });
-    add_values(memory, head, keys, row, top, any ? state.inverse() : 0.0f);
+    const RowEnd<float> ending = row_end(p, head.batch, head.head, state);
+    add_values(memory, head, keys, row, top, any ? ending.inverse : 0.0f);
     auto out = head.out(row);
     simd_for_each_index(p.value_dim, [&](int d) { out(d, 0) = static_cast<T>(mean_of(memory.sums[d])); });
     if (p.lse != nullptr) {
-      simd_for_each_index(1, [&](int) { head.lse(row) = state.lse(rule.unit); });
+      const float lse = row < head.rows() ? ending.lse : kMinusInfinity;
+      simd_for_each_index(1, [&](int) { head.lse(row) = lse; });
     }
   }
 
@@ -187,13 +189,17 @@ struct AttentionExactRows {
   /// returns how many keys these are.
   static FT_FUNCTION int load_scores(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Head<T>& head,
                                      int64_t row, int column, int end) {
+    FT_CONSTANT const ScoreRule& rule = head.p.rule;
     const int count = end - column < kKeys ? end - column : kKeys;
+    const float start = static_cast<float>(head.entry().offset + row - column);
     simdgroup_barrier(mem_flags::mem_threadgroup);  // all lanes have read the scores before
     simd_for_each_index(count, [&](int c) {
-      const float entry = entry_at(head.p.rule.mask, head.batch, head.head, row, column + c);
+      const float entry = entry_at(rule.mask, head.batch, head.head, row, column + c);
       memory.seen[c] = entry != kMinusInfinity;  // the band has been applied already
-      if (memory.seen[c])
-        memory.scores[c] = with_entry(score_of(head.p.rule, product_of(head, row, column + c)), entry);
+      if (!memory.seen[c]) return;
+      float score = score_of(rule, product_of(head, row, column + c));
+      if (rule.slopes.given()) score = with_slope(score, rule.slopes.of(head.batch, head.head), start, -c);
+      memory.scores[c] = with_entry(score, entry);
     });
     simdgroup_barrier(mem_flags::mem_threadgroup);
     return count;

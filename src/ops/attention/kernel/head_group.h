@@ -51,17 +51,21 @@ FT_FUNCTION void apply_rule(FT_THREAD Scores& scores, FT_THREAD Scores&, FT_THRE
   FT_CONSTANT const ScoreRule& rule = heads.p.rule;
   if (rule.work(keys, column, key_count) == ScoreWork::factor) return;
   map_scores(rule, [&](auto score) { map_elements(scores, score); });
-  const bool masked = rule.mask.given(), bounded = !keys.all_see(column, key_count);
-  if (!masked && !bounded) return;
+  const bool masked = rule.mask.given(), sloped = rule.slopes.given();
+  if (!masked && !sloped && keys.all_see(column, key_count)) return;
   const int first = static_cast<int>(row), first_query = heads.query_of(first), rows = heads.rows();
   const Entry entry = heads.entry();
   const TileBand band = entry.band.tile(first_query, column, entry.kv_length);
+  const float start = static_cast<float>(entry.offset + first_query - column);
   constexpr int kSlots = Scores::get_capacity();
   FT_UNROLL for (int i = 0; i < kSlots; ++i) {
     if (scores.is_valid_element(i)) {
       const auto at = scores.get_multidimensional_index(i);
       const int r = first + at[1], query = heads.query_of(r);
       float score = scores[i];
+      if (sloped && r < rows)
+        score = with_slope(score, rule.slopes.of(heads.batch, heads.head_of(r)), start,
+                           query - first_query - at[0]);
       if (masked && r < rows && column + at[0] < entry.kv_length)
         score = with_entry(score, entry_at(rule.mask, heads.batch, heads.head_of(r), query, column + at[0]));
       scores[i] = where_visible(score, band.visible(query - first_query, at[0]));

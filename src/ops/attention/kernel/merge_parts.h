@@ -58,7 +58,8 @@ struct AttentionMergeParts {
 
     state.sum = (memory.sums[0] + memory.sums[1]) + (memory.sums[2] + memory.sums[3]);
     const bool sees_keys = keys.begin < keys.end;
-    const float inverse = state.inverse();
+    const RowEnd<float> ending = row_end(p, head.batch, head.head, state);
+    const float inverse = ending.inverse;
     auto out = head.out(query);
     for_each_index(Scope(), p.value_dim, [&](int d) {
       const float value =
@@ -70,7 +71,7 @@ struct AttentionMergeParts {
     });
     if (p.lse != nullptr)
       for_each_index(Scope(), 1, [&](int) {
-        head.lse(query) = sees_keys ? state.lse(p.rule.unit) : kMinusInfinity;  // padding has no parts
+        head.lse(query) = query < head.rows() ? ending.lse : kMinusInfinity;  // padding has no parts
       });
     threadgroup_barrier(mem_flags::mem_threadgroup);
     // Where the sum of weights is NaN, so is a score that the row attends to, and NaN is right.

@@ -51,9 +51,21 @@ struct EntryNumbers {
   FLASHTILE_HOST_DEVICE constexpr bool given() const FT_CONSTANT { return type != NumberType::none; }
 };
 
+/// A float of each head, or of each head of each batch entry, in device memory.
+struct HeadNumbers {
+  FT_DEVICE const float* data;  ///< nullptr: there are no such numbers
+  int64_t batch, head;          ///< elements from one entry, and from one head, to the next
+
+  FLASHTILE_HOST_DEVICE constexpr bool given() const FT_CONSTANT { return data != nullptr; }
+  FLASHTILE_HOST_DEVICE constexpr float of(int64_t entry_index, int64_t head_index) const FT_CONSTANT {
+    return data[entry_index * batch + head_index * head];
+  }
+};
+
 /// What turns q·k into the score that the softmax takes; score_rule.h applies it.
 struct ScoreRule {
   MaskTensors mask;
+  HeadNumbers slopes;  ///< of |position of the query - key|, which a score loses so many times
   float scale;
   float softcap;  ///< 0: none
   /// Do scores stay q·k, because a call needs no more than a positive factor, which waits for the exponent?
@@ -61,13 +73,15 @@ struct ScoreRule {
   float unit;      ///< what a score of 1 is in natural units: scale where scores stay q·k, else 1
   float exponent;  ///< unit * log2(e): weights are exp2((score - maximum) * exponent)
 
-  FLASHTILE_HOST_DEVICE constexpr ScoreRule() : ScoreRule(1.0f, 0.0f, {}) {}
-  FLASHTILE_HOST_DEVICE constexpr ScoreRule(float scale_, float softcap_, MaskTensors mask_)
+  FLASHTILE_HOST_DEVICE constexpr ScoreRule() : ScoreRule(1.0f, 0.0f, {}, {}) {}
+  FLASHTILE_HOST_DEVICE constexpr ScoreRule(float scale_, float softcap_, MaskTensors mask_,
+                                            HeadNumbers slopes_)
       : mask(mask_),
+        slopes(slopes_),
         scale(scale_),
         softcap(softcap_),
         is_factor(scale_ > 0.0f && scale_ * kLog2E <= -kLowest && softcap_ == 0.0f &&
-                  mask_.bias.type == EntryType::none),
+                  mask_.bias.type == EntryType::none && slopes_.data == nullptr),
         unit(is_factor ? scale_ : 1.0f),
         exponent(unit * kLog2E) {}
 
@@ -113,6 +127,7 @@ struct AttentionParams {
   FT_DEVICE float* lse;  ///< nullptr when not asked for
   RowStrides q_strides, k_strides, v_strides, out_strides, lse_strides;
   ScoreRule rule;
+  HeadNumbers sinks;        ///< logits of heads that have no value, see softmax.h
   FT_DEVICE float* scores;  ///< (Lq, Lkv) of one head, for kernels that work on stored scores
   int64_t scores_stride;    ///< elements from one row of them to the next
   float weights_scale;      ///< what the weights that replace them are multiplied with
@@ -123,7 +138,8 @@ struct AttentionParams {
   RowNotes notes;
   Band band;  ///< which keys queries see by position; entry.h moves it where entries have offsets of their own
   EntryNumbers query_lengths, kv_lengths, query_offsets;
-  bool ends_together;  ///< the last query of each entry is where its last key is
+  int64_t query_offset;  ///< position of query 0, in `band` already; 0 where entries have offsets of their own
+  bool ends_together;    ///< the last query of each entry is where its last key is
   /// In device memory: not 0 where exact_rows has rows to compute again; nullptr: not known.
   FT_DEVICE uint32_t* broken;
 };

@@ -4,6 +4,7 @@
 
 #include "src/ops/attention/kernel/row_notes.h"
 #include "src/ops/attention/kernel/rows.h"
+#include "src/ops/attention/kernel/softmax.h"
 
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -14,7 +15,7 @@ template <class Softmax>
 FT_FUNCTION void write_lse(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t head, int64_t row,
                            int64_t end, FT_THREAD Softmax& softmax) {
   if (p.lse == nullptr) return;
-  softmax.logarithm(p.rule.unit);
+  take_logarithm(p, batch, head, softmax);
   for_each_element(softmax.maximum, [&](float value, int r) {
     if (row + r < p.query_length) lse_of(p, batch, head, row + r) = row + r < end ? value : kMinusInfinity;
   });
@@ -33,7 +34,7 @@ FT_FUNCTION void clear_padding(FT_THREAD Output& o, int64_t there, int count) {
 template <class Tile, class T, class Output, class Softmax>
 FT_FUNCTION void write_rows(FT_THREAD const Head<T>& head, int64_t row, int count, int tile,
                             FT_THREAD Output& o, FT_THREAD Softmax& softmax) {
-  softmax.finish();
+  finish_rows(head.p, head.batch, head.head, softmax);
   map_rows(o, softmax.correction, [](auto sum, auto inverse) { return sum * inverse; });
   if (head.p.query_lengths.given()) clear_padding(o, head.rows() - row, count);
   auto out = head.out(row);

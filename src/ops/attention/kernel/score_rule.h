@@ -3,6 +3,7 @@
 // kernel text names either.
 //
 //   scale, softcap   score = scale * q·k;  score = softcap * tanh(score / softcap)
+//   slope            score - slope * |position of the query - key|
 //   entry            of the mask tensors: + bias, or -inf where a tensor hides the pair
 //   band             -inf where the query's position does not see the key
 //
@@ -47,6 +48,13 @@ FT_FUNCTION void map_scores(FT_CONSTANT const ScoreRule& rule, F map) {
     const float inverse = 1.0f / softcap;
     map([=](auto dot) { return capped(dot * scale, softcap, inverse); });
   }
+}
+
+/// A score less the head's slope times the distance of a query that is `start` + `ahead` keys ahead of its key, where
+/// `ahead` is a small integer or a vector of them.
+template <class V, class I>
+FT_FUNCTION V with_slope(V score, V slope, float start, I ahead) {
+  return fma(-slope, abs(V(ahead) + start), score);
 }
 
 /// A score with its entry of the mask tensors: the bias, or -inf where they hide the pair.

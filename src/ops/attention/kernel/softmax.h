@@ -9,6 +9,12 @@ namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 using namespace flashtile::primitives;  // kernel text names the primitives without a prefix
 
+/// What the sums of a row become results by: weighted sums of values are multiplied with `inverse`.
+template <class V>
+struct RowEnd {
+  V inverse, lse;
+};
+
 /// What a row ends with: a maximum of its scores, in the rule's units, and the sum of its weights, which are
 /// exp2((score - maximum) * exponent). The maximum may be less than the largest score. V is float or a backend's
 /// vector of floats.
@@ -21,9 +27,24 @@ struct SoftmaxState {
   FT_FUNCTION V inverse() const { return 1.0f / sum; }
   /// Natural logarithm of the sum of exp(score); -inf for a row without keys.
   FT_FUNCTION V lse(float unit) const { return maximum * unit + log2(sum) * kLn2; }
+  /// The end of a row with a further logit, the sink, that has no value. A row without keys is 0 then, and its lse the
+  /// sink. The sink is met here, in natural units, so that loops over keys and parts of keys know nothing of it.
+  FT_FUNCTION RowEnd<V> end(float unit, V sink) const {
+    const V top = maximum * unit, most = max(max(top, sink), V(kLowest));
+    const V share = exp2((top - most) * kLog2E);  // of the largest of both maxima
+    const V total = fma(sum, share, select(exp2((sink - most) * kLog2E), V(1.0f), sink == most));
+    return {share / total, most + log2(total) * kLn2};
+  }
   /// The factor for everything that was summed under this maximum when `top` takes its place.
   FT_FUNCTION V correction(V top, float exponent) const { return exp2((maximum - top) * exponent); }
 };
+
+/// The end of a row of a head, with its sink where the call has sinks.
+FT_FUNCTION RowEnd<float> row_end(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t head,
+                                  SoftmaxState<float> state) {
+  if (p.sinks.given()) return state.end(p.rule.unit, p.sinks.of(batch, head));
+  return {state.inverse(), state.lse(p.rule.unit)};
+}
 
 /// The running state of each row of scores (Milakov & Gimelshein 2018).
 ///
@@ -61,12 +82,50 @@ struct OnlineSoftmax {
                  [](auto, auto total) { return SoftmaxState<decltype(total)>{kLowest, total}.inverse(); });
   }
 
+  /// The same, where the rows' head has a sink.
+  FT_FUNCTION void finish(float unit, float sink) FT_THREAD {
+    correction = maximum;
+    map_elements(correction, sum, [=](auto top, auto total) {
+      return SoftmaxState<decltype(total)>{top, total}.end(unit, decltype(total)(sink)).inverse;
+    });
+  }
+
   /// maximum <- natural logarithm of the sum of exp(score). After finish().
   FT_FUNCTION void logarithm(float unit) FT_THREAD {
     map_elements(maximum, sum,
                  [=](auto top, auto total) { return SoftmaxState<decltype(total)>{top, total}.lse(unit); });
   }
+  FT_FUNCTION void logarithm(float unit, float sink) FT_THREAD {
+    map_elements(maximum, sum, [=](auto top, auto total) {
+      return SoftmaxState<decltype(total)>{top, total}.end(unit, decltype(total)(sink)).lse;
+    });
+  }
 };
+
+/// softmax.finish() for rows of a head, whose sink they meet where the call has sinks.
+template <class Softmax>
+FT_FUNCTION void finish_rows(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t head,
+                             FT_THREAD Softmax& softmax) {
+  if (p.sinks.given())
+    softmax.finish(p.rule.unit, p.sinks.of(batch, head));
+  else
+    softmax.finish();
+}
+
+/// softmax.logarithm() for rows of a head. A softmax of a kernel's own knows of no sinks, and neither does its way.
+template <class Softmax>
+FT_FUNCTION void take_logarithm(FT_CONSTANT const AttentionParams& p, int64_t, int64_t,
+                                FT_THREAD Softmax& softmax) {
+  softmax.logarithm(p.rule.unit);
+}
+template <class Rows>
+FT_FUNCTION void take_logarithm(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t head,
+                                FT_THREAD OnlineSoftmax<Rows>& softmax) {
+  if (p.sinks.given())
+    softmax.logarithm(p.rule.unit, p.sinks.of(batch, head));
+  else
+    softmax.logarithm(p.rule.unit);
+}
 
 }  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile::inline v0_2::kernels

@@ -42,7 +42,7 @@ struct AttentionSoftmaxRows {
       apply_rule(s, scratch, head, keys, row, column, kK);
       softmax.step(s, exponent);
     }
-    softmax.finish();
+    finish_rows(p, head.batch, head.head, softmax);
     const float scale = p.weights_scale;
     for (int column = 0; column < p.kv_length; column += kK) {
       auto tile = scores.slice(column, 0);

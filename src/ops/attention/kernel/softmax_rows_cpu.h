@@ -33,12 +33,13 @@ struct AttentionSoftmaxRows {
         weigh(p.rule, scores, begin, end, top_of(p, entry, row, scores, keys, begin, end));
     // Weights never overtake the scores that are still to be read: an element is not larger than a float.
     FT_DEVICE T* weights = reinterpret_cast<FT_DEVICE T*>(scores);
-    const floats inverse = state.inverse() * p.weights_scale;
+    const RowEnd<float> ending = row_end(p, 0, 0, state);
+    const floats inverse = ending.inverse * p.weights_scale;
     for (int c = 0; c < begin; ++c) weights[c] = T(0.0f);
     for (int c = begin; c < end; c += kLanes)
       primitives::detail::store_lanes<float>(weights + c, floats::load(scores + c) * inverse);
     for (int c = end; c < p.kv_length; ++c) weights[c] = T(0.0f);
-    if (p.lse != nullptr) lse_of(p, 0, 0, row) = state.lse(p.rule.unit);
+    if (p.lse != nullptr) lse_of(p, 0, 0, row) = ending.lse;
   }
 
   /// Applies the rule to scores begin ... end - 1 of a row, and returns their maximum.
@@ -46,6 +47,7 @@ struct AttentionSoftmaxRows {
                                   FT_DEVICE float* scores, FT_THREAD const KeyRange& keys, int begin, int end) {
     const ScoreRule rule = p.rule;
     const TileBand band = entry.band.tile(row, 0, entry.kv_length);
+    const floats slope = rule.slopes.given() ? rule.slopes.of(0, 0) : 0.0f;
     floats tops = kLowest;
     with_bias_type(rule.mask, [&](auto type) {
       const MaskRow<typename decltype(type)::type> entries(rule.mask, 0, 0, row, 0);
@@ -53,7 +55,8 @@ struct AttentionSoftmaxRows {
         floats score = floats::load(scores + c);
         if (rule.work(keys, c, kLanes) == ScoreWork::rule) {
           const bools visible = band.visible(ints(0), lane_indices() + ints(c));
-          score = apply_rule(rule, score, entries(c, p.kv_length - c), visible);
+          const Slopes slopes{slope, static_cast<float>(entry.offset + row - c), -lane_indices()};
+          score = apply_rule(rule, score, slopes, entries(c, p.kv_length - c), visible);
           score.store(scores + c);
         }
         tops = max(score, tops);

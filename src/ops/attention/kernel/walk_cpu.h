@@ -47,9 +47,20 @@ class MaskRow {
   bool bias_repeats_ = false, attend_repeats_ = false;
 };
 
-/// The whole rule for a vector of q·k, given their entries and which of them are visible.
-FT_FUNCTION floats apply_rule(const ScoreRule& rule, floats dot, floats entry, bools visible) {
-  return where_visible(with_entry(score_of(rule, dot), entry), visible);
+/// The slopes of a vector of scores, and how far their queries are ahead of their keys: `start` + `ahead`. Looked at
+/// where the call has slopes.
+struct Slopes {
+  floats slope;
+  float start;
+  ints ahead;
+};
+
+/// The whole rule for a vector of q·k, given their slopes, their entries and which of them are visible.
+FT_FUNCTION floats apply_rule(const ScoreRule& rule, floats dot, const Slopes& slopes, floats entry,
+                              bools visible) {
+  floats score = score_of(rule, dot);
+  if (rule.slopes.given()) score = with_slope(score, slopes.slope, slopes.start, slopes.ahead);
+  return where_visible(with_entry(score, entry), visible);
 }
 
 }  // namespace FLASHTILE_BACKEND

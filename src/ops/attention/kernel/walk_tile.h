@@ -16,6 +16,13 @@ FT_FUNCTION void apply_rule(FT_THREAD Scores& scores, FT_THREAD Scores& scratch,
   FT_CONSTANT const ScoreRule& rule = head.p.rule;
   if (rule.work(keys, column, key_count) == ScoreWork::factor) return;
   map_scores(rule, [&](auto score) { map_elements(scores, score); });
+  if (rule.slopes.given()) {
+    const float slope = rule.slopes.of(head.batch, head.head);
+    const float start = static_cast<float>(head.entry().offset + row - column);
+    map_indexed(scores, [=](auto score, auto r, auto c) {
+      return with_slope(score, decltype(score)(slope), start, r - c);
+    });
+  }
   if (rule.mask.bias.given()) {
     with_bias_type(rule.mask, [&](auto type) {
       using E = typename decltype(type)::type;

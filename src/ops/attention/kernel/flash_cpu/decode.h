@@ -340,15 +340,22 @@ class DecodeTask {
   void apply_rule(int column, int keys) {
     const ScoreRule rule = p_.rule;
     const TileBand band = entry_.band.tile(0, column, column + keys);
+    const float start = static_cast<float>(entry_.offset - column);
     const ints first_keys = lane_indices() & ints(kChunk - 1);
     for (int j = 0; j < kRegisters; ++j) {
       std::int32_t positions[kLanes];
       for (int i = 0; i < kLanes; ++i) positions[i] = position_of(min(j * kShared + i / kChunk, count() - 1));
       const ints rows = ints::load(positions);
+      float slope[kLanes] = {};
+      for (int i = 0; rule.slopes.given() && i < kLanes; ++i)
+        slope[i] = rule.slopes.of(batch_, head_of(min(j * kShared + i / kChunk, count() - 1)));
       for (int c = 0; c < keys; c += kChunk) {
         float* const at = scores_ + place(c, j * kShared);
-        const bools visible = band.visible(rows, first_keys + ints(c));
-        kernels::apply_rule(rule, floats::load(at), entries_of<E>(j, column, c, keys - c), visible).store(at);
+        const ints chunk = first_keys + ints(c);
+        const Slopes slopes{floats::load(slope), start, rows - chunk};
+        kernels::apply_rule(rule, floats::load(at), slopes, entries_of<E>(j, column, c, keys - c),
+                            band.visible(rows, chunk))
+            .store(at);
       }
     }
   }
@@ -521,7 +528,7 @@ class DecodeTask {
         for (int d = 0; d < p_.value_dim; d += kLanes) floats::load(row + d).store(part.output() + d);
       } else {
         T* out = out_rows<T>(p_, batch_, head_of(r), position_of(r)).first;
-        const floats inverse = SoftmaxState<float>{maximum, sum}.inverse();
+        const floats inverse = row_end(p_, batch_, head_of(r), SoftmaxState<float>{maximum, sum}).inverse;
         for (int d = 0; d < p_.value_dim; d += kLanes)
           store_some(out + d, floats::load(row + d) * inverse, p_.value_dim - d);
         store_lse(p_, batch_, head_of(r), position_of(r), maximum, sum);

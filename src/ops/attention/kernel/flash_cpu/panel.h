@@ -149,14 +149,23 @@ class PanelTask {
         }
         continue;
       }
-      const bool finite = store_turned<T>(
-          panel, first, SoftmaxState<floats>{kLowest, floats::load(panel.sum + first)}.inverse(),
-          [&](int i) { return out_rows<T>(p_, batch_, panel.head[i], panel.position[i]).first; });
+      const bool finite = store_turned<T>(panel, first, inverse_of(panel, first), [&](int i) {
+        return out_rows<T>(p_, batch_, panel.head[i], panel.position[i]).first;
+      });
       for (int i = first; i < end; ++i) {
         store_lse(p_, batch_, panel.head[i], panel.position[i], panel.maximum[i], panel.lse_sum[i]);
         if (!finite) settle_rows(Head<T>(p_, batch_, panel.head[i]), panel.position[i], 1, panel.lse_sum + i);
       }
     }
+  }
+
+  /// What the sums of the lanes from `first` on are multiplied with at last.
+  floats inverse_of(const Panel& panel, int first) const {
+    const SoftmaxState<floats> state{floats::load(panel.maximum + first), floats::load(panel.sum + first)};
+    if (!p_.sinks.given()) return state.inverse();
+    float sinks[kLanes];
+    for (int i = 0; i < kLanes; ++i) sinks[i] = p_.sinks.of(batch_, panel.head[first + i]);
+    return state.end(p_.rule.unit, floats::load(sinks)).inverse;
   }
 
   /// Stores O^T * factor, transposed, for the kLanes lanes from `first` on; row(i) is the address of the row of lane i.

@@ -136,7 +136,7 @@ class Prefill : PanelTask<T, kWidth> {
   }
 
   void apply_rule(const Panel& panel, int column, int keys, MaskBlock block) {
-    flash_cpu::apply_rule<kWidth>(p_.rule, entry_.band, panel, batch_, column, keys, block, scores_);
+    flash_cpu::apply_rule<kWidth>(p_.rule, entry_, panel, batch_, column, keys, block, scores_);
   }
 
   /// Scores of keys c ... c + count - 1 of the block, for some registers of lanes.

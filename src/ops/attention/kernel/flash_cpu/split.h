@@ -78,7 +78,8 @@ class Partials {
 
 FT_FUNCTION void store_lse(const AttentionParams& p, std::int64_t batch, std::int64_t head,
                            std::int64_t position, float maximum, float sum) {
-  if (p.lse != nullptr) lse_of(p, batch, head, position) = SoftmaxState<float>{maximum, sum}.lse(p.rule.unit);
+  if (p.lse != nullptr)
+    lse_of(p, batch, head, position) = row_end(p, batch, head, SoftmaxState<float>{maximum, sum}).lse;
 }
 
 /// The results of a row that is padding.
@@ -116,7 +117,7 @@ FT_FUNCTION void merge_row(const AttentionParams& p, const Partials& partials, i
   }
   const float sum = tree_sum(0, splits, [&](int s) { return part(s).sum() * part(s).factor(); });
   const float lse_sum = tree_sum(0, splits, [&](int s) { return part(s).lse_sum() * part(s).factor(); });
-  const floats inverse = SoftmaxState<float>{top, sum}.inverse();
+  const floats inverse = row_end(p, batch, head, SoftmaxState<float>{top, sum}).inverse;
   T* out = out_rows<T>(p, batch, head, position).first;
   for (int d = 0; d < p.value_dim; d += kLanes) {
     const floats value = tree_sum(

@@ -412,7 +412,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     Sight& sight = sights_[now.panel];
     float* scores = scores_[0];
     if (!rule.is_factor || now.mask == MaskBlock::mixed || !sight.range.all_see(now.column, now.keys))
-      apply_rule<kLanesOfPanel>(rule, entry_.band, panel, batch_, now.column, now.keys, now.mask, scores);
+      apply_rule<kLanesOfPanel>(rule, entry_, panel, batch_, now.column, now.keys, now.mask, scores);
     for (int i = now.keys * kLanesOfPanel; i < now.rows() * kLanesOfPanel; i += kLanes)
       floats(kMinusInfinity).store(scores + i);
     const bool stays = !kFollows && all_have_a_maximum(panel);

@@ -88,22 +88,32 @@ FT_FUNCTION void hide_unseen(const TileBand& band, const Panel& panel, int keys,
   }
 }
 
+/// Those of the lanes of a register, the first of which is `first`.
+FT_FUNCTION floats slopes_of(const HeadNumbers& slopes, const Panel& panel, std::int64_t batch, int first) {
+  float of_lanes[kLanes] = {};
+  for (int i = 0; slopes.given() && i < kLanes; ++i) of_lanes[i] = slopes.of(batch, panel.head[first + i]);
+  return floats::load(of_lanes);
+}
+
 /// Applies the rule to q·k of keys column ... column + keys - 1.
 template <int Width>
-void apply_rule(const ScoreRule& p_rule, const Band& p_band, const Panel& panel, std::int64_t batch, int column,
+void apply_rule(const ScoreRule& p_rule, const Entry& entry, const Panel& panel, std::int64_t batch, int column,
                 int keys, MaskBlock block, float* scores) {
   const ScoreRule rule = p_rule;
-  const TileBand band = p_band.tile(panel.first_position, column, column + keys);
+  const TileBand band = entry.band.tile(panel.first_position, column, column + keys);
   if (rule.is_factor && block != MaskBlock::mixed) return hide_unseen<Width>(band, panel, keys, scores);
+  const float start = static_cast<float>(entry.offset + panel.first_position - column);
   const auto for_each_score = [&](auto entries_of) {
     for (int first = 0; first < panel.vectors * kLanes; first += kLanes) {
       const ints rows = ints::load(panel.position + first) - ints(panel.first_position);
+      const floats slope = slopes_of(rule.slopes, panel, batch, first);
       for (int c = 0; c < keys; c += kLanes) {
-        floats entry[kLanes];
-        entries_of(entry, first, c);
+        floats entries[kLanes];
+        entries_of(entries, first, c);
         for (int i = 0; i < kLanes && c + i < keys; ++i) {
           float* const at = scores + (c + i) * Width + first;
-          apply_rule(rule, floats::load(at), entry[i], band.visible(rows, ints(c + i))).store(at);
+          const Slopes slopes{slope, start, rows - ints(c + i)};
+          apply_rule(rule, floats::load(at), slopes, entries[i], band.visible(rows, ints(c + i))).store(at);
         }
       }
     }
@@ -115,7 +125,7 @@ void apply_rule(const ScoreRule& p_rule, const Band& p_band, const Panel& panel,
     });
   } else {
     for_each_score([](floats(&to)[kLanes], int, int) {
-      for (floats& entry : to) entry = 0.0f;
+      for (floats& open : to) open = 0.0f;
     });
   }
 }
