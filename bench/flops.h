@@ -128,7 +128,8 @@ inline double attended_pairs(const AttentionSizes& s, const Mask& mask,
 /// Two products of 2 D and 2 Dv operations for each attended pair; q, k, v and out, as far as rows are there, and mask
 /// tensors moved once.
 inline Work attention_work(const AttentionSizes& s, const Mask& mask, DType dtype,
-                           const std::optional<QueryOffset>& query_offset = {}, const Lengths& lengths = {}) {
+                           const std::optional<QueryOffset>& query_offset = {}, const Lengths& lengths = {},
+                           const std::optional<DType>& out_dtype = {}) {
   std::int64_t queries = s.batch * s.query_length, keys = s.batch * s.kv_length;
   if (lengths.q || lengths.kv) {
     queries = keys = 0;
@@ -141,6 +142,8 @@ inline Work attention_work(const AttentionSizes& s, const Mask& mask, DType dtyp
   const double rows = static_cast<double>(queries) * static_cast<double>(s.query_heads) +
                       static_cast<double>(keys) * static_cast<double>(s.kv_heads);
   double bytes = rows * dims * bits(dtype) / 8;
+  const double results = static_cast<double>(queries) * static_cast<double>(s.query_heads * s.value_dim);
+  bytes += results * (bits(out_dtype.value_or(dtype)) - bits(dtype)) / 8;
   for (const std::optional<TensorView>& tensor : {mask.boolean, mask.bias}) {
     if (tensor) bytes += static_cast<double>(element_count(tensor->shape)) * bits(tensor->dtype) / 8;
   }

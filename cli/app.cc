@@ -148,6 +148,9 @@ void add_attention_options(CLI::App& command, Options& options, Texts& texts) {
                   "f32, f16, bf16: of a bias; two-byte integers of a .npy are then taken for bf16")
       ->type_name("TYPE")
       ->group(kAttentionGroup);
+  command.add_option("--out-dtype", texts.out_dtype, "of the result: f32, or the inputs' type (default)")
+      ->type_name("TYPE")
+      ->group(kAttentionGroup);
   command.add_option("--scale", texts.scale, "of the scores (1/sqrt(D))")
       ->type_name("X")
       ->group(kAttentionGroup);

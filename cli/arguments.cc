@@ -156,6 +156,7 @@ void finish(Options& options, const Texts& texts, const CLI::App& command) {
   if (!texts.dtype.empty()) options.dtype = parse_word("--dtype", texts.dtype, kDTypes);
   if (!texts.b_dtype.empty()) options.b_dtype = parse_word("--b-dtype", texts.b_dtype, kBDTypes);
   if (!texts.mask_dtype.empty()) options.mask_dtype = parse_word("--mask-dtype", texts.mask_dtype, kFloatTypes);
+  if (!texts.out_dtype.empty()) options.out_dtype = parse_word("--out-dtype", texts.out_dtype, kFloatTypes);
   std::erase_if(options.tensors, [](const auto& tensor) { return tensor.second.empty(); });
   set_offset(options, "causal", texts.causal, options.causal);
   set_offset(options, "query_offset", texts.query_offset, options.query_offset);

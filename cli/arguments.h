@@ -47,6 +47,7 @@ struct Options {
   std::string mask;  ///< a file of booleans or biases, or "boolean" or "additive" for a random one
   std::string bias;  ///< a file, or "random"
   std::optional<DType> mask_dtype;             ///< of a bias
+  std::optional<DType> out_dtype;              ///< of attention's result, where it differs from q's
   std::map<std::string, std::string> tensors;  ///< files of kFurtherTensors, by their names
   std::optional<float> scale, softcap;
   float alpha = 1, beta = 0;  ///< gemm

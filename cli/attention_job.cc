@@ -60,9 +60,10 @@ class AttentionJob final : public Job {
   void write_results() override;
   bench::Work work() const override {
     return bench::attention_work(sizes_, mask(Where::host), dtype(), query_offset(Where::host),
-                                 lengths(Where::host));
+                                 lengths(Where::host), out_dtype());
   }
   DType dtype() const override { return q_.view.dtype; }
+  DType out_dtype() const { return options_.out_dtype.value_or(dtype()); }
   Json describe() const override;
   const std::vector<std::int64_t>& shape() const override { return shape_; }
 
@@ -231,6 +232,7 @@ AttentionOptions AttentionJob::with_way(const std::string& way) const {
           .lengths = lengths(Where::device),
           .alibi_slopes = tensor_at(Where::device, "alibi_slopes"),
           .sinks = tensor_at(Where::device, "sinks"),
+          .out_dtype = options_.out_dtype,
           .way = way,
           .queue = queue()};
 }
@@ -249,15 +251,16 @@ bool AttentionJob::lse_of(const std::string& way) const {
 }
 
 AttentionOutputs AttentionJob::outputs(bool with_lse) const {
-  AttentionOutputs outputs{.out = view(packed_view(out_.data(), dtype(), out_shape_, options_.device), "out"),
-                           .lse = {},
-                           .workspace = {}};
+  AttentionOutputs outputs{
+      .out = view(packed_view(out_.data(), out_dtype(), out_shape_, options_.device), "out"),
+      .lse = {},
+      .workspace = {}};
   if (with_lse) outputs.lse = packed_view(lse_.data(), DType::f32, lse_shape_, options_.device);
   return outputs;
 }
 
 std::function<void()> AttentionJob::prepare(const std::string& way) {
-  out_ = memory_for("out", [&] { return not_written(dtype(), out_shape_, options_.device); });
+  out_ = memory_for("out", [&] { return not_written(out_dtype(), out_shape_, options_.device); });
   lse_ = memory_for("lse", [&] { return not_written(DType::f32, lse_shape_, options_.device); });
   lse_computed_ = lse_of(way);
   const Plan chosen = plan(way);
@@ -326,7 +329,7 @@ Verdict AttentionJob::verify(std::int64_t rows, const std::function<void(std::in
   const reference::AttentionCase oracle = oracle_case();
   const Tensor host_out = on_host(out_), host_lse = on_host(lse_);
   const auto out =
-      oracle_array<4>(view(packed_view(host_out.data(), dtype(), out_shape_, Device::cpu()), "out"));
+      oracle_array<4>(view(packed_view(host_out.data(), out_dtype(), out_shape_, Device::cpu()), "out"));
   const auto lse = oracle_array<3>(host_lse);
   const std::int64_t total = sizes_.batch * sizes_.query_heads * sizes_.query_length;
   if (rows == 0) {
@@ -334,13 +337,13 @@ Verdict AttentionJob::verify(std::int64_t rows, const std::function<void(std::in
     rows = std::max<std::int64_t>(
         1, kProducts / std::max<std::int64_t>(1, sizes_.kv_length * (sizes_.head_dim + sizes_.value_dim)));
   }
-  const reference::Format format = format_of(dtype());
+  const reference::Format format = format_of(dtype()), of_out = format_of(out_dtype());
   const std::vector<std::int64_t> chosen = choose_rows(total, rows, options_.seed);
   return judge_rows(chosen, total, [&](std::int64_t n, Verdict& verdict) {
     const std::int64_t i = n % sizes_.query_length, bh = n / sizes_.query_length;
     const std::int64_t h = bh % sizes_.query_heads, b = bh / sizes_.query_heads;
     const reference::AttentionRow row = reference::attention_row(oracle, b, h, i);
-    const reference::AttentionBounds bounds = reference::attention_bounds(oracle, row, format);
+    const reference::AttentionBounds bounds = reference::attention_bounds(oracle, row, format, of_out);
     for (std::int64_t d = 0; d < sizes_.value_dim; ++d) {
       const auto column = static_cast<std::size_t>(d);
       verdict.compare(out(b, h, i, d), row.out[column], bounds.out[column],
@@ -363,6 +366,7 @@ Json AttentionJob::describe() const {
   json["op"] = "attention";
   json["device"] = name(options_.device);
   json["dtype"] = name(dtype());
+  json["out_dtype"] = name(out_dtype());
   json["batch"] = sizes_.batch;
   json["query_heads"] = sizes_.query_heads;
   json["kv_heads"] = sizes_.kv_heads;

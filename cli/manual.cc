@@ -71,6 +71,7 @@ std::vector<std::pair<std::string, std::string>> choices() {
           {"--dtype", list(kDTypes)},
           {"--b-dtype", list(kBDTypes)},
           {"--mask-dtype", list(kFloatTypes)},
+          {"--out-dtype", list(kFloatTypes)},
           {"--layout", list(kLayouts)},
           {"--causal", list(kCorners)},
           {"--query-offset", list(kCorners)},

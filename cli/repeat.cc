@@ -56,6 +56,7 @@ std::string command_line(const Options& options, const std::vector<std::int64_t>
   if (options.dtype) add("--dtype", name(*options.dtype));
   if (options.b_dtype) add("--b-dtype", name(*options.b_dtype));
   if (options.mask_dtype) add("--mask-dtype", name(*options.mask_dtype));
+  if (options.out_dtype) add("--out-dtype", name(*options.out_dtype));
   if (options.layout != Layout::bhsd) add("--layout", spelling(kLayouts, options.layout));
   const auto spelled = [](const QueryOffset& offset) {
     const auto* number = std::get_if<std::int64_t>(&offset);

@@ -214,8 +214,9 @@ inline double sum_errors(const RowErrors& errors, const AttentionRow& row, const
          u * (errors.merges * size + errors.rises * column.rescaled);
 }
 
-/// The bounds of one row, for q, k, v, weights and out in `type` and all the rest in float32.
-inline AttentionBounds attention_bounds(const AttentionCase& a, const AttentionRow& row, const Format& type) {
+/// The bounds of one row, for q, k, v and weights in `type`, out in `out_type` and all the rest in float32.
+inline AttentionBounds attention_bounds(const AttentionCase& a, const AttentionRow& row, const Format& type,
+                                        const Format& out_type) {
   AttentionBounds bounds{std::vector<double>(row.out.size(), 0.0), 0.0};
   if (row.keys.empty() || !std::isfinite(row.lse)) return bounds;
   const RowErrors errors(a, row, type);
@@ -236,13 +237,18 @@ inline AttentionBounds attention_bounds(const AttentionCase& a, const AttentionR
     const double sums = sum_errors(errors, row, c, size) + weight_sum * out;
     const double error = moved + (size > 0 ? moved_size / size : 1) * sums +
                          (keys + errors.rises + 2) * kFloat32.tiny() + flushed(a.kv_length, type);
-    const double rounding = type.digits == kFloat32.digits ? 0.0 : type.unit();  // sums are float32 already
-    bounds.out[d] = error + rounding * (out + error) + type.tiny();
+    const bool exact = out_type.digits == kFloat32.digits;  // sums are float32 already
+    bounds.out[d] = error + (exact ? 0.0 : out_type.unit()) * (out + error) + out_type.tiny();
   }
   // lse = maximum + log(sum), in base 2 or not, each a few times rounded.
   bounds.lse = weights.lse + std::log1p(weight_sum) +
                u * (5 * std::fabs(row.top) + 4 * (row.lse - row.top + errors.lag) + 3 * std::fabs(row.lse));
   return bounds;
+}
+
+/// The same, for an output in `type` too.
+inline AttentionBounds attention_bounds(const AttentionCase& a, const AttentionRow& row, const Format& type) {
+  return attention_bounds(a, row, type, type);
 }
 
 /// |c - c64| <= this for an element of a matrix product with `depth` products, summed in float32 and rounded to

@@ -42,6 +42,8 @@ struct AttentionOptions {
   /// the weights, and lse includes it: a row without keys is 0, and its lse the sink. Leave it out where parts of the
   /// keys are merged later, and give it to merge_attention().
   std::optional<TensorView> sinks{};
+  /// Of the result: q's, or f32; unset = q's. attention_into() takes it from its out.
+  std::optional<DType> out_dtype{};
   /// Forces a way by its name ("unfused", "simdgroup", "tensor_ops", "vendor.onednn", ...); empty = the best
   /// that can. A forced way that cannot is an error (unsupported, with its reason), never replaced by another.
   std::string way{};
@@ -56,7 +58,7 @@ struct AttentionOptions {
 ///           reads KV head h / (Hq / Hkv). Any length may be 0. D is 1 ... 576 and Dv
 ///           1 ... 512 on CPUs, both 1 ... 256 on GPUs.
 /// Strides   Any, also 0, in all dimensions but the last, whose stride is 1.
-/// Types     f32, f16 or bf16, the same for q, k, v and O.
+/// Types     f32, f16 or bf16, the same for q, k, v and O; O may be f32 whatever they are.
 /// Numerics  Scores, softmax and sums are float32; on CPUs over many keys these are sums of sums, and a mean is
 ///           right though its sum overflows on the way. A query with no key to attend to gives exactly 0, and lse
 ///           -inf. A masked position never reaches the result, even if it holds NaN; NaN in an attended
@@ -73,7 +75,7 @@ Tensor attention(const TensorView& q, const TensorView& k, const TensorView& v,
 /// Aliasing  out, lse and workspace share no memory with each other or with an input. Columns of one buffer are
 ///           memory of their own: out may lie beside q, k and v in the rows of one packed projection.
 struct AttentionOutputs {
-  TensorView out;                    ///< (B, Hq, Lq, Dv), dtype of q, innermost stride 1
+  TensorView out;                    ///< (B, Hq, Lq, Dv), dtype of q or f32, innermost stride 1
   std::optional<TensorView> lse{};   ///< (B, Hq, Lq) f32: natural log of the sum of exp(scores)
   std::span<std::byte> workspace{};  ///< at least plan_attention_into().workspace_bytes, 64-byte aligned, on
                                      ///< the device; empty = the library takes memory when it needs some. For

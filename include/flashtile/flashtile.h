@@ -187,7 +187,7 @@ typedef struct flashtile_attention_options {
 typedef struct flashtile_attention_outputs {
   uint32_t size;
   uint32_t reserved;            ///< 0
-  const flashtile_tensor* out;  ///< (B, Hq, Lq, Dv), dtype of q, innermost stride 1
+  const flashtile_tensor* out;  ///< (B, Hq, Lq, Dv), dtype of q or f32, innermost stride 1
   const flashtile_tensor* lse;  ///< (B, Hq, Lq) f32: natural log of the sum of exp(scores); NULL: not wanted
   void* workspace;              ///< 64-byte aligned, on the device; NULL: the library takes what it needs
   uint64_t workspace_bytes;     ///< at least flashtile_plan_workspace_bytes() of a plan with these outputs

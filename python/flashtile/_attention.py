@@ -5,21 +5,23 @@ from ctypes import addressof, c_float
 from flashtile import _queues
 from flashtile._arrays import empty_like
 from flashtile._calls import Call, Pool
-from flashtile._library import BOTTOM_RIGHT, F32, OFFSET, OFFSETS, TOP_LEFT, AttentionOptions, AttentionOutputs, Window, lib, text, whole
+from flashtile._library import BF16, BOTTOM_RIGHT, F16, F32, OFFSET, OFFSETS, TOP_LEFT, AttentionOptions, AttentionOutputs, Window, lib, text, whole
 from flashtile._plan import plan_of
 
 CORNERS = {"top_left": TOP_LEFT, "bottom_right": BOTTOM_RIGHT}
+DTYPES = {"float32": F32, "float16": F16, "bfloat16": BF16}
 pool = Pool()
 
 
 def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None,
-              alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, way=None, threads=None, out=None, return_lse=False):
+              alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, way=None, threads=None, out=None, out_dtype=None,
+              return_lse=False):
     """Scaled dot-product attention: softmax(scale * q kᵀ + bias) v, exactly.
 
     Shapes    q (B, Hq, Lq, D), k (B, Hkv, Lkv, D), v (B, Hkv, Lkv, Dv) -> (B, Hq, Lq, Dv). Hq is a multiple of Hkv: query
               head h reads KV head h // (Hq // Hkv). Any length may be 0. D is 1 ... 576 and Dv 1 ... 512
               on CPUs, both 1 ... 256 on GPUs.
-    Types     float32, float16 or bfloat16, the same for all. Any strides but in the last dimension, where it is 1.
+    Types     float32, float16 or bfloat16, the same for all; the result may be float32 whatever they are. Any strides but in the last dimension, where it is 1.
               Nothing is copied. NumPy, PyTorch, JAX and CuPy arrays, and others with __dlpack__, the array interface or the
               buffer protocol; the result is of q's kind.
     Numerics  Scores, softmax and sums are float32. A query with no key to attend to gives exactly 0, and lse -inf. A masked
@@ -46,11 +48,12 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
     way            the name of a way (flashtile.info() lists them) instead of the best
     threads        at most so many at once; otherwise FLASHTILE_THREADS, or every hardware thread
     out            an array for the result, which is then returned
+    out_dtype      of the result where there is no out: float32, or q's type, as it is unless given
     return_lse     also returns log(sum(exp(scores))), float32 (B, Hq, Lq)
     """
     key = None
     tensors = mask, bias, q_lengths, kv_lengths, alibi_slopes, sinks
-    if all(tensor is None for tensor in tensors) and not return_lse and pool.serves(q, k, v) \
+    if all(tensor is None for tensor in tensors) and not return_lse and out_dtype is None and pool.serves(q, k, v) \
             and not is_array(causal) and not is_array(query_offset):
         if out is None and q.ndim == v.ndim == 4:
             out = sys.modules["numpy"].empty((*q.shape[:3], v.shape[3]), q.dtype)
@@ -61,7 +64,7 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
             if pool.run(key, (q, k, v, out)):
                 return out
     call = call_of(lib.flashtile_attention, q, k, v)
-    results = set_results(call, q, out, return_lse)
+    results = set_results(call, q, out, out_dtype, return_lse)
     set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, alibi_slopes, sinks, window, mask, bias, way, threads)
     call.run()
     if key is not None:
@@ -71,11 +74,11 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
 
 
 def plan(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None, alibi_slopes=None,
-         sinks=None, window=None, mask=None, bias=None, way=None, threads=None, out=None, return_lse=False):
+         sinks=None, window=None, mask=None, bias=None, way=None, threads=None, out=None, out_dtype=None, return_lse=False):
     """What attention() would do for these arguments: a Plan. Computes nothing; same errors."""
     call = call_of(lib.flashtile_plan_attention, q, k, v)
-    if out is not None or return_lse:
-        set_results(call, q, out, return_lse)
+    if out is not None or out_dtype is not None or return_lse:
+        set_results(call, q, out, out_dtype, return_lse)
     else:
         call.arguments = (None, *call.arguments[1:])
     set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, alibi_slopes, sinks, window, mask, bias, way, threads)
@@ -90,19 +93,31 @@ def call_of(function, q, k, v):
     return call
 
 
-def set_results(call, q, out, return_lse):
+def set_results(call, q, out, out_dtype, return_lse):
     """What the call writes; for each result the array, and how the caller's is made of it."""
     q_tensor, v_tensor = call.tensors[0], call.tensors[2]
     for name, tensor in (("q", q_tensor), ("v", v_tensor)):
         if tensor.rank != 4:
             raise ValueError(f"attention: {name} has shape {tuple(tensor.shape[:tensor.rank])}; expected 4 dimensions")
     shape = (*q_tensor.shape[:3], v_tensor.shape[3])
-    results = [(out, None) if out is not None else empty_like(q, shape, q_tensor.dtype)]
+    if out is not None and out_dtype is not None:
+        raise ValueError("attention: out and out_dtype are given; out has a type of its own")
+    results = [(out, None) if out is not None else empty_like(q, shape, dtype_of(out_dtype, q_tensor.dtype))]
     call.outputs.out = call.take(results[0][0], "out", writable=True)[1]
     if return_lse:
         results.append(empty_like(q, shape[:3], F32))
         call.outputs.lse = call.take(results[1][0], "lse", writable=True)[1]
     return results
+
+
+def dtype_of(given, of_q):
+    """A type by its name or as NumPy, PyTorch and JAX have it; q's where none is given."""
+    if given is None:
+        return of_q
+    dtype = DTYPES.get(str(getattr(given, "__name__", given)).rpartition(".")[2])
+    if dtype not in (F32, of_q):
+        raise ValueError(f"attention: out_dtype is {given!r}; expected float32 or q's type")
+    return dtype
 
 
 def set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, alibi_slopes, sinks, window, mask, bias, way, threads):

@@ -51,8 +51,8 @@ def check(q=None, k=None, v=None, **options):
 
 
 def reference(np, q, k, v, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None,
-              alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, threads=None):
-    """The exact result, and the bound of each of its elements."""
+              alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, threads=None, out_dtype=None):
+    """The exact result, and the bound of each of its elements: results in float32 are only closer than those of q's type."""
     roundoff = ROUNDOFF[str(q.dtype)]
     q, k, v = (x.astype(np.float64) for x in (q, k, v))
     group = q.shape[1] // max(k.shape[1], 1)

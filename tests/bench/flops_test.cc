@@ -103,6 +103,13 @@ TEST(Flops, WindowsAreCountedByPosition) {
   EXPECT_EQ(attended_pairs(kSizes, both), 2.0 * 4 * (2 + 3 + 2 + 2 + 2));
 }
 
+TEST(Flops, ResultsMayBeWiderThanInputs) {
+  EXPECT_EQ(
+      attention_work(kSizes, {}, DType::f16, {}, {}, DType::f32).bytes -
+          attention_work(kSizes, {}, DType::f16).bytes,
+      2.0 * static_cast<double>(kSizes.batch * kSizes.query_heads * kSizes.query_length * kSizes.value_dim));
+}
+
 TEST(Flops, EmptyProblemsNeedNothing) {
   AttentionSizes empty = kSizes;
   empty.kv_length = 0;

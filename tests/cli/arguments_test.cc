@@ -60,7 +60,7 @@ TEST(Arguments, DefaultsOfEachCommand) {
 TEST(Arguments, EveryOptionOfAttention) {
   const Options options = parsed(
       "check --shape 1,2,1,3,4,5 --shape 1,2,1,3,4,5,6 --seed 7 --dtype bf16 --layout bshd --causal "
-      "bottom_right --mask boolean --bias random --mask-dtype f16 --names q=query,mask=m "
+      "bottom_right --mask boolean --bias random --mask-dtype f16 --out-dtype f32 --names q=query,mask=m "
       "--scale -0.5 --way unfused,simdgroup --device cuda:1 --threads 3 --rows all --json --quiet --color "
       "never");
   EXPECT_THAT(options.shapes, ElementsAre(ElementsAre(1, 2, 1, 3, 4, 5, 5), ElementsAre(1, 2, 1, 3, 4, 5, 6)));
@@ -70,6 +70,7 @@ TEST(Arguments, EveryOptionOfAttention) {
   EXPECT_EQ(options.causal, QueryOffset(CausalCorner::bottom_right));
   EXPECT_EQ(options.mask + options.bias, "booleanrandom");
   EXPECT_EQ(options.mask_dtype, DType::f16);
+  EXPECT_EQ(options.out_dtype, DType::f32);
   EXPECT_THAT(options.names, ElementsAre(Pair("mask", "m"), Pair("q", "query")));
   EXPECT_EQ(options.scale, -0.5f);
   EXPECT_THAT(options.ways, ElementsAre("unfused", "simdgroup"));
@@ -192,9 +193,10 @@ TEST(ArgumentErrors, OutputsGoToTwoPlaces) {
 }
 
 TEST(ArgumentErrors, OptionsThatDoNotGoTogether) {
-  for (const char* option : {"--causal top_left", "--window -1,3", "--query-offset 2", "--softcap 3",
-                             "--mask m.npy", "--bias b.npy", "--q-lengths n.npy", "--kv-lengths n.npy",
-                             "--mask-dtype f16", "--scale 1", "--layout bshd", "--q q.npy"}) {
+  for (const char* option :
+       {"--causal top_left", "--window -1,3", "--query-offset 2", "--softcap 3", "--mask m.npy", "--bias b.npy",
+        "--q-lengths n.npy", "--kv-lengths n.npy", "--mask-dtype f16", "--out-dtype f32", "--scale 1",
+        "--layout bshd", "--q q.npy"}) {
     const std::string name = std::string(option).substr(0, std::string(option).find(' '));
     EXPECT_EQ(mistake("run x.npz --op gemm " + std::string(option)),
               name + " is an option of --op attention\n");
@@ -275,7 +277,7 @@ class CommandLine : public testing::Test {
 TEST_F(CommandLine, RepeatsTheCase) {
   for (const std::string line :
        {"check --mask boolean --bias random --shape 1,2,1,3,4,5,6 --seed 7 --dtype bf16 --mask-dtype f16 "
-        "--layout bshd "
+        "--out-dtype f32 --layout bshd "
         "--causal top_left --query-offset -3 --window -1,7 --scale 0.25 --softcap 30 --device cuda:0 --threads "
         "3 --way unfused",
         "check x.npz --way simdgroup",

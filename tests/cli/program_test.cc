@@ -171,6 +171,9 @@ TEST_F(ProgramTest, ReadsMasksAndMatricesFromFiles) {
                              path("heads.npy") + " --sinks " + path("heads.npy"))[0];
   EXPECT_EQ(heads["alibi_slopes"], "f32");
   EXPECT_EQ(heads["sinks"], "f32");
+  const Json rounded_last = json_of("check --shape 1,1,1,4,3,8 --rows all --dtype bf16 --out-dtype f32")[0];
+  EXPECT_EQ(rounded_last["out_dtype"], "f32");
+  EXPECT_EQ(heads["out_dtype"], "f32");
   const Result long_one = flashtile("check --shape 2,1,1,4,1,8 --kv-lengths " + path("lengths.npy"));
   EXPECT_EQ(long_one.code, 2) << long_one.error;
   EXPECT_THAT(long_one.error, HasSubstr("lengths.kv[1] is 2; expected 0 ... 1"));

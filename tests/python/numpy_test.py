@@ -36,7 +36,7 @@ class Attention(unittest.TestCase):
                         {"alibi_slopes": np.float32([0.5, -0.1, 0, 2]), "causal": "bottom_right"},
                         {"alibi_slopes": np.ones((2, 4), np.float32), "query_offset": np.array([3, 0]), "bias": bias},
                         {"sinks": np.float32([-1, 0, 3, 40]), "causal": -4}, {"sinks": np.zeros(4, np.float32), "kv_lengths": np.array([0, 5])},
-                        {"causal": np.array([2, -3])}, {"query_offset": np.array([20, 1], np.int32)[::-1], "window": (4, 2)}):
+                        {"causal": np.array([2, -3])}, {"query_offset": np.array([20, 1], np.int32)[::-1], "window": (4, 2)}, {"out_dtype": np.float32}):
             for dtype in (np.float32, np.float16):
                 with self.subTest(options=str(options), dtype=dtype):
                     report = flashtile.check(*inputs(dtype=dtype), **options)
@@ -54,6 +54,21 @@ class Attention(unittest.TestCase):
         self.assertTrue((found[0, :, 4:] == 0).all() and (lse[0, :, 4:] == -np.inf).all())
         with self.assertRaisesRegex(ValueError, r"lengths.kv\[1\] is 14; expected 0 ... 13"):
             flashtile.attention(q, k, v, kv_lengths=np.array([13, 14]))
+
+    def test_results_may_be_of_float32(self):
+        q, k, v = inputs(dtype=np.float16)
+        for out_dtype in (np.float32, "float32", np.dtype(np.float32)):
+            found = flashtile.attention(q, k, v, out_dtype=out_dtype)
+            self.assertEqual(found.dtype, np.float32)
+        self.assertEqual(flashtile.attention(q, k, v, out_dtype="float16").dtype, np.float16)
+        np.testing.assert_array_equal(found.astype(np.float16), flashtile.attention(q, k, v))
+        out = np.empty(found.shape, np.float32)
+        np.testing.assert_array_equal(flashtile.attention(q, k, v, out=out), found)
+        for wrong in ("int8", "bfloat16", 3):
+            with self.assertRaisesRegex(ValueError, f"out_dtype is {wrong!r}; expected float32 or q's type"):
+                flashtile.attention(q, k, v, out_dtype=wrong)
+        with self.assertRaisesRegex(ValueError, "out has a type of its own"):
+            flashtile.attention(q, k, v, out=out, out_dtype="float32")
 
     def test_the_check_finds_what_is_wrong(self):
         q, k, v = inputs()

@@ -81,7 +81,7 @@ Tensor attention(const TensorView& q, const TensorView& k, const TensorView& v,
   const core::FloatEnvironment environment(ops::subnormals_of(q.dtype, q.dtype));
   ops::AttentionCall call = ops::validated(q, k, v, options, ops::Data::needed);
   const Queue queue = ops::queue_of("attention", options.queue, q.device, "q");
-  Tensor out(call.problem.dtype, call.problem.out_shape(), q.device);
+  Tensor out(call.problem.out.dtype, call.problem.out_shape(), q.device);
   call.arguments.out = out.data();
   ops::run(call, {}, options, queue);
   return out;

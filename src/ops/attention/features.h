@@ -25,6 +25,7 @@ namespace flashtile::inline v0_2::ops {
   F(alibi_slopes, "ALiBi slopes")                    \
   F(sinks, "attention sinks")                        \
   F(softcap, "a softcap")                            \
+  F(out_f32, "f32 results of other types")           \
   F(lse, "lse")
 
 #define FLASHTILE_FEATURE(feature, words) feature,
@@ -61,9 +62,11 @@ class Features {
 /// What a call with these options asks for.
 inline Features needed_by(const AttentionOptions& options) {
   // A new field stops this from compiling: it is a feature, or is named here as none.
-  const auto& [scale, softcap, mask, query_offset, lengths, alibi_slopes, sinks, way, queue] = options;
+  const auto& [scale, softcap, mask, query_offset, lengths, alibi_slopes, sinks, out_dtype, way, queue] =
+      options;
   const auto& [causal, window, boolean, bias] = mask;
   Features needed;
+  static_cast<void>(out_dtype);  // needs a feature where it is not q's, see problem.cc
   if (softcap.value_or(0.0f) != 0.0f) needed.add(Feature::softcap);
   if (causal) needed.add(Feature::causal);
   if (window && (window->left >= 0 || window->right >= 0)) needed.add(Feature::window);

@@ -52,15 +52,26 @@ void expect_equal(std::int64_t found, std::int64_t expected, const char* what, c
   }
 }
 
+void expect_device_of_q(const TensorView& view, const TensorView& q, const char* what) {
+  if (view.device != q.device) {
+    refuse(std::string(what) + " is on " + name(view.device) + ", q is on " + name(q.device) +
+           "; they must match");
+  }
+}
+
 void expect_like_q(const TensorView& view, const TensorView& q, const char* what) {
   if (view.dtype != q.dtype) {
     refuse(std::string(what) + " has dtype " + spelled(view.dtype) + ", q has " + spelled(q.dtype) +
            "; they must match");
   }
-  if (view.device != q.device) {
-    refuse(std::string(what) + " is on " + name(view.device) + ", q is on " + name(q.device) +
-           "; they must match");
-  }
+  expect_device_of_q(view, q, what);
+}
+
+/// Results are of q's type or of float32.
+void expect_result_type(DType dtype, DType of_q, const char* what) {
+  if (dtype == of_q || dtype == DType::f32) return;
+  const std::string of = of_q == DType::f32 ? "" : std::string(" or ") + name(of_q) + ", as q has";
+  refuse(std::string(what) + " " + spelled(dtype) + "; expected f32" + of);
 }
 
 void expect_size(std::int64_t size, std::int64_t low, std::int64_t high, const char* what,
@@ -288,9 +299,9 @@ kernels::EntryType entry_type(DType dtype) {
 }
 
 /// The result of a call that gives none: packed.
-TensorLayout packed_out(const AttentionProblem& problem) {
-  TensorLayout out{problem.dtype, problem.out_shape(), {}};
-  std::int64_t bits_of_all = bits(problem.dtype);
+TensorLayout packed_out(const AttentionProblem& problem, DType dtype) {
+  TensorLayout out{dtype, problem.out_shape(), {}};
+  std::int64_t bits_of_all = bits(dtype);
   bool fits = true;
   for (const std::int64_t size : out.shape) {
     fits = fits && !__builtin_mul_overflow(bits_of_all, std::max<std::int64_t>(size, 1), &bits_of_all);
@@ -415,7 +426,8 @@ AttentionCall validated(const TensorView& q, const TensorView& k, const TensorVi
   problem.q = layout_of(with_harmless_strides(q));
   problem.k = layout_of(with_harmless_strides(k));
   problem.v = layout_of(with_harmless_strides(v));
-  problem.out = packed_out(problem);
+  if (options.out_dtype) expect_result_type(*options.out_dtype, q.dtype, "out_dtype is");
+  problem.out = packed_out(problem, options.out_dtype.value_or(q.dtype));
   problem.scale = options.scale.value_or(1.0f / std::sqrt(static_cast<float>(problem.head_dim)));
   if (!std::isfinite(problem.scale))
     refuse("scale is " + std::to_string(problem.scale) + "; expected a finite number");
@@ -424,6 +436,7 @@ AttentionCall validated(const TensorView& q, const TensorView& k, const TensorVi
     refuse("softcap is " + std::to_string(problem.softcap) + "; expected 0 (none) or a positive finite number");
   }
   problem.needed = needed_by(options);
+  if (problem.out.dtype != problem.dtype) problem.needed.add(Feature::out_f32);
   set_lengths(call, options.lengths, data);
   set_positions(call, options, data);
   set_head_numbers(call, options, data);
@@ -444,7 +457,12 @@ AttentionCall validated(const AttentionOutputs& outputs, const TensorView& q, co
     refuse("out has shape " + to_string(out.shape) +
            "; expected (B, Hq, Lq, Dv) = " + to_string(problem.out_shape()));
   }
-  expect_like_q(out, q, "out");
+  expect_result_type(out.dtype, q.dtype, "out has dtype");
+  if (options.out_dtype && out.dtype != *options.out_dtype) {
+    refuse("out has dtype " + spelled(out.dtype) + ", out_dtype is " + spelled(*options.out_dtype) +
+           "; give one of them, or the same");
+  }
+  expect_device_of_q(out, q, "out");
   if (outputs.lse) {
     const TensorView& lse = *outputs.lse;
     const Dims shape{problem.batch, problem.query_heads, problem.query_length};
@@ -458,6 +476,7 @@ AttentionCall validated(const AttentionOutputs& outputs, const TensorView& q, co
   }
   check_results({q, k, v, options}, outputs, data);
   problem.out = layout_of(with_harmless_strides(out));
+  if (out.dtype != q.dtype) problem.needed.add(Feature::out_f32);
   call.arguments.out = out.data;
   if (outputs.lse) {
     problem.lse = layout_of(with_harmless_strides(*outputs.lse));
@@ -485,6 +504,7 @@ kernels::AttentionParams params_of(const AttentionProblem& problem, const Attent
   p.q_strides = row_strides(problem.q);
   p.k_strides = row_strides(problem.k);
   p.v_strides = row_strides(problem.v);
+  p.out_is_f32 = problem.out.dtype == DType::f32;
   p.out_strides = row_strides(problem.out);
   if (problem.lse) {
     p.lse = static_cast<float*>(arguments.lse);

@@ -36,9 +36,9 @@ std::int64_t scores_count(const AttentionProblem& problem) {
 bool sums_in_chains(const AttentionProblem& problem) {
   return problem.device.type == DeviceType::cpu && problem.kv_length > kernels::kKeysOfChain;
 }
-/// Elements of the float32 sums of one head's chains; of float32 they are summed in the output.
+/// Elements of the float32 sums of one head's chains; an output of float32 holds them itself.
 std::int64_t sums_count(const AttentionProblem& problem) {
-  const bool needed = sums_in_chains(problem) && problem.dtype != DType::f32;
+  const bool needed = sums_in_chains(problem) && problem.out.dtype != DType::f32;
   return needed ? core::checked_multiply(problem.query_length, problem.value_dim, "attention: sums of unfused")
                 : 0;
 }

@@ -96,6 +96,7 @@ struct Case {
   enum class Slopes { none, of_heads, of_entries };
   Slopes slopes = Slopes::none;
   std::vector<float> sinks{};  ///< of heads; none: not given
+  bool out_f32 = false;        ///< whatever the inputs' type
   std::optional<TestMask> boolean{}, bias{};
   Layout layout = Layout::bhsd;
   Fill fill = Fill::normal;
@@ -239,6 +240,7 @@ class Call {
     return o;
   }
 
+  DType out_dtype() const { return c.out_f32 ? DType::f32 : dtype; }
   std::int64_t rows() const { return c.batch * c.query_heads * c.query_length; }
   /// A row of the oracle's answer; what its keys were is not kept.
   const reference::AttentionRow& expected(std::int64_t row) {
@@ -282,7 +284,7 @@ class Call {
     if (judged_.empty()) {
       for_each_row([&](auto b, auto h, auto i) {
         Judged next{reference::attention_row(oracle, b, h, i), {}};
-        next.bounds = reference::attention_bounds(oracle, next.row, format_of(dtype));
+        next.bounds = reference::attention_bounds(oracle, next.row, format_of(dtype), format_of(out_dtype()));
         next.row.keys = {};
         judged_.push_back(std::move(next));
       });

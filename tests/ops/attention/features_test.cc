@@ -35,7 +35,8 @@ const std::map<std::string, std::map<DeviceType, Features>> kMust{
 
 /// Does the way plan a call that asks for this feature alone? Types and sizes are such that every way takes them.
 bool plans(const std::string& way, Device device, const Feature* feature) {
-  const DType dtype = device.type == DeviceType::cpu ? DType::f32 : DType::f16;
+  const bool in_f32 = device.type == DeviceType::cpu && (feature == nullptr || *feature != Feature::out_f32);
+  const DType dtype = in_f32 ? DType::f32 : DType::f16;
   const TensorView x = packed_view(nullptr, dtype, {1, 1, 64, 64}, device);
   const TensorView entries = packed_view(nullptr, DType::u8, {64, 64}, device),
                    biases = packed_view(nullptr, dtype, {64, 64}, device),
@@ -55,6 +56,7 @@ bool plans(const std::string& way, Device device, const Feature* feature) {
       case Feature::alibi_slopes: options.alibi_slopes = head_floats; break;
       case Feature::sinks: options.sinks = head_floats; break;
       case Feature::softcap: options.softcap = 1.0f; break;
+      case Feature::out_f32: outputs.out = packed_view(nullptr, DType::f32, {1, 1, 64, 64}, device); break;
       case Feature::lse: outputs.lse = packed_view(nullptr, DType::f32, {1, 1, 64}, device); break;
     }
   }

@@ -237,6 +237,22 @@ TEST_P(Meaning, ASinkOfInfinityTakesAllAndOneOfMinusInfinityNothing) {
   EXPECT_EQ(r.lse, (std::vector<float>{kInfinity, kInfinity, -kInfinity, 0}));
 }
 
+TEST_P(Meaning, ResultsInFloat32AreNotRounded) {
+  const Tensor q(DType::f16, {1, 1, 1, kD}), k(DType::f16, {1, 1, 2, kD}), v(DType::f16, {1, 1, 2, kD});
+  for (const Tensor* t : {&q, &k}) std::fill_n(t->as<half>(), t->size(), half(0.0f));
+  for (std::int64_t n = 0; n < v.size(); ++n) v.as<half>()[n] = half(n < kD ? 1.0f : 1.0f + 0x1p-10f);
+  AttentionOptions options{.out_dtype = DType::f32, .way = GetParam()};
+  Tensor out;
+  try {
+    out = attention(q, k, v, options);
+  } catch (const Error& e) {
+    ASSERT_EQ(GetParam(), "vendor.onednn") << e.what();
+    GTEST_SKIP() << e.what();
+  }
+  ASSERT_EQ(out.dtype(), DType::f32);
+  for (std::int64_t d = 0; d < kD; ++d) EXPECT_EQ(out.as<float>()[d], 1.0f + 0x1p-11f) << d;
+}
+
 TEST_P(Meaning, VMayBeAViewOfK) {
   const Tensor k = numbered(2);
   const Tensor q = zeros(1);

@@ -548,6 +548,48 @@ std::vector<Case> cases() {
     c.sinks = {0.0f, -3.0f, 30.0f, 1.0f};
     c.offsets = {7, 129, -3, 0, 64};
   });
+  // Results in float32 of any type, in each schedule of flash.cpu and with keys in parts or in chains.
+  const auto add_f32 = [&](Case c) {
+    c.name = "OutF32" + c.name;
+    c.out_f32 = true;
+    all.push_back(c);
+  };
+  add_f32({.name = "",
+           .batch = 2,
+           .query_heads = 4,
+           .kv_heads = 2,
+           .query_length = 70,
+           .kv_length = 130,
+           .head_dim = 40,
+           .value_dim = 24});
+  add_f32({.name = "LongRows", .query_length = 300, .kv_length = 700, .head_dim = 64});
+  add_f32({.name = "RowsWithoutKeys",
+           .query_heads = 2,
+           .kv_heads = 2,
+           .query_length = 130,
+           .kv_length = 70,
+           .head_dim = 72,
+           .causal = kBottomRight});
+  add_f32({.name = "NoKeys", .query_heads = 2, .query_length = 5, .kv_length = 0, .head_dim = 16});
+  add_f32({.name = "NaN",
+           .query_heads = 2,
+           .query_length = 40,
+           .kv_length = 50,
+           .head_dim = 33,
+           .boolean = boolean({0, 0, 1, 1}),
+           .poison = Poison::nan});
+  add_f32({.name = "Chain", .query_length = 40, .kv_length = 9000, .head_dim = 8});
+  for (const std::int64_t lq : {1, 5}) {
+    add_f32({.name = "Few_" + std::to_string(lq),
+             .query_heads = 4,
+             .kv_heads = 2,
+             .query_length = lq,
+             .kv_length = 1100,
+             .head_dim = 64,
+             .value_dim = 50,
+             .causal = kBottomRight});
+  }
+  add_entries("OutF32", [](Case& c) { c.out_f32 = true; });
   // ALiBi slopes and sinks, in each schedule of flash.cpu and with keys in parts.
   const auto add_scores = [&](const std::string& name, auto change) {
     Case c{.name = "",
@@ -653,7 +695,7 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
         c.layout == Layout::repeated || c.layout == Layout::one_row || c.layout == Layout::reversed;
     return {{"oneDNN runs on the CPU here", device.type != DeviceType::cpu},
             {"it does not know", c.masked() || c.positioned() || c.has_entries() || c.has_head_numbers() ||
-                                     c.softcap != 0.0f || c.lse},
+                                     c.softcap != 0.0f || c.lse || call.out_dtype() != call.dtype},
             {"oneDNN takes no empty tensors", empty},
             {"oneDNN takes no repeated and no reversed dimensions", strides},
             {"oneDNN has no attention for this element type and layout on this processor",
@@ -663,7 +705,8 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
     const auto in_vectors = [](std::int64_t elements) { return elements % 8 == 0; };
     return {{"it is for NVIDIA GPUs of compute capability 9.0", !is_hopper(device)},
             {"no kernel is compiled for this element type", call.dtype == DType::f32},
-            {"it does not know", c.masked() || c.has_entries() || c.has_head_numbers()},
+            {"it does not know",
+             c.masked() || c.has_entries() || c.has_head_numbers() || call.out_dtype() != call.dtype},
             {"the copy engine takes rows that are multiples of 16 bytes apart",
              !in_vectors(c.head_dim) || !in_vectors(c.values())},
             {"the copy engine writes rows of whole multiples of 16 bytes", !in_vectors(c.values())}};
@@ -675,8 +718,8 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
     return {{"cuDNN runs on NVIDIA GPUs only", device.type != DeviceType::cuda},
             {"cuDNN computes attention for f16 and bf16 only", call.dtype == DType::f32},
             {"cuDNN takes no empty tensors", empty},
-            {"it does not know",
-             c.boolean || c.window || c.has_entries() || c.has_head_numbers() || c.softcap != 0.0f},
+            {"it does not know", c.boolean || c.window || c.has_entries() || c.has_head_numbers() ||
+                                     c.softcap != 0.0f || call.out_dtype() != call.dtype},
             {"cuDNN's diagonal ends in a corner", c.query_offset.has_value()},
             {"cuDNN takes no mask that repeats over the keys", c.bias && c.bias->shape.keys == 1},
             {"cuDNN is not given an additive and a causal mask together", c.bias && c.causal},
@@ -763,7 +806,8 @@ TEST_P(Parity, AgreesWithTheOracle) {
                             : c.layout == Layout::bshd ? Layout::bshd
                                                        : Layout::padded;
   constexpr double kCanary = 77.0;
-  Stored out = stored(dtype, {c.batch, c.query_heads, c.query_length, c.values()}, out_layout, kCanary);
+  Stored out =
+      stored(call.out_dtype(), {c.batch, c.query_heads, c.query_length, c.values()}, out_layout, kCanary);
   Tensor lse(DType::f32, {c.batch, c.query_heads, c.query_length});
   for (std::int64_t i = 0; i < lse.size(); ++i) lse.as<float>()[i] = kNaN;
   for_each(out.view, [&](auto offset, auto, auto, auto, auto, auto) {

@@ -63,7 +63,29 @@ TEST(AttentionArguments, TypesMustMatch) {
   EXPECT_EQ(message_of([](ValidCall& c) { c.v_view.dtype = DType::bf16; }),
             "attention: v has dtype bf16, q has f32; they must match");
   EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.out.dtype = DType::f16; }),
-            "attention: out has dtype f16, q has f32; they must match");
+            "attention: out has dtype f16; expected f32");
+}
+
+TEST(AttentionArguments, ResultsAreOfTheTypeOfQOrFloat32) {
+  const Tensor q(DType::f16, {1, 1, 2, 8}), out(DType::f32, {1, 1, 2, 8}), half_out(DType::f16, {1, 1, 2, 8});
+  const auto outcome = [&](const AttentionOutputs& outputs, const AttentionOptions& options) -> std::string {
+    try {
+      attention_into(outputs, q, q, q, options);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "no error";
+  };
+  EXPECT_EQ(outcome({.out = out.view()}, {}), "no error");
+  EXPECT_EQ(outcome({.out = out.view()}, {.out_dtype = DType::f32}), "no error");
+  EXPECT_EQ(outcome({.out = half_out.view()}, {.out_dtype = DType::f32}),
+            "attention: out has dtype f16, out_dtype is f32; give one of them, or the same");
+  EXPECT_EQ(outcome({.out = packed_view(out.data(), DType::bf16, {1, 1, 2, 8})}, {}),
+            "attention: out has dtype bf16; expected f32 or f16, as q has");
+  EXPECT_EQ(attention(q, q, q, {.out_dtype = DType::f32}).dtype(), DType::f32);
+  EXPECT_EQ(attention(q, q, q).dtype(), DType::f16);
+  EXPECT_EQ(message_of([](ValidCall& c) { c.options.out_dtype = DType::i8; }),
+            "attention: out_dtype is i8; expected f32");
 }
 
 TEST(AttentionArguments, NumbersOutsideAnEnum) {

@@ -49,9 +49,9 @@ struct AttentionExactRows {
   /// What one simdgroup does about at most `most` rows of a head from `first` on, and no more than kAtOnce.
   static FT_FUNCTION void mend(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                                FT_THREAD const Head<T>& head, int64_t first, int most) {
-    const auto out = head.out(first);
-    const int rows = out.get_extent(1) < most ? out.get_extent(1) : most;
-    uint32_t broken = simd_rows_not_finite<kAtOnce>(&out(0, 0), p.out_strides.row, rows, p.value_dim);
+    const int64_t left = p.query_length - first;
+    const int rows = left < most ? static_cast<int>(left) : most;
+    uint32_t broken = head.template broken_rows<kAtOnce>(first, rows);
     broken = unexplained(p, memory, head, first, broken);
     for (int i = 0; i < rows; ++i) {
       const KeyRange keys = head.keys_of(first + i, 1);
@@ -64,11 +64,10 @@ struct AttentionExactRows {
   /// value that is, and so is an infinity where it attends to the same one; a row of which nothing else is broken stays.
   static FT_FUNCTION uint32_t unexplained(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                                           FT_THREAD const Head<T>& head, int64_t first, uint32_t broken) {
-    const auto out = head.out(first);
     for (int i = 0; i < kAtOnce; ++i) {
       if ((broken >> i & 1) == 0) continue;
       simd_for_each_index(p.value_dim, [&](int d) {
-        const float element = static_cast<float>(out(d, i));
+        const float element = head.out_at(first + i, d);
         memory.open[i][d] = element - element != 0.0f;
       });
     }
@@ -90,14 +89,13 @@ struct AttentionExactRows {
   static FT_FUNCTION uint32_t close_columns(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                                             FT_THREAD const Head<T>& head, int64_t first, uint32_t broken,
                                             int key) {
-    const auto out = head.out(first);
     const auto values = head.values(key, key + 1);
     const Band band = head.entry().band;
     for (int i = 0; i < kAtOnce; ++i) {
       if ((broken >> i & 1) == 0 || !band.visible(first + i, key)) continue;
       if (entry_at(p.rule.mask, head.batch, head.head, first + i, key) == kMinusInfinity) continue;
       simd_for_each_index(p.value_dim, [&](int d) {
-        const float element = static_cast<float>(out(d, i)), value = static_cast<float>(values(d, 0));
+        const float element = head.out_at(first + i, d), value = static_cast<float>(values(d, 0));
         if (value == element || (value != value && element != element)) memory.open[i][d] = false;
       });
       simdgroup_barrier(mem_flags::mem_threadgroup);
@@ -137,8 +135,11 @@ struct AttentionExactRows {
     });
     const RowEnd<float> ending = row_end(p, head.batch, head.head, state);
     add_values(memory, head, keys, row, top, any ? ending.inverse : 0.0f);
-    auto out = head.out(row);
-    simd_for_each_index(p.value_dim, [&](int d) { out(d, 0) = static_cast<T>(mean_of(memory.sums[d])); });
+    with_out_type<T>(p, [&](auto type) {
+      using E = typename decltype(type)::type;
+      auto out = head.template out<E>(row);
+      simd_for_each_index(p.value_dim, [&](int d) { out(d, 0) = static_cast<E>(mean_of(memory.sums[d])); });
+    });
     if (p.lse != nullptr) {
       const float lse = row < head.rows() ? ending.lse : kMinusInfinity;
       simd_for_each_index(1, [&](int) { head.lse(row) = lse; });

@@ -16,12 +16,6 @@ FT_FUNCTION Matrix<const E> entries_from(FT_CONSTANT const MaskEntries& m, int64
                    m.rows - r, m.columns - c);
 }
 
-/// Names an element type to a generic function.
-template <class E>
-struct TypeOf {
-  using type = E;
-};
-
 /// f(TypeOf<the bias's element type>); float where there is no bias.
 template <class F>
 FT_FUNCTION void with_bias_type(FT_CONSTANT const MaskTensors& mask, F f) {

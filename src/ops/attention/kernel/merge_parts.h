@@ -60,14 +60,17 @@ struct AttentionMergeParts {
     const bool sees_keys = keys.begin < keys.end;
     const RowEnd<float> ending = row_end(p, head.batch, head.head, state);
     const float inverse = ending.inverse;
-    auto out = head.out(query);
-    for_each_index(Scope(), p.value_dim, [&](int d) {
-      const float value =
-          (memory.values[0][d] + memory.values[1][d]) + (memory.values[2][d] + memory.values[3][d]);
-      const T mean = static_cast<T>(sees_keys ? value * inverse : 0.0f);
-      const float stored = static_cast<float>(mean);
-      if (stored - stored != 0.0f) memory.broken = 1;
-      out(d, 0) = mean;
+    with_out_type<T>(p, [&](auto type) {
+      using E = typename decltype(type)::type;
+      auto out = head.template out<E>(query);
+      for_each_index(Scope(), p.value_dim, [&](int d) {
+        const float value =
+            (memory.values[0][d] + memory.values[1][d]) + (memory.values[2][d] + memory.values[3][d]);
+        const E mean = static_cast<E>(sees_keys ? value * inverse : 0.0f);
+        const float stored = static_cast<float>(mean);
+        if (stored - stored != 0.0f) memory.broken = 1;
+        out(d, 0) = mean;
+      });
     });
     if (p.lse != nullptr)
       for_each_index(Scope(), 1, [&](int) {

@@ -124,6 +124,7 @@ struct AttentionParams {
   FT_DEVICE const void* k;
   FT_DEVICE const void* v;
   FT_DEVICE void* out;
+  bool out_is_f32;       ///< whatever the type of q, k and v
   FT_DEVICE float* lse;  ///< nullptr when not asked for
   RowStrides q_strides, k_strides, v_strides, out_strides, lse_strides;
   ScoreRule rule;

@@ -37,8 +37,10 @@ FT_FUNCTION void write_rows(FT_THREAD const Head<T>& head, int64_t row, int coun
   finish_rows(head.p, head.batch, head.head, softmax);
   map_rows(o, softmax.correction, [](auto sum, auto inverse) { return sum * inverse; });
   if (head.p.query_lengths.given()) clear_padding(o, head.rows() - row, count);
-  auto out = head.out(row);
-  store(o, out);
+  with_out_type<T>(head.p, [&](auto type) {
+    auto out = head.template out<typename decltype(type)::type>(row);
+    store(o, out);
+  });
   Tile::settle(head, row, count, softmax.sum);
   if constexpr (Tile::kNotes)
     if (head.p.notes.data != nullptr) note_rows(head.p, tile, o);

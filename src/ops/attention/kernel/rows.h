@@ -13,6 +13,12 @@ using namespace flashtile::primitives;
 template <class T>
 using Matrix = tensor<FT_DEVICE T, dextents<int, 2>, tensor_inline>;
 
+/// Names an element type to a generic function.
+template <class E>
+struct TypeOf {
+  using type = E;
+};
+
 /// Rows of one head that follow each other, `step` elements apart. Addresses are 64-bit.
 template <class T>
 struct RowRun {
@@ -44,9 +50,18 @@ FT_FUNCTION RowRun<const T> value_rows(FT_CONSTANT const AttentionParams& p, int
                                        int64_t row) {
   return rows_from(static_cast<FT_DEVICE const T*>(p.v), p.v_strides, batch, kv_head, row);
 }
-template <class T>
-FT_FUNCTION RowRun<T> out_rows(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t head, int64_t row) {
-  return rows_from(static_cast<FT_DEVICE T*>(p.out), p.out_strides, batch, head, row);
+/// E is the output's type, see with_out_type.
+template <class E>
+FT_FUNCTION RowRun<E> out_rows(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t head, int64_t row) {
+  return rows_from(static_cast<FT_DEVICE E*>(p.out), p.out_strides, batch, head, row);
+}
+/// f(TypeOf<the output's element type>), where q, k and v are of T.
+template <class T, class F>
+FT_FUNCTION void with_out_type(FT_CONSTANT const AttentionParams& p, F f) {
+  if (p.out_is_f32)
+    f(TypeOf<float>());
+  else
+    f(TypeOf<T>());
 }
 /// The lse of a query; asked for only where p.lse is set.
 FT_FUNCTION FT_DEVICE float& lse_of(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t head,
@@ -95,8 +110,9 @@ struct Head {
   FT_FUNCTION Matrix<const T> values(int64_t row, int end) const {
     return matrix_of(value_rows<T>(p, batch, kv_head, row), end - row, p.value_dim);
   }
-  FT_FUNCTION Matrix<T> out(int64_t row) const {
-    return matrix_of(out_rows<T>(p, batch, head, row), p.query_length - row, p.value_dim);
+  template <class E>
+  FT_FUNCTION Matrix<E> out(int64_t row) const {
+    return matrix_of(out_rows<E>(p, batch, head, row), p.query_length - row, p.value_dim);
   }
   /// Starts loading the queries from `row` on.
   template <class Scope, class Stages>
@@ -105,6 +121,26 @@ struct Head {
     load_tile_async<Scope>(stages, 0, source);
   }
   FT_FUNCTION FT_DEVICE float& lse(int64_t row) const { return lse_of(p, batch, head, row); }
+
+  /// One element of the output.
+  FT_FUNCTION float out_at(int64_t row, int column) const {
+    float element = 0.0f;
+    with_out_type<T>(p, [&](auto type) {
+      using E = typename decltype(type)::type;
+      element = static_cast<float>(out_rows<E>(p, batch, head, row).first[column]);
+    });
+    return element;
+  }
+  /// Which of `count` rows of the output from `row` on, at most N, hold an infinity or a NaN: one bit a row.
+  template <int N>
+  FT_FUNCTION uint32_t broken_rows(int64_t row, int count) const {
+    uint32_t broken = 0;
+    with_out_type<T>(p, [&](auto type) {
+      const auto rows = out_rows<typename decltype(type)::type>(p, batch, head, row);
+      broken = simd_rows_not_finite<N>(rows.first, rows.step, count, p.value_dim);
+    });
+    return broken;
+  }
 };
 
 }  // namespace FLASHTILE_BACKEND

@@ -6,6 +6,16 @@
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
+/// A row of the output becomes 0.
+template <class T>
+FT_FUNCTION void clear_out(const AttentionParams& p, int64_t batch, int64_t head, int64_t row) {
+  with_out_type<T>(p, [&](auto type) {
+    using E = typename decltype(type)::type;
+    E* const out = out_rows<E>(p, batch, head, row).first;
+    for (int d = 0; d < p.value_dim; ++d) out[d] = E(0.0f);
+  });
+}
+
 /// Rows first ... first + count - 1 of a head, whose sums of weights are `sums`. One that sees no key by position
 /// becomes 0, and any other that is not finite is noted for exact_rows, unless its sum is NaN: then so is a score that
 /// the row attends to, and NaN is right. Not inline, so that no loop of its callers is compiled otherwise.
@@ -14,15 +24,14 @@ template <class T>
   constexpr int kAtOnce = 16;
   const AttentionParams& p = head.p;
   for (int64_t row = first; row < first + count && row < p.query_length; row += kAtOnce) {
-    auto out = head.out(row);
-    const int left = static_cast<int>(first + count - row);
-    const int rows = min(min(kAtOnce, left), out.get_extent(1));
-    const uint32_t broken = simd_rows_not_finite<kAtOnce>(&out(0, 0), p.out_strides.row, rows, p.value_dim);
+    const int left = static_cast<int>(min<int64_t>(first + count, p.query_length) - row);
+    const int rows = min(kAtOnce, left);
+    const uint32_t broken = head.template broken_rows<kAtOnce>(row, rows);
     for (int i = 0; i < rows; ++i) {
       if ((broken >> i & 1) == 0) continue;
       const KeyRange keys = head.entry().keys(row + i, row + i);
       if (keys.begin == keys.end) {
-        for (int d = 0; d < p.value_dim; ++d) out(d, i) = T(0.0f);
+        clear_out<T>(p, head.batch, head.head, row + i);
       } else if (p.broken != nullptr && sums[row + i - first] == sums[row + i - first]) {
         __atomic_store_n(p.broken, 1u, __ATOMIC_RELAXED);  // other threads may note the same
       }

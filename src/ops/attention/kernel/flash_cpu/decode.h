@@ -527,10 +527,9 @@ class DecodeTask {
         part.sum() = part.lse_sum() = sum;
         for (int d = 0; d < p_.value_dim; d += kLanes) floats::load(row + d).store(part.output() + d);
       } else {
-        T* out = out_rows<T>(p_, batch_, head_of(r), position_of(r)).first;
         const floats inverse = row_end(p_, batch_, head_of(r), SoftmaxState<float>{maximum, sum}).inverse;
-        for (int d = 0; d < p_.value_dim; d += kLanes)
-          store_some(out + d, floats::load(row + d) * inverse, p_.value_dim - d);
+        store_row<T>(p_, batch_, head_of(r), position_of(r),
+                     [&](int d) { return floats::load(row + d) * inverse; });
         store_lse(p_, batch_, head_of(r), position_of(r), maximum, sum);
         settle_rows(Head<T>(p_, batch_, head_of(r)), position_of(r), 1, &sum);
       }

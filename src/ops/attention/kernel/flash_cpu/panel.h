@@ -149,8 +149,12 @@ class PanelTask {
         }
         continue;
       }
-      const bool finite = store_turned<T>(panel, first, inverse_of(panel, first), [&](int i) {
-        return out_rows<T>(p_, batch_, panel.head[i], panel.position[i]).first;
+      bool finite = true;
+      with_out_type<T>(p_, [&](auto type) {
+        using E = typename decltype(type)::type;
+        finite = store_turned<E>(panel, first, inverse_of(panel, first), [&](int i) {
+          return out_rows<E>(p_, batch_, panel.head[i], panel.position[i]).first;
+        });
       });
       for (int i = first; i < end; ++i) {
         store_lse(p_, batch_, panel.head[i], panel.position[i], panel.maximum[i], panel.lse_sum[i]);

@@ -86,9 +86,19 @@ FT_FUNCTION void store_lse(const AttentionParams& p, std::int64_t batch, std::in
 template <class T>
 FT_FUNCTION void clear_row(const AttentionParams& p, std::int64_t batch, std::int64_t head,
                            std::int64_t position) {
-  T* out = out_rows<T>(p, batch, head, position).first;
-  for (int d = 0; d < p.value_dim; ++d) out[d] = T(0.0f);
+  clear_out<T>(p, batch, head, position);
   if (p.lse != nullptr) lse_of(p, batch, head, position) = kMinusInfinity;
+}
+
+/// Writes a row of the output: values(d) are those from column d on.
+template <class T, class F>
+FT_FUNCTION void store_row(const AttentionParams& p, std::int64_t batch, std::int64_t head,
+                           std::int64_t position, const F& values) {
+  with_out_type<T>(p, [&](auto type) {
+    using E = typename decltype(type)::type;
+    E* const out = out_rows<E>(p, batch, head, position).first;
+    for (int d = 0; d < p.value_dim; d += kLanes) store_some(out + d, values(d), p.value_dim - d);
+  });
 }
 
 /// The sum of f(begin) ... f(end - 1) as a tree, so that its error grows with the logarithm of their number.
@@ -118,12 +128,10 @@ FT_FUNCTION void merge_row(const AttentionParams& p, const Partials& partials, i
   const float sum = tree_sum(0, splits, [&](int s) { return part(s).sum() * part(s).factor(); });
   const float lse_sum = tree_sum(0, splits, [&](int s) { return part(s).lse_sum() * part(s).factor(); });
   const floats inverse = row_end(p, batch, head, SoftmaxState<float>{top, sum}).inverse;
-  T* out = out_rows<T>(p, batch, head, position).first;
-  for (int d = 0; d < p.value_dim; d += kLanes) {
-    const floats value = tree_sum(
-        0, splits, [&](int s) { return floats::load(part(s).output() + d) * floats(part(s).factor()); });
-    store_some(out + d, value * inverse, p.value_dim - d);
-  }
+  store_row<T>(p, batch, head, position, [&](int d) {
+    const auto value = [&](int s) { return floats::load(part(s).output() + d) * floats(part(s).factor()); };
+    return tree_sum(0, splits, value) * inverse;
+  });
   store_lse(p, batch, head, position, top, lse_sum);
   settle_rows(Head<T>(p, batch, head), position, 1, &lse_sum);
 }

@@ -311,8 +311,12 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     constexpr int kLine = 64 / sizeof(T);
     for (int i = 0; i < panel.count; ++i) {
       const int head = panel.head[i], position = panel.position[i];
-      const T* output = out_rows<T>(p_, batch_, head, position).first;
-      for (int d = 0; d < p_.value_dim; d += kLine) __builtin_prefetch(output + d, 1);
+      with_out_type<T>(p_, [&](auto type) {
+        using E = typename decltype(type)::type;
+        const E* output = out_rows<E>(p_, batch_, head, position).first;
+        for (int d = 0; d < p_.value_dim; d += 64 / static_cast<int>(sizeof(E)))
+          __builtin_prefetch(output + d, 1);
+      });
       const T* query = this->query_at(head, max(0, position - kLanesOfPanel));
       for (int d = 0; d < p_.head_dim; d += kLine) __builtin_prefetch(query + d, 0, 2);
     }
