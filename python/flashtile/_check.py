@@ -3,6 +3,7 @@ from flashtile._attention import attention
 from flashtile._info import ways
 
 ROUNDOFF = {"float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+SMALLEST = {"float32": 2.0**-140, "float16": 2.0**-24, "bfloat16": 2.0**-133}  # steps that results below may be rounded by
 
 
 class Report(list):
@@ -53,7 +54,7 @@ def check(q=None, k=None, v=None, **options):
 def reference(np, q, k, v, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None,
               alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, threads=None, out_dtype=None):
     """The exact result, and the bound of each of its elements: results in float32 are only closer than those of q's type."""
-    roundoff = ROUNDOFF[str(q.dtype)]
+    roundoff, smallest = ROUNDOFF[str(q.dtype)], SMALLEST[str(q.dtype)]
     q, k, v = (x.astype(np.float64) for x in (q, k, v))
     group = q.shape[1] // max(k.shape[1], 1)
     k, v = (np.repeat(x, group, axis=1) for x in (k, v))
@@ -84,7 +85,7 @@ def reference(np, q, k, v, scale=None, softcap=None, causal=None, query_offset=N
     exact = weights @ v
     worst = np.max(np.where(weights > 0, spread, 0.0), axis=3, keepdims=True, initial=0.0)
     relative = roundoff + 2 * worst + (min(keys, 2**16) + 16) * 2.0**-24
-    return exact, roundoff * np.abs(exact) + 2 * relative * (weights @ np.abs(v)) + 2.0**-140
+    return exact, roundoff * np.abs(exact) + 2 * relative * (weights @ np.abs(v)) + smallest
 
 
 def positions(np, batch, queries, keys, causal, query_offset, q_lengths, kv_lengths):

@@ -124,13 +124,17 @@ TEST(CApi, PassesEveryOptionOn) {
                 },
                 0.0f),
             "ok");
-  const float slope = 100, sink = 50;
+  const std::int64_t two_heads[] = {2};
+  float slope_of[] = {100, 100}, sink_of[] = {infinite, infinite};
   flashtile_tensor slopes, sinks;
-  flashtile_packed_tensor(&slopes, const_cast<float*>(&slope), FLASHTILE_F32, 1, one_entry);
-  flashtile_packed_tensor(&sinks, const_cast<float*>(&sink), FLASHTILE_F32, 1, one_entry);
-  EXPECT_EQ(outcome([&](Options& o) { o.alibi_slopes = &slopes; }, 1.0f), "ok");
-  EXPECT_EQ(outcome([&](Options& o) { o.alibi_slopes = &slopes, o.sinks = &sinks; }, 1 / std::exp(50.0f)),
-            "ok");
+  flashtile_packed_tensor(&slopes, slope_of, FLASHTILE_F32, 1, two_heads);
+  flashtile_packed_tensor(&sinks, sink_of, FLASHTILE_F32, 1, two_heads);
+  const auto before_all_keys = [&](Options& o) {
+    o.query_offset = FLASHTILE_OFFSET, o.query_offset_number = -5;
+    o.alibi_slopes = &slopes;
+  };
+  EXPECT_EQ(outcome(before_all_keys, 1.0f), "ok");
+  EXPECT_EQ(outcome([&](Options& o) { o.sinks = &sinks; }, 0.0f), "ok");
   EXPECT_EQ(outcome([&](Options& o) { o.causal = FLASHTILE_OFFSETS; }, 2.0f),
             "invalid_argument: attention: causal_offsets is NULL; it must be given");
   EXPECT_EQ(
