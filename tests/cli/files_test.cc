@@ -126,14 +126,14 @@ TEST_F(FilesTest, AMaskThatIsNotUsedIsNoted) {
                                                          {"v", view(2, 2)},
                                                          {"mask", mask},
                                                          {"attn_bias", view(0, 2)},
-                                                         {"sinks", view(0, 1)},
+                                                         {"q_segments", view(0, 1)},
                                                          {"x", view(0, 1)}});
   const Result result = flashtile("check " + file);
   EXPECT_EQ(result.code, 0) << result.error;
   EXPECT_EQ(result.error, file + " also holds 'mask', which is not used; --mask " + file + " adds it\n" + file +
                               " also holds 'attn_bias', which is not used; --bias " + file +
                               " --names bias=attn_bias adds it\n" + file +
-                              " also holds 'sinks', which is not used\n");
+                              " also holds 'q_segments', which is not used\n");
   EXPECT_EQ(json_of("check " + file)[0]["notes"].size(), 3u);
   const Result used = flashtile("run " + file + " --mask " + file + " --out " + path("o.npy"));
   EXPECT_THAT(used.error, Not(HasSubstr("'mask'")));

@@ -628,8 +628,11 @@ std::vector<Case> cases() {
     c.bias = bias(DType::f16, {1, 0, 1, 0});
   });
   add_scores("Scale", [](Case& c) { c.scale = -0.5f; });
-  add_scores("LongRows",
-             [](Case& c) { c.query_length = 300, c.kv_length = 700, c.head_dim = c.value_dim = 64; });
+  add_scores("LongRows", [](Case& c) {
+    c.batch = 1, c.query_heads = 2, c.kv_heads = 1;
+    if (!c.sinks.empty()) c.sinks.resize(2);
+    c.query_length = 300, c.kv_length = 300, c.head_dim = c.value_dim = 64;
+  });
   for (const std::int64_t lq : {1, 2, 5}) {
     add_scores("Few_" + std::to_string(lq), [&](Case& c) {
       c.query_length = lq;
