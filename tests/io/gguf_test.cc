@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <cstdint>
+#include <limits>
 
 #include "tests/io/bytes.h"
 
@@ -172,13 +174,15 @@ TEST(Gguf, IntegersOfAnyWidthAreAMaskWhenAsked) {
   EXPECT_THAT(values_of<std::uint8_t>(found->read("a")), ElementsAre(0, 1));
   EXPECT_THAT(values_of<std::uint8_t>(found->read("b")), ElementsAre(1, 0));
   EXPECT_EQ(found->read("f").dtype(), DType::f16);
+  EXPECT_THAT(values_of<std::int64_t>(open(file)->read("b")),
+              ElementsAre(std::numeric_limits<std::int64_t>::min(), 0));
 }
 
 TEST(Gguf, TypesThatAreNotReadAreOnlyRefusedWhenAskedFor) {
   const auto found =
-      open(gguf({}, {tensor("i", {1}, 27, 0), tensor("k", {256}, 12, 32)}, std::string(200, '\0')));
+      open(gguf({}, {tensor("i", {1}, 25, 0), tensor("k", {256}, 12, 32)}, std::string(200, '\0')));
   EXPECT_EQ(message_of([&] { found->read("i"); }),
-            "t: tensor 'i' has type I64, which flashtile lacks; convert it to I8 or I32");
+            "t: tensor 'i' has type I16, which flashtile lacks; convert it to I8 or I32");
   EXPECT_EQ(
       message_of([&] { found->read("k"); }),
       "t: tensor 'k' has type 12 of ggml, which is not read; convert it to F32, F16, BF16, Q8_0, Q4_0 or Q4_1");
