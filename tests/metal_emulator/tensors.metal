@@ -54,10 +54,15 @@ kernel void tensor_members(device float* b [[buffer(0)]], device long* out [[buf
 template <typename T> struct stored { using type = T; };
 template <> struct stored<int4b_format> { using type = uint8_t; };
 template <> struct stored<uint4b_format> { using type = uint8_t; };
+template <> struct stored<int2b_format> { using type = uint8_t; };
+template <> struct stored<uint2b_format> { using type = uint8_t; };
+template <> struct stored<metal_fp4_e2m1_format> { using type = uint8_t; };
+template <> struct stored<metal_fp8_e4m3_format> { using type = uint8_t; };
+template <> struct stored<metal_fp8_e5m2_format> { using type = uint8_t; };
 
 // c = a b, of ragged sizes: tiles of 16 x 16 with a dynamic k.
 template <typename L, typename R, typename D>
-[[kernel]] void product(device L* a [[buffer(0)]], device typename stored<R>::type* b [[buffer(1)]], device D* c [[buffer(2)]],
+[[kernel]] void product(device typename stored<L>::type* a [[buffer(0)]], device typename stored<R>::type* b [[buffer(1)]], device D* c [[buffer(2)]],
                         constant int4& mnk [[buffer(3)]], uint2 group [[threadgroup_position_in_grid]]) {
   tensor<device L, Matrix, tensor_inline> A(a, Matrix(mnk.z, mnk.x));
   tensor<device R, Matrix, tensor_inline> B(b, Matrix(mnk.y, mnk.z));
@@ -85,6 +90,29 @@ PRODUCT(half, bfloat, bfloat) PRODUCT(half, bfloat, half) PRODUCT(half, bfloat, 
 PRODUCT(half, int4b_format, half) PRODUCT(half, int4b_format, float) PRODUCT(half, uint4b_format, half) PRODUCT(half, uint4b_format, float)
 PRODUCT(bfloat, int4b_format, bfloat) PRODUCT(bfloat, int4b_format, float) PRODUCT(bfloat, uint4b_format, bfloat)
 PRODUCT(bfloat, uint4b_format, float) PRODUCT(int8_t, int4b_format, int32_t) PRODUCT(uint8_t, uint4b_format, int32_t)
+PRODUCT(half, int2b_format, half) PRODUCT(half, int2b_format, float) PRODUCT(half, uint2b_format, half) PRODUCT(half, uint2b_format, float)
+PRODUCT(bfloat, int2b_format, bfloat) PRODUCT(bfloat, int2b_format, float) PRODUCT(bfloat, uint2b_format, bfloat)
+PRODUCT(bfloat, uint2b_format, float) PRODUCT(int8_t, int2b_format, int32_t) PRODUCT(uint8_t, uint2b_format, int32_t)
+PRODUCT(half, metal_fp4_e2m1_format, half) PRODUCT(half, metal_fp4_e2m1_format, float) PRODUCT(half, metal_fp8_e4m3_format, half)
+PRODUCT(half, metal_fp8_e4m3_format, float) PRODUCT(half, metal_fp8_e5m2_format, half) PRODUCT(half, metal_fp8_e5m2_format, float)
+PRODUCT(metal_fp4_e2m1_format, metal_fp4_e2m1_format, half) PRODUCT(metal_fp4_e2m1_format, metal_fp4_e2m1_format, float)
+PRODUCT(metal_fp8_e4m3_format, metal_fp8_e4m3_format, half) PRODUCT(metal_fp8_e4m3_format, metal_fp8_e4m3_format, float)
+PRODUCT(metal_fp8_e5m2_format, metal_fp8_e5m2_format, half) PRODUCT(metal_fp8_e5m2_format, metal_fp8_e5m2_format, float)
+
+// Every code of the small floats, and elements that share bytes.
+kernel void codes(device uint8_t* bytes [[buffer(0)]], device float* out [[buffer(1)]]) {
+  using Row = dextents<int, 1>;
+  tensor<device metal_fp8_e4m3_format, Row, tensor_inline> a(bytes, Row(256));
+  tensor<device metal_fp8_e5m2_format, Row, tensor_inline> b(bytes, Row(256));
+  tensor<device metal_fp4_e2m1_format, Row, tensor_inline> c(bytes, Row(512));
+  tensor<device int2b_format, Row, tensor_inline> d(bytes, Row(1024));
+  for (int i = 0; i < 256; ++i) {
+    out[i] = a.get(i);
+    out[256 + i] = b.get(i);
+    out[512 + i] = c.get(i);
+    out[768 + i] = d.slice(4).get(i - 4);
+  }
+}
 
 // All transposes, modes and scopes; a, b and c in threadgroup or device memory, c cooperative.
 template <bool left_turned, bool right_turned, int simdgroups>

@@ -54,16 +54,38 @@ Operand<T> operand(std::size_t size) {
   return result;
 }
 
-/// 4-bit numbers, the even one in the low half of a byte.
-Operand<std::uint8_t> nibbles(std::size_t size, bool is_signed) {
+/// Numbers of `bits` bits, of which the first ones are in the low bits of a byte; value(code) says what a code means.
+Operand<std::uint8_t> codes(std::size_t size, int bits, double (*value)(int code)) {
+  const std::size_t in_byte = static_cast<std::size_t>(8 / bits);
   Operand<std::uint8_t> result;
-  result.stored.resize((size + 1) / 2);
-  for (std::size_t i = 0; i < size; ++i) {
-    const int bits = static_cast<int>(engine()() % 16);
-    result.stored[i / 2] = static_cast<std::uint8_t>(result.stored[i / 2] | bits << (i % 2 * 4));
-    result.values.push_back(is_signed && bits > 7 ? bits - 16 : bits);
+  result.stored.resize((size + in_byte - 1) / in_byte);
+  while (result.values.size() < size) {
+    const int code = static_cast<int>(engine()() % (1u << bits));
+    if (!std::isfinite(value(code))) continue;
+    const std::size_t i = result.values.size();
+    std::uint8_t& byte = result.stored[i / in_byte];
+    byte = static_cast<std::uint8_t>(byte | code << (static_cast<int>(i % in_byte) * bits));
+    result.values.push_back(value(code));
   }
   return result;
+}
+
+double unsigned_value(int code) { return code; }
+double nibble_value(int code) { return code > 7 ? code - 16 : code; }
+double two_bits_value(int code) { return code > 1 ? code - 4 : code; }
+double e2m1_value(int code) {
+  constexpr double values[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
+  return code < 8 ? values[code] : -values[code - 8];
+}
+double e4m3_value(int code) {
+  const int exponent = code >> 3 & 15, mantissa = code & 7;
+  const double size = exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10);
+  return exponent == 15 && mantissa == 7 ? NAN : code < 128 ? size : -size;
+}
+double e5m2_value(int code) {  // the upper half of a half
+  half value;
+  value.bits = static_cast<std::uint16_t>(code << 8);
+  return static_cast<double>(static_cast<float>(value));
 }
 
 constexpr std::size_t kM = 21, kN = 24, kK = 45;
@@ -106,8 +128,10 @@ using i32 = std::int32_t;
 #define EXPECT_PRODUCT(L, R, D) expect_product<D>(#L "_" #R "_" #D, operand<L>(kM * kK), operand<R>(kK * kN))
 #define EXPECT_BYTES(L, R, D, l, r, d) \
   expect_product<D>(l "_" r "_" d, operand<L>(kM * kK), operand<R>(kK * kN))
-#define EXPECT_NIBBLES(L, D, l, r, d, is_signed) \
-  expect_product<D>(l "_" r "_" d, operand<L>(kM * kK), nibbles(kK * kN, is_signed))
+#define EXPECT_CODES(L, D, l, r, d, bits, value) \
+  expect_product<D>(l "_" r "_" d, operand<L>(kM * kK), codes(kK * kN, bits, value))
+#define EXPECT_PAIRS(D, format, d, bits, value) \
+  expect_product<D>(format "_" format "_" d, codes(kM * kK, bits, value), codes(kK * kN, bits, value))
 
 TEST(Products, TakeEveryRowOfTheTypeTable) {
   EXPECT_PRODUCT(half, half, half);
@@ -151,16 +175,60 @@ TEST(Products, TakeBytes) {
   EXPECT_BYTES(u8, bfloat, float, "uint8_t", "bfloat", "float");
 }
 TEST(Products, TakeFourBitsOnTheRight) {
-  EXPECT_NIBBLES(half, half, "half", "int4b_format", "half", true);
-  EXPECT_NIBBLES(half, float, "half", "int4b_format", "float", true);
-  EXPECT_NIBBLES(half, half, "half", "uint4b_format", "half", false);
-  EXPECT_NIBBLES(half, float, "half", "uint4b_format", "float", false);
-  EXPECT_NIBBLES(bfloat, bfloat, "bfloat", "int4b_format", "bfloat", true);
-  EXPECT_NIBBLES(bfloat, float, "bfloat", "int4b_format", "float", true);
-  EXPECT_NIBBLES(bfloat, bfloat, "bfloat", "uint4b_format", "bfloat", false);
-  EXPECT_NIBBLES(bfloat, float, "bfloat", "uint4b_format", "float", false);
-  EXPECT_NIBBLES(i8, i32, "int8_t", "int4b_format", "int32_t", true);
-  EXPECT_NIBBLES(u8, i32, "uint8_t", "uint4b_format", "int32_t", false);
+  EXPECT_CODES(half, half, "half", "int4b_format", "half", 4, nibble_value);
+  EXPECT_CODES(half, float, "half", "int4b_format", "float", 4, nibble_value);
+  EXPECT_CODES(half, half, "half", "uint4b_format", "half", 4, unsigned_value);
+  EXPECT_CODES(half, float, "half", "uint4b_format", "float", 4, unsigned_value);
+  EXPECT_CODES(bfloat, bfloat, "bfloat", "int4b_format", "bfloat", 4, nibble_value);
+  EXPECT_CODES(bfloat, float, "bfloat", "int4b_format", "float", 4, nibble_value);
+  EXPECT_CODES(bfloat, bfloat, "bfloat", "uint4b_format", "bfloat", 4, unsigned_value);
+  EXPECT_CODES(bfloat, float, "bfloat", "uint4b_format", "float", 4, unsigned_value);
+  EXPECT_CODES(i8, i32, "int8_t", "int4b_format", "int32_t", 4, nibble_value);
+  EXPECT_CODES(u8, i32, "uint8_t", "uint4b_format", "int32_t", 4, unsigned_value);
+}
+TEST(Products, TakeTwoBitsOnTheRight) {
+  EXPECT_CODES(half, half, "half", "int2b_format", "half", 2, two_bits_value);
+  EXPECT_CODES(half, float, "half", "int2b_format", "float", 2, two_bits_value);
+  EXPECT_CODES(half, half, "half", "uint2b_format", "half", 2, unsigned_value);
+  EXPECT_CODES(half, float, "half", "uint2b_format", "float", 2, unsigned_value);
+  EXPECT_CODES(bfloat, bfloat, "bfloat", "int2b_format", "bfloat", 2, two_bits_value);
+  EXPECT_CODES(bfloat, float, "bfloat", "int2b_format", "float", 2, two_bits_value);
+  EXPECT_CODES(bfloat, bfloat, "bfloat", "uint2b_format", "bfloat", 2, unsigned_value);
+  EXPECT_CODES(bfloat, float, "bfloat", "uint2b_format", "float", 2, unsigned_value);
+  EXPECT_CODES(i8, i32, "int8_t", "int2b_format", "int32_t", 2, two_bits_value);
+  EXPECT_CODES(u8, i32, "uint8_t", "uint2b_format", "int32_t", 2, unsigned_value);
+}
+TEST(Products, TakeSmallFloats) {
+  EXPECT_CODES(half, half, "half", "metal_fp4_e2m1_format", "half", 4, e2m1_value);
+  EXPECT_CODES(half, float, "half", "metal_fp4_e2m1_format", "float", 4, e2m1_value);
+  EXPECT_PAIRS(half, "metal_fp4_e2m1_format", "half", 4, e2m1_value);
+  EXPECT_PAIRS(float, "metal_fp4_e2m1_format", "float", 4, e2m1_value);
+  EXPECT_CODES(half, half, "half", "metal_fp8_e4m3_format", "half", 8, e4m3_value);
+  EXPECT_CODES(half, float, "half", "metal_fp8_e4m3_format", "float", 8, e4m3_value);
+  EXPECT_PAIRS(half, "metal_fp8_e4m3_format", "half", 8, e4m3_value);
+  EXPECT_PAIRS(float, "metal_fp8_e4m3_format", "float", 8, e4m3_value);
+  EXPECT_CODES(half, half, "half", "metal_fp8_e5m2_format", "half", 8, e5m2_value);
+  EXPECT_CODES(half, float, "half", "metal_fp8_e5m2_format", "float", 8, e5m2_value);
+  EXPECT_PAIRS(half, "metal_fp8_e5m2_format", "half", 8, e5m2_value);
+  EXPECT_PAIRS(float, "metal_fp8_e5m2_format", "float", 8, e5m2_value);
+}
+TEST(Tensors, ReadEveryCodeOfPackedFormats) {
+  std::vector<std::uint8_t> bytes(256);
+  for (std::size_t i = 0; i < 256; ++i) bytes[i] = static_cast<std::uint8_t>(i);
+  std::vector<float> out(1024);
+  module().run({.kernel = "codes", .buffers = {{0, bytes_of(bytes)}, {1, bytes_of(out)}}});
+  for (int i = 0; i < 256; ++i) {
+    const std::size_t at = static_cast<std::size_t>(i);
+    const double expected[] = {e4m3_value(i), e5m2_value(i), e2m1_value(bytes[at / 2] >> (i % 2 * 4) & 15),
+                               i < 4 ? 0 : two_bits_value(bytes[at / 4] >> (i % 4 * 2) & 3)};
+    for (std::size_t format = 0; format < 4; ++format) {
+      const double found = static_cast<double>(out[256 * format + at]);
+      if (std::isnan(expected[format]))
+        EXPECT_TRUE(std::isnan(found)) << format << " " << i;
+      else
+        EXPECT_EQ(found, expected[format]) << format << " " << i;
+    }
+  }
 }
 
 /// Small integers, so that every sum is exact whatever the order.

@@ -62,7 +62,12 @@ using metal::is_same_v;
 template <class T>
 inline constexpr bool is_byte = is_one_of<T, int8_t, uint8_t>;
 template <class T>
-inline constexpr bool is_nibble = is_one_of<T, metal::int4b_format, metal::uint4b_format>;
+inline constexpr bool is_signed_bits = is_one_of<T, metal::int4b_format, metal::int2b_format>;
+template <class T>
+inline constexpr bool is_unsigned_bits = is_one_of<T, metal::uint4b_format, metal::uint2b_format>;
+template <class T>
+inline constexpr bool is_small_float =
+    is_one_of<T, metal::metal_fp4_e2m1_format, metal::metal_fp8_e4m3_format, metal::metal_fp8_e5m2_format>;
 
 /// Float types of operands that may meet, and what the result may be.
 template <class L, class R, class D>
@@ -75,18 +80,21 @@ constexpr bool floats_allowed() {
   return (has_half && is_same_v<D, half>) || (has_bfloat && is_same_v<D, bfloat>);
 }
 
-/// Apple's table of (left, right, destination), up to the 4-bit formats.
+/// Apple's table of (left, right, destination).
 template <class L, class R, class D>
 constexpr bool is_supported() {
   constexpr bool left_float = is_one_of<L, half, bfloat, float>,
                  right_float = is_one_of<R, half, bfloat, float>;
   if (left_float && right_float) return floats_allowed<L, R, D>();
-  if (left_float && is_nibble<R>) return !is_same_v<L, float> && (is_same_v<D, L> || is_same_v<D, float>);
+  if (is_small_float<R>)
+    return (is_same_v<L, half> || is_same_v<L, R>) && (is_same_v<D, half> || is_same_v<D, float>);
+  if (left_float && (is_signed_bits<R> || is_unsigned_bits<R>))
+    return !is_same_v<L, float> && (is_same_v<D, L> || is_same_v<D, float>);
   if (left_float && is_byte<R>) return is_same_v<D, L> || is_same_v<D, float>;
   if (is_byte<L> && right_float) return is_same_v<D, R> || is_same_v<D, float>;
   if (!is_same_v<D, int32_t>) return false;
-  return (is_byte<L> && is_same_v<L, R>) || (is_same_v<L, int8_t> && is_same_v<R, metal::int4b_format>) ||
-         (is_same_v<L, uint8_t> && is_same_v<R, metal::uint4b_format>);
+  return (is_byte<L> && is_same_v<L, R>) || (is_same_v<L, int8_t> && is_signed_bits<R>) ||
+         (is_same_v<L, uint8_t> && is_unsigned_bits<R>);
 }
 
 }  // namespace detail

@@ -1,6 +1,7 @@
 // <metal_tensor>: extents, tensors over a pointer, and slices of them. Dimension 0 is the innermost and contiguous one.
 #pragma once
 
+#include "packed_format.h"
 #include "simd.h"
 
 namespace metal {
@@ -50,33 +51,12 @@ struct tensor_handle {};
 struct tensor_inline {};
 struct tensor_offset {};
 
-// 4-bit integers, two a byte, behind a uchar pointer. The element with the even index is the low half: Apple does not say.
-struct int4b_format {};
-struct uint4b_format {};
-
 namespace tensor_detail {
 
 template <class T>
-inline constexpr bool is_nibbles = is_one_of<remove_cv_t<T>, int4b_format, uint4b_format>;
-template <class T>
 inline constexpr bool is_value =
-    is_nibbles<T> || is_one_of<remove_cv_t<T>, half, bfloat, float, char, signed char, uchar, short, ushort,
-                               int, uint, long, ulong>;
-/// What memory holds, and what an element is read as.
-template <class T>
-using stored_t = conditional_t<is_nibbles<T>, conditional_t<is_const_v<T>, const uchar, uchar>, T>;
-template <class T>
-using element_t = conditional_t<is_nibbles<T>, int8_t, remove_cv_t<T>>;
-
-template <class T>
-METAL_UNCHECKED element_t<T> read(stored_t<T>* data, ptrdiff_t at) {
-  if constexpr (is_nibbles<T>) {
-    const int nibble = data[at / 2] >> (at % 2 * 4) & 0xf;
-    return int8_t(is_same_v<remove_cv_t<T>, int4b_format> && nibble > 7 ? nibble - 16 : nibble);
-  } else {
-    return data[at];
-  }
-}
+    is_packed<T> || is_one_of<remove_cv_t<T>, half, bfloat, float, char, signed char, uchar, short, ushort, int,
+                              uint, long, ulong>;
 
 }  // namespace tensor_detail
 
@@ -85,7 +65,7 @@ template <class ElementType, class Extents, class Descriptor = tensor_handle, cl
 class tensor {
  public:
   static_assert(tensor_detail::is_value<ElementType>,
-                "a tensor holds half, bfloat, float, integers of 8 to 64 bits, or 4-bit formats");
+                "a tensor holds half, bfloat, float, integers of 8 to 64 bits, or packed formats");
   static_assert(is_same_v<Descriptor, tensor_inline>,
                 "the emulator has no tensors that the host binds (tensor_handle): build a tensor_inline over a "
                 "buffer's pointer");
@@ -96,6 +76,7 @@ class tensor {
   using index_type = typename Extents::index_type;
   using Stored = tensor_detail::stored_t<ElementType>;
   static constexpr size_t kRank = Extents::rank();
+  static constexpr int kInByte = tensor_detail::elements_in_byte<ElementType>;
 
   METAL_UNCHECKED tensor(Stored* pointer, Extents sizes) : data_(pointer), extents_(sizes) {
     index_type stride = 1;
@@ -129,8 +110,8 @@ class tensor {
   template <class... I>
     requires(sizeof...(I) == kRank)
   METAL_UNCHECKED __attribute__((noinline)) Stored& operator[](I... indices) const {
-    static_assert(!tensor_detail::is_nibbles<ElementType>,
-                  "an element of 4 bits cannot be referred to; use get()");
+    static_assert(!tensor_detail::is_packed<ElementType>,
+                  "an element of a packed format cannot be referred to; use get()");
     const index_type at[] = {index_type(indices)...};
     if (!inside(at))
       metal_device::runtime->fail(
@@ -138,7 +119,7 @@ class tensor {
           long(at[first_outside(at)]), first_outside(at), long(get_extent(size_t(first_outside(at)))));
     return data_[offset(at)];
   }
-  METAL_UNCHECKED Stored& operator[](const array<index_type, kRank>& indices) const {
+  METAL_UNCHECKED __attribute__((noinline)) Stored& operator[](const array<index_type, kRank>& indices) const {
     if (!inside(indices.elements))
       metal_device::runtime->fail("tensor.index", METAL_CALLER("operator[]"),
                                   "a tensor index is outside its extent");
@@ -171,8 +152,8 @@ class tensor {
     return slice_of<E...>(METAL_CALLER("slice"), make_index_sequence<kRank>(), origin...);
   }
   template <size_t... E, class... I>
-  METAL_UNCHECKED auto static_slice(I... origin) const {
-    return slice<E...>(origin...);
+  METAL_UNCHECKED __attribute__((noinline)) auto static_slice(I... origin) const {
+    return slice_of<E...>(METAL_CALLER("static_slice"), make_index_sequence<kRank>(), origin...);
   }
 
   // For the operations below; no check, no barrier.
@@ -197,8 +178,9 @@ class tensor {
   METAL_UNCHECKED void touch(const I* at, int count, metal_device::Access access,
                              const metal_device::Site& site) const {
     const ptrdiff_t first = offset(at);
-    if constexpr (tensor_detail::is_nibbles<ElementType>) {
-      metal_device::touch(data_ + first / 2, size_t((first + count + 1) / 2 - first / 2), access, site);
+    if constexpr (tensor_detail::is_packed<ElementType>) {
+      metal_device::touch(data_ + first / kInByte, size_t((first + count - 1) / kInByte - first / kInByte + 1),
+                          access, site);
     } else {
       metal_device::touch(data_ + first, size_t(count) * sizeof(Stored), access, site);
     }
@@ -226,16 +208,11 @@ class tensor {
             "extents: use dynamic_extent at the edges",
             long(wanted[r]), long(from[r]), int(r), long(get_extent(r)));
     const index_type strides[] = {strides_[R]...};
-    if (tensor_detail::is_nibbles<ElementType> && offset(from) % 2 != 0)
+    if (offset(from) % kInByte != 0)
       metal_device::runtime->fail("tensor.static_slice", site,
-                                  "a slice of 4-bit elements starts inside a byte; start at an even element");
-    Stored* start = data_;
-    if constexpr (tensor_detail::is_nibbles<ElementType>)
-      start += offset(from) / 2;
-    else
-      start += offset(from);
-    return tensor<ElementType, Sliced, tensor_inline>(start, Sliced(index_type(get_extent(R) - from[R])...),
-                                                      strides);
+                                  "a slice starts inside a byte; start at a multiple of %d elements", kInByte);
+    return tensor<ElementType, Sliced, tensor_inline>(data_ + offset(from) / kInByte,
+                                                      Sliced(index_type(get_extent(R) - from[R])...), strides);
   }
 
   Stored* data_;
