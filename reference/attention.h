@@ -98,7 +98,8 @@ inline Score score_of(const AttentionCase& a, std::int64_t b, std::int64_t h, st
     dot += product;
     size += std::fabs(product);
   }
-  size *= std::fabs(a.scale);
+  // Where the sum is infinite every order of adding says so: nothing is rounded.
+  size = std::isinf(dot) ? 0 : size * std::fabs(a.scale);
   const double bias = a.bias.data != nullptr ? a.bias(b, h, i, j) : 0.0;
   const double sloped = slope_of(a, b, h, i, j);
   const double added = std::fabs(bias) + std::fabs(sloped);

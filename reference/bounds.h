@@ -113,9 +113,10 @@ struct RowErrors {
 ///   4        of 1 for each rise, which the weight is brought to by exp2; the largest weight sees none but that
 ///            of merging tasks
 ///
-/// and, of bfloats, what their products lose.
+/// and, of bfloats, what their products lose. An infinite score is what it is; -inf weighs exactly 0.
 inline double score_error(const AttentionCase& a, const AttentionRow& row, const RowErrors& errors,
                           const AttendedKey& key) {
+  if (std::isinf(key.score.value)) return 0;
   const double dot = static_cast<double>(a.head_dim + 4) * key.score.dot_size;
   const double exponent = 8 * (row.top - key.score.value) + errors.lag;
   const double powers = 4 + 4 * (&key == errors.largest ? errors.merges : errors.rises);

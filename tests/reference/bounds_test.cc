@@ -170,6 +170,23 @@ TEST(Bounds, OfAttendedInfinitiesAndNaN) {
   EXPECT_LT(bounds.lse, 1e-4);
 }
 
+/// An infinite score is nothing but that in any order of adding; a cap makes a number of it.
+TEST(Bounds, OfInfiniteScores) {
+  Problem p(1, 3, 1, kFloat32);
+  p.q = {1, 1};
+  p.k = {0.5, -HUGE_VAL, 0.25};
+  for (const double softcap : {0.0, 5.0}) {
+    AttentionCase a = p.of();
+    a.softcap = softcap;
+    const AttentionRow row = attention_row(a, 0, 0, 0);
+    const AttentionBounds bounds = attention_bounds(a, row, kFloat32);
+    EXPECT_TRUE(std::isfinite(row.lse));
+    EXPECT_LE(bounds.lse, 1e-5) << softcap;
+    EXPECT_LE(bounds.out[0], 1e-5) << softcap;
+    EXPECT_GE(bounds.lse, 1e-7) << softcap;
+  }
+}
+
 /// float32 makes 0 of such a weight, and 0 times infinity is NaN.
 TEST(Bounds, OfAnInfinityWhoseWeightMayVanish) {
   Problem p(1, 3, 2, kFloat32);
