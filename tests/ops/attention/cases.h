@@ -88,6 +88,7 @@ struct Case {
   std::int64_t value_dim = 0;  ///< 0: head_dim
   std::optional<float> scale{};
   std::optional<CausalCorner> causal{};
+  std::optional<std::int64_t> diagonal{};  ///< causal from this position on, in place of a corner
   std::optional<Window> window{};
   std::optional<std::int64_t> query_offset{};
   std::vector<std::int64_t> offsets{}, query_lengths{}, kv_lengths{};  ///< of each batch entry; none: not given
@@ -99,13 +100,15 @@ struct Case {
   bool out_f32 = false;        ///< whatever the inputs' type
   std::optional<TestMask> boolean{}, bias{};
   Layout layout = Layout::bhsd;
+  std::optional<Layout> kv_layout{};  ///< of k and v, where it is not that of q
   Fill fill = Fill::normal;
   Poison poison = Poison::none;
   bool lse = true;
+  std::uint64_t seed = 0;
 
   std::int64_t values() const { return value_dim == 0 ? head_dim : value_dim; }
   bool masked() const { return boolean || bias; }
-  bool positioned() const { return causal || window || query_offset || !offsets.empty(); }
+  bool positioned() const { return causal || diagonal || window || query_offset || !offsets.empty(); }
   bool has_lengths() const { return !query_lengths.empty() || !kv_lengths.empty(); }
   bool has_entries() const { return has_lengths() || !offsets.empty(); }
   bool has_head_numbers() const { return slopes != Slopes::none || !sinks.empty(); }
@@ -201,12 +204,13 @@ inline reference::Format format_of(DType dtype) {
 class Call {
  public:
   Call(const Case& test_case, DType type) : c(test_case), dtype(type) {
-    Random random(std::uint64_t{0x5eed} +
+    Random random(std::uint64_t{0x5eed} + c.seed +
                   static_cast<std::uint64_t>(c.query_length * 131 + c.kv_length * 17 + c.head_dim));
-    const bool kv_repeats = c.layout == Layout::repeated || c.layout == Layout::one_row;
+    const Layout kv_layout = c.kv_layout.value_or(c.layout);
+    const bool kv_repeats = kv_layout == Layout::repeated || kv_layout == Layout::one_row;
     q = stored(dtype, {c.batch, c.query_heads, c.query_length, c.head_dim}, c.layout, kNaN);
-    k = stored(dtype, {c.batch, c.kv_heads, c.kv_length, c.head_dim}, c.layout, kNaN);
-    v = stored(dtype, {c.batch, c.kv_heads, c.kv_length, c.values()}, c.layout, kNaN);
+    k = stored(dtype, {c.batch, c.kv_heads, c.kv_length, c.head_dim}, kv_layout, kNaN);
+    v = stored(dtype, {c.batch, c.kv_heads, c.kv_length, c.values()}, kv_layout, kNaN);
     fill(random);
     if (c.boolean) boolean = make_mask(*c.boolean, random);
     if (c.bias) bias = make_mask(*c.bias, random);
@@ -226,7 +230,8 @@ class Call {
   AttentionOptions options() const {
     AttentionOptions o;
     o.scale = c.scale;
-    o.mask.causal = c.causal;
+    if (c.causal) o.mask.causal = *c.causal;
+    if (c.diagonal) o.mask.causal = *c.diagonal;
     o.mask.window = c.window;
     if (c.query_offset) o.query_offset = *c.query_offset;
     if (!c.offsets.empty()) o.query_offset = offsets;
@@ -422,8 +427,9 @@ class Call {
     for (reference::Array4* operand : {&oracle.q, &oracle.k, &oracle.v})
       operand->subnormals_are_zero =
           dtype == DType::bf16;  // on CPUs; elsewhere results differ by what is flushed
-    oracle.causal = c.causal.has_value();
-    oracle.diagonal = c.causal == CausalCorner::bottom_right ? c.kv_length - c.query_length : 0;
+    oracle.causal = c.causal || c.diagonal;
+    const bool ends_together = c.causal == CausalCorner::bottom_right;
+    oracle.diagonal = ends_together ? c.kv_length - c.query_length : c.diagonal.value_or(0);
     oracle.position = c.query_offset.value_or(oracle.diagonal);
     const auto described = [&](const TensorView& numbers) {
       return reference::Array<1>{
