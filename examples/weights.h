@@ -29,7 +29,8 @@ class Weights {
       if (tensor.shape() != shape)
         throw std::runtime_error(name + " has shape " + to_string(tensor.shape()) + "; the model needs " +
                                  to_string(shape));
-      found = tensors_.emplace(name, convert(tensor, flashtile::DType::f32)).first;
+      const bool plain = tensor.dtype() == flashtile::DType::f32;
+      found = tensors_.emplace(name, plain ? tensor : convert(tensor, flashtile::DType::f32)).first;
     }
     return found->second;
   }

@@ -96,8 +96,7 @@ std::vector<std::string_view> words(std::string_view text) {
       while (kind_is(end, all[start].kind)) ++end;
     } else if (all[i].kind == Kind::space) {
       while (kind_is(end, Kind::space)) ++end;
-      // The last one is left to the word that follows, if it can take a space or is not there to be taken as a
-      // whole.
+      // The last one is left for what follows, unless that is a digit, which is always alone.
       if (end < all.size() && all[end].kind != Kind::number && end - i > 1) --end;
     }
     found.push_back(text.substr(all[i].begin, all[end - 1].end - all[i].begin));

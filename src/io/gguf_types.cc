@@ -37,17 +37,17 @@ void expand_q4_1(const std::byte* block, float* elements) {  // a scale, the val
     elements[i] = scale * static_cast<float>(nibble(block + 4, i)) + least;
 }
 
-constexpr GgufType kTypes[] = {{0, "F32", 1, 4, DType::f32},
-                               {1, "F16", 1, 2, DType::f16},
-                               {2, "Q4_0", kBlock, 18, DType::f32, expand_q4_0},
-                               {3, "Q4_1", kBlock, 20, DType::f32, expand_q4_1},
-                               {8, "Q8_0", kBlock, 34, DType::f32, expand_q8_0},
-                               {24, "I8", 1, 1, DType::i8},
-                               {25, "I16", 1, 2, {}},
-                               {26, "I32", 1, 4, DType::i32},
-                               {27, "I64", 1, 8, DType::i64},
-                               {28, "F64", 1, 8, DType::f64},
-                               {30, "BF16", 1, 2, DType::bf16}};
+constexpr GgufType kTypes[] = {{"F32", 1, 4, nullptr, 0, DType::f32},
+                               {"F16", 1, 2, nullptr, 1, DType::f16},
+                               {"Q4_0", kBlock, 18, expand_q4_0, 2, DType::f32},
+                               {"Q4_1", kBlock, 20, expand_q4_1, 3, DType::f32},
+                               {"Q8_0", kBlock, 34, expand_q8_0, 8, DType::f32},
+                               {"I8", 1, 1, nullptr, 24, DType::i8},
+                               {"I16", 1, 2, nullptr, 25, {}},
+                               {"I32", 1, 4, nullptr, 26, DType::i32},
+                               {"I64", 1, 8, nullptr, 27, DType::i64},
+                               {"F64", 1, 8, nullptr, 28, DType::f64},
+                               {"BF16", 1, 2, nullptr, 30, DType::bf16}};
 
 }  // namespace
 

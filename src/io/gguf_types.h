@@ -12,12 +12,12 @@ namespace flashtile::io {
 
 /// Elements lie in blocks of so many bytes. They are stored as `dtype` says, or a block is expanded to float32.
 struct GgufType {
-  std::uint32_t number;  ///< the format's
   std::string_view name;
   std::int64_t block_elements;
   std::uint64_t block_bytes;
-  std::optional<DType> dtype;  ///< none: a type that DType lacks
-  void (*expand)(const std::byte* block, float* elements) = nullptr;
+  void (*expand)(const std::byte* block, float* elements);  ///< null: stored as `dtype`
+  std::uint32_t number;                                     ///< the format's
+  std::optional<DType> dtype;                               ///< none: a type that DType lacks
 
   bool is_integer() const { return name[0] == 'I'; }
 };
