@@ -13,7 +13,7 @@
 namespace flashtile::io {
 
 /// A .gguf file: its tensors, and the values beside them. A matrix that ggml calls K x N has shape (N, K). F32,
-/// F16, BF16, F64, I8 and I32 are read as they are; the block formats Q8_0, Q4_0 and Q4_1 become f32.
+/// F16, BF16, F64, I8, I32 and I64 are read as they are; the block formats Q8_0, Q4_0 and Q4_1 become f32.
 class GgufFile final : public TensorFile {
  public:
   /// Reads and checks the directory. Errors: bad_file.
