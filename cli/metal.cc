@@ -161,7 +161,10 @@ int run_kernel(MetalOptions& options) {
   emulator::Module module = emulator::Module::from_file(options.file, options.compile);
   if (options.launch.kernel.empty() && module.kernels().size() == 1)
     options.launch.kernel = module.kernels()[0];
-  for (auto& [index, array] : arrays) options.launch.buffers[index] = array.bytes;
+  for (auto& [index, array] : arrays) {
+    options.launch.buffers[index] = array.bytes;
+    if (auto extents = emulator::extents_of(array); !extents.empty()) options.launch.tensors[index] = {extents};
+  }
   options.launch.log = [](const std::string& line) { fmt::print(stderr, "log: {}\n", line); };
   const emulator::LaunchReport report = module.run(options.launch);
   for (const std::string& note : report.notes) fmt::print(stderr, "note: {}\n", note);

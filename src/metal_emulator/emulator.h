@@ -39,9 +39,17 @@ struct CompileOptions {
 /// What fresh cooperative tensors hold: zero, as kernels in the wild rely on, or poison, which is an error to read.
 enum class FreshTensors { poison, zero };
 
+/// How a buffer is a tensor that the kernel takes as a parameter (tensor_handle), dimension 0 first.
+struct TensorSizes {
+  std::vector<std::int64_t> extents;    ///< of a packed format dimension 0 counts bytes
+  std::vector<std::int64_t> strides{};  ///< in elements; empty: without gaps
+};
+
 struct Launch {
   std::string kernel;
   std::map<int, std::span<std::byte>> buffers{};  ///< by number; results are in the same memory afterwards
+  std::map<int, TensorSizes>
+      tensors{};  ///< of buffers that are bound to parameters that are tensors; others are left alone
   /// Memory that pointers inside of buffers may point to, as GPU addresses do; it is used where it lies.
   std::vector<std::span<std::byte>> resident{};
   std::map<int, std::string> constants{};          ///< function constants by number: true, false or a number

@@ -131,6 +131,7 @@ void Group::bind_arguments(std::uint32_t thread, ::metal_device::Argument* argum
       arguments[i].pointer = threadgroup_variable(static_cast<std::uint32_t>(parameter.index), bytes->second,
                                                   16, parameter.name, {});
     } else {
+      if (parameter.rank > 0) arguments[i].tensor = &launch_.tensors.at(parameter.index);
       for (const LaunchState::Bound& bound : launch_.buffers)
         if (bound.index == parameter.index) arguments[i].pointer = bound.memory->bytes().data();
     }

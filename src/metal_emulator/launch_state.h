@@ -32,8 +32,9 @@ struct LaunchState {
   };
   std::vector<Bound> buffers;
   std::span<const std::span<std::byte>> resident;
-  std::map<int, std::size_t> threadgroup_bytes;  ///< of [[threadgroup(i)]] parameters
-  std::vector<int> builtins;                     ///< a parameter each: which index it is, or -1
+  std::map<int, ::metal_device::HostTensor> tensors;  ///< of the parameters that are tensors, by buffer number
+  std::map<int, std::size_t> threadgroup_bytes;       ///< of [[threadgroup(i)]] parameters
+  std::vector<int> builtins;                          ///< a parameter each: which index it is, or -1
   const SourceLines* lines = nullptr;
   std::function<void(const std::string&)> log;  ///< of one line; from any worker
 };

@@ -80,14 +80,45 @@ void check_parameter(const KernelRow& kernel, const Parameter& parameter, const 
   }
   if (std::strcmp(parameter.attribute, "buffer") != 0)
     refuse(what + " has the attribute [[" + parameter.attribute + "]], which the emulator does not know");
-  if (!parameter.is_pointer && !parameter.is_reference)
-    refuse(what + " is a buffer, and must be a pointer or a reference");
+  if (!parameter.is_pointer && !parameter.is_reference && parameter.rank == 0)
+    refuse(what + " is a buffer, and must be a pointer, a reference or a tensor");
   if (!parameter.bound) return;
   const auto buffer = launch.buffers.find(parameter.index);
   if (buffer == launch.buffers.end()) refuse(what + " is buffer " + number + ", which is not bound");
   if (parameter.is_reference && buffer->second.size() < parameter.element_bytes)
     refuse(what + " needs " + std::to_string(parameter.element_bytes) + " bytes; buffer " + number + " has " +
            std::to_string(buffer->second.size()));
+}
+
+/// What the host says of a parameter that is a tensor, after check_parameter. Errors when it does not fit.
+::metal_device::HostTensor host_tensor(const KernelRow& kernel, const Parameter& parameter,
+                                       const Launch& launch) {
+  const std::string what = std::string(kernel.name) + ": parameter " + parameter.name;
+  const auto given = launch.tensors.find(parameter.index);
+  if (given == launch.tensors.end())
+    refuse(what + " is a tensor, and buffer " + std::to_string(parameter.index) + " has no extents");
+  const auto& [extents, strides] = given->second;
+  if (extents.size() != parameter.rank || (!strides.empty() && strides.size() != parameter.rank))
+    refuse(what + " is a tensor of " + std::to_string(parameter.rank) + " dimensions; the buffer has " +
+           std::to_string(extents.size()));
+  ::metal_device::HostTensor host{};
+  std::int64_t packed = 1, last = 0;
+  for (std::size_t r = 0; r < extents.size(); ++r) {
+    host.extents[r] = extents[r] * (r == 0 && parameter.element_bits < 8 ? 8 / parameter.element_bits : 1);
+    host.strides[r] = strides.empty() ? packed : strides[r];
+    packed *= host.extents[r];
+    last += (host.extents[r] - 1) * host.strides[r];
+    if (host.extents[r] < 1 ||
+        (parameter.fixed_extents[r] >= 0 && parameter.fixed_extents[r] != host.extents[r]))
+      refuse(what + ": extent " + std::to_string(r) + " of the buffer is " + std::to_string(host.extents[r]) +
+             (host.extents[r] < 1 ? "" : "; its type says " + std::to_string(parameter.fixed_extents[r])));
+  }
+  if (host.strides[0] != 1)
+    refuse(what + ": the first stride is " + std::to_string(host.strides[0]) + "; it must be 1");
+  const std::size_t bytes = launch.buffers.at(parameter.index).size();
+  if (last < 0 || static_cast<std::size_t>(last) >= bytes * 8 / parameter.element_bits)
+    refuse(what + ": its extents and strides reach past the " + std::to_string(bytes) + " bytes of the buffer");
+  return host;
 }
 
 /// The caller's buffers between guard pages, once each; copied back when the kernel has ended well.
@@ -227,7 +258,11 @@ LaunchReport Module::run(const Launch& launch) {
     };
   for (std::uint32_t i = 0; i < kernel.parameter_count; ++i) {
     state.builtins.push_back(builtin_index(kernel.parameters[i].attribute));
-    if (state.builtins.back() < 0) check_parameter(kernel, kernel.parameters[i], launch);
+    if (state.builtins.back() >= 0) continue;
+    const Parameter& parameter = kernel.parameters[i];
+    check_parameter(kernel, parameter, launch);
+    if (parameter.rank > 0 && parameter.bound)
+      state.tensors[parameter.index] = host_tensor(kernel, parameter, launch);
   }
   const auto start = std::chrono::steady_clock::now();
   run_groups(state, std::max(1, launch.workers));

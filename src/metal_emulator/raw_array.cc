@@ -1,5 +1,6 @@
 #include "src/metal_emulator/raw_array.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <fstream>
@@ -49,6 +50,22 @@ RawArray read_array(const std::string& path) {
   RawArray array{all.substr(0, header), std::vector<std::byte>(all.size() - header)};
   std::memcpy(array.bytes.data(), all.data() + header, array.bytes.size());
   return array;
+}
+
+std::vector<std::int64_t> extents_of(const RawArray& array) {
+  std::vector<std::int64_t> extents;
+  const std::size_t shape = array.header.find("'shape': (");
+  if (shape == std::string::npos) return extents;
+  const char* const end = array.header.data() + array.header.size();
+  for (const char* at = array.header.data() + shape + 10; at < end && *at != ')';) {
+    std::int64_t extent = 0;
+    const auto parsed = std::from_chars(at, end, extent);
+    if (parsed.ec == std::errc()) extents.push_back(extent);
+    at = parsed.ec == std::errc() ? parsed.ptr : at + 1;
+  }
+  if (array.header.find("'fortran_order': True") == std::string::npos)
+    std::reverse(extents.begin(), extents.end());
+  return extents;
 }
 
 void write_array(const std::string& path, const RawArray& array) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,9 @@ struct RawArray {
 
 /// A .npy file, told by its first bytes, or else any file as it is. Errors: bad_file.
 RawArray read_array(const std::string& path);
+
+/// The array's extents, that of the innermost dimension first; none of plain bytes.
+std::vector<std::int64_t> extents_of(const RawArray& array);
 
 /// The header that was read, if any, and the bytes. Errors: bad_file.
 void write_array(const std::string& path, const RawArray& array);

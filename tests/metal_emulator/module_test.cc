@@ -3,6 +3,7 @@
 
 #include <numeric>
 
+#include "src/metal_emulator/raw_array.h"
 #include "tests/metal_emulator/run_kernel.h"
 
 namespace flashtile::metal_emulator {
@@ -70,6 +71,17 @@ TEST(Module, PointersInsideBuffersReachResidentMemoryAlone) {
   params[0].index = 3;
   launch.resident = {};
   EXPECT_EQ(violated(module, launch), "pointer.invalid");
+}
+
+TEST(RawArrays, KnowTheirExtentsInnermostFirst) {
+  using Extents = std::vector<std::int64_t>;
+  RawArray array = zeros("float32,3,5");
+  EXPECT_EQ(extents_of(array), (Extents{5, 3}));
+  array.header.replace(array.header.find("False"), 5, "True");
+  EXPECT_EQ(extents_of(array), (Extents{3, 5}));
+  EXPECT_EQ(extents_of(zeros("float32,7")), (Extents{7}));
+  EXPECT_EQ(extents_of(zeros("float32")), Extents{});
+  EXPECT_EQ(extents_of(RawArray{}), Extents{});
 }
 
 }  // namespace

@@ -114,6 +114,21 @@ kernel void codes(device uint8_t* bytes [[buffer(0)]], device float* out [[buffe
   }
 }
 
+// Tensors that the host binds.
+kernel void handles(tensor<device half, Matrix> a [[buffer(0)]], tensor<device const int4b_format, Matrix, tensor_handle> b [[buffer(1)]],
+                    tensor<device float, extents<int, 24, dynamic_extent>> c [[buffer(2)]], device int* out [[buffer(3)]], uint2 group [[threadgroup_position_in_grid]]) {
+  static_assert(is_tensor_handle_v<decltype(a)> && !is_tensor_inline_v<decltype(a)> && !has_tensor_offset_v<decltype(a)>, "");
+  constexpr auto descriptor = matmul2d_descriptor(16, 16, dynamic_length_v<int>);
+  matmul2d<descriptor, execution_simdgroup> op;
+  auto ta = a.slice(0, group.y * 16);
+  auto tb = b.slice(group.x * 16, 0);
+  auto tc = c.slice(group.x * 16, group.y * 16);
+  static_assert(is_tensor_handle_v<decltype(ta)> && has_tensor_offset_v<decltype(ta)>, "");
+  op.run(ta, tb, tc);
+  tensor copy = a;
+  out[0] = copy.get_extent(0) + 100 * a.get_extent(1) + 10000 * a.get_stride(1);
+}
+
 // All transposes, modes and scopes; a, b and c in threadgroup or device memory, c cooperative.
 template <bool left_turned, bool right_turned, int simdgroups>
 [[kernel]] void turned(device half* a [[buffer(0)]], device half* b [[buffer(1)]], device float* c [[buffer(2)]], constant int4& mnk [[buffer(3)]]) {

@@ -212,6 +212,49 @@ TEST(Products, TakeSmallFloats) {
   EXPECT_PAIRS(half, "metal_fp8_e5m2_format", "half", 8, e5m2_value);
   EXPECT_PAIRS(float, "metal_fp8_e5m2_format", "float", 8, e5m2_value);
 }
+TEST(Tensors, AreBoundByTheHost) {
+  const auto a = operand<half>(kM * kK);
+  const auto b = codes(kK * kN, 4, nibble_value);
+  std::vector<half> wide(kM * (kK + 3));  // rows with a gap
+  for (std::size_t i = 0; i < kM * kK; ++i) wide[i / kK * (kK + 3) + i % kK] = a.stored[i];
+  std::vector<std::uint8_t> right = b.stored;
+  std::vector<float> c(kM * kN);
+  std::vector<std::int32_t> out(1);
+  Launch launch{.kernel = "handles",
+                .buffers = {{0, bytes_of(wide)}, {1, bytes_of(right)}, {2, bytes_of(c)}, {3, bytes_of(out)}},
+                .tensors = {{0, {{kK, kM}, {1, kK + 3}}}, {1, {{kN / 2, kK}}}, {2, {{kN, kM}}}},
+                .threads = {32},
+                .threadgroups = {2, 2}};
+  module().run(launch);
+  EXPECT_EQ(out[0], kK + 100 * kM + 10000 * (kK + 3));
+  for (std::size_t i = 0; i < kM; ++i)
+    for (std::size_t j = 0; j < kN; ++j) {
+      double sum = 0;
+      for (std::size_t k = 0; k < kK; ++k) sum += a.values[i * kK + k] * b.values[k * kN + j];
+      ASSERT_NEAR(static_cast<double>(c[i * kN + j]), sum, 1e-4) << i << " " << j;
+    }
+
+  const auto message = [&] {
+    try {
+      module().run(launch);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  using testing::HasSubstr;
+  launch.tensors[2] = {{kM, kN}};
+  EXPECT_THAT(message(), HasSubstr("parameter c: extent 0 of the buffer is 21; its type says 24"));
+  launch.tensors[2] = {{kN, kM + 1}};
+  EXPECT_THAT(message(),
+              HasSubstr("parameter c: its extents and strides reach past the 2016 bytes of the buffer"));
+  launch.tensors[2] = {{kN, kM, 1}};
+  EXPECT_THAT(message(), HasSubstr("parameter c is a tensor of 2 dimensions; the buffer has 3"));
+  launch.tensors[2] = {{kN, kM}, {2, kN}};
+  EXPECT_THAT(message(), HasSubstr("parameter c: the first stride is 2; it must be 1"));
+  launch.tensors.erase(2);
+  EXPECT_THAT(message(), HasSubstr("parameter c is a tensor, and buffer 2 has no extents"));
+}
 TEST(Tensors, ReadEveryCodeOfPackedFormats) {
   std::vector<std::uint8_t> bytes(256);
   for (std::size_t i = 0; i < 256; ++i) bytes[i] = static_cast<std::uint8_t>(i);

@@ -46,9 +46,15 @@ enum class Access : uint8_t {
 enum class Layout : uint8_t { before_m5, m5, os26_0, os26_2 };
 enum class Numerics : uint8_t { sequential, tree };
 
+/// What the host says of a tensor that it binds, dimension 0 first; strides in elements.
+struct HostTensor {
+  int64_t extents[16], strides[16];
+};
+
 /// One value of a kernel's parameter list for one thread.
 struct Argument {
   void* pointer;
+  const HostTensor* tensor;
   uint32_t value[3];
 };
 
@@ -95,6 +101,10 @@ struct Parameter {
   bool bound;  ///< false where a function constant gates the parameter off
   bool is_pointer = false, is_reference = false, is_const = false;
   uint32_t element_bytes = 0, alignment = 1;
+  // Of a tensor that the host binds:
+  uint32_t rank = 0;  ///< 0: the parameter is none
+  uint32_t element_bits = 0;
+  const int64_t* fixed_extents = nullptr;  ///< each that its type says, or -1
 };
 
 struct KernelRow {
@@ -116,6 +126,6 @@ struct ModuleTable {
   const KernelRow* (*kernels)(uint32_t& count);
 };
 
-inline constexpr uint32_t kAbiVersion = 2;
+inline constexpr uint32_t kAbiVersion = 3;
 
 }  // namespace metal_device

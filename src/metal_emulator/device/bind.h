@@ -1,8 +1,7 @@
 // From a kernel's C++ type to its parameter table: the host compiler knows the types, the translator adds the attributes.
 #pragma once
 
-#include "traits.h"
-#include "vec.h"
+#include "tensor.h"
 
 namespace metal_device {
 
@@ -57,6 +56,29 @@ struct Bind<T&> {
   METAL_UNCHECKED static T& make(const Argument& argument) { return *static_cast<T*>(argument.pointer); }
 };
 
+/// A tensor that the host binds.
+template <class E, class X, class... Tags>
+struct Bind<metal::tensor<E, X, metal::tensor_handle, Tags...>> {
+  using Tensor = metal::tensor<E, X, metal::tensor_handle, Tags...>;
+  static constexpr bool is_pointer = false, is_reference = false, is_const = metal::is_const_v<E>;
+  static constexpr uint32_t element_bytes = sizeof(typename Tensor::Stored), alignment = element_bytes;
+  METAL_UNCHECKED static Tensor make(const Argument& argument) {
+    return Tensor(argument.pointer, *argument.tensor);
+  }
+  template <size_t... R>
+  METAL_UNCHECKED static void describe(Parameter& parameter, metal::index_sequence<R...>) {
+    static const int64_t fixed[] = {int64_t(X::static_extent(R))...};
+    parameter.rank = X::rank();
+    parameter.element_bits = element_bytes * 8 / Tensor::kInByte;
+    parameter.fixed_extents = fixed;
+  }
+};
+template <class A>
+METAL_UNCHECKED void describe_tensor(Parameter& parameter) {
+  if constexpr (requires { typename Bind<A>::Tensor; })
+    Bind<A>::describe(parameter, metal::make_index_sequence<Bind<A>::Tensor::kRank>());
+}
+
 template <class... A>
 struct Signature {
   template <size_t... I>
@@ -75,7 +97,7 @@ METAL_UNCHECKED KernelRow describe(const char* name, void (*kernel)(A...), Param
   Parameter* next = parameters;
   (((next->is_pointer = Bind<A>::is_pointer, next->is_reference = Bind<A>::is_reference,
      next->is_const = Bind<A>::is_const, next->element_bytes = Bind<A>::element_bytes,
-     next->alignment = Bind<A>::alignment),
+     next->alignment = Bind<A>::alignment, describe_tensor<A>(*next)),
     ++next),
    ...);
   return {name,       file,        line, most_threads, &Signature<A...>::call, reinterpret_cast<void*>(kernel),

@@ -66,9 +66,8 @@ class tensor {
  public:
   static_assert(tensor_detail::is_value<ElementType>,
                 "a tensor holds half, bfloat, float, integers of 8 to 64 bits, or packed formats");
-  static_assert(is_same_v<Descriptor, tensor_inline>,
-                "the emulator has no tensors that the host binds (tensor_handle): build a tensor_inline over a "
-                "buffer's pointer");
+  static_assert(is_one_of<Descriptor, tensor_inline, tensor_handle>,
+                "a tensor is a tensor_inline or a tensor_handle");
   static_assert(Extents::rank() >= 1 && Extents::rank() <= 16, "a tensor has 1 to 16 dimensions");
   using element_type = ElementType;
   using value_type = remove_cv_t<ElementType>;
@@ -76,9 +75,11 @@ class tensor {
   using index_type = typename Extents::index_type;
   using Stored = tensor_detail::stored_t<ElementType>;
   static constexpr size_t kRank = Extents::rank();
+  static constexpr bool kIsInline = is_same_v<Descriptor, tensor_inline>;
   static constexpr int kInByte = tensor_detail::elements_in_byte<ElementType>;
 
   METAL_UNCHECKED tensor(Stored* pointer, Extents sizes) : data_(pointer), extents_(sizes) {
+    static_assert(kIsInline, "the host binds a tensor_handle: build a tensor_inline over a buffer's pointer");
     index_type stride = 1;
     for (size_t r = 0; r < kRank; ++r) {
       strides_[r] = stride;
@@ -87,6 +88,7 @@ class tensor {
   }
   METAL_UNCHECKED tensor(Stored* pointer, Extents sizes, array<index_type, kRank> strides, METAL_HERE)
       : data_(pointer), extents_(sizes) {
+    static_assert(kIsInline, "the host binds a tensor_handle: build a tensor_inline over a buffer's pointer");
     for (size_t r = 0; r < kRank; ++r) strides_[r] = strides[r];
     if (strides_[0] != 1)
       metal_device::runtime->fail(
@@ -97,6 +99,9 @@ class tensor {
       : data_(pointer), extents_(sizes) {
     for (size_t r = 0; r < kRank; ++r) strides_[r] = strides[r];
   }
+
+  METAL_UNCHECKED tensor(void* pointer, const metal_device::HostTensor& host)
+      : tensor(pointer, host, make_index_sequence<kRank>()) {}
 
   static constexpr size_t get_rank() { return kRank; }
   static constexpr size_t get_static_extent(size_t r) { return Extents::static_extent(r); }
@@ -187,6 +192,12 @@ class tensor {
   }
 
  private:
+  template <size_t... R>
+  METAL_UNCHECKED tensor(void* pointer, const metal_device::HostTensor& host, index_sequence<R...>)
+      : data_(static_cast<Stored*>(pointer)),
+        extents_(index_type(host.extents[R])...),
+        strides_{index_type(host.strides[R])...} {}
+
   template <class I>
   METAL_UNCHECKED int first_outside(const I* at) const {
     for (size_t r = 0; r < kRank; ++r)
@@ -211,8 +222,9 @@ class tensor {
     if (offset(from) % kInByte != 0)
       metal_device::runtime->fail("tensor.static_slice", site,
                                   "a slice starts inside a byte; start at a multiple of %d elements", kInByte);
-    return tensor<ElementType, Sliced, tensor_inline>(data_ + offset(from) / kInByte,
-                                                      Sliced(index_type(get_extent(R) - from[R])...), strides);
+    using Slice = conditional_t<kIsInline, tensor<ElementType, Sliced, tensor_inline>,
+                                tensor<ElementType, Sliced, tensor_handle, tensor_offset>>;
+    return Slice(data_ + offset(from) / kInByte, Sliced(index_type(get_extent(R) - from[R])...), strides);
   }
 
   Stored* data_;
@@ -230,10 +242,16 @@ inline constexpr bool is_tensor_v = false;
 template <class... A>
 inline constexpr bool is_tensor_v<tensor<A...>> = true;
 template <class T>
-inline constexpr bool is_tensor_inline_v = is_tensor_v<T>;
+inline constexpr bool is_tensor_inline_v = false;
+template <class E, class X, class... Tags>
+inline constexpr bool is_tensor_inline_v<tensor<E, X, tensor_inline, Tags...>> = true;
 template <class T>
 inline constexpr bool is_tensor_handle_v = false;
+template <class E, class X, class... Tags>
+inline constexpr bool is_tensor_handle_v<tensor<E, X, tensor_handle, Tags...>> = true;
 template <class T>
 inline constexpr bool has_tensor_offset_v = false;
+template <class E, class X, class D, class... Tags>
+inline constexpr bool has_tensor_offset_v<tensor<E, X, D, Tags...>> = (is_same_v<Tags, tensor_offset> || ...);
 
 }  // namespace metal
