@@ -548,6 +548,28 @@ std::vector<Case> cases() {
     c.sinks = {0.0f, -3.0f, 30.0f, 1.0f};
     c.offsets = {7, 129, -3, 0, 64};
   });
+  // Small ones, of which every third runs on metal-emulated: three of each.
+  for (const int n : {0, 1, 2}) {
+    const Case small{.name = "",
+                     .batch = 3,
+                     .query_heads = 2,
+                     .kv_heads = 1,
+                     .query_length = 9,
+                     .kv_length = 33,
+                     .head_dim = 16,
+                     .causal = n == 1 ? std::optional(kBottomRight) : std::nullopt};
+    Case lengths = small, scores = small;
+    lengths.name = "EntriesSmall_" + std::to_string(n);
+    lengths.query_lengths = {0, 5, 9};
+    lengths.kv_lengths = {33, 7, 20};
+    if (n == 2) lengths.offsets = {30, -2, 8}, lengths.window = {.left = 6, .right = 1};
+    scores.name = "ScoresSmall_" + std::to_string(n);
+    scores.slopes = n == 0 ? Case::Slopes::of_heads : Case::Slopes::of_entries;
+    scores.sinks = {-1.0f, 2.5f};
+    scores.out_f32 = n == 2;
+    all.push_back(lengths);
+    all.push_back(scores);
+  }
   // Results in float32 of any type, in each schedule of flash.cpu and with keys in parts or in chains.
   const auto add_f32 = [&](Case c) {
     c.name = "OutF32" + c.name;
