@@ -30,9 +30,20 @@ inline std::int64_t number_of(const TensorView& numbers, std::int64_t batch) {
                                      : static_cast<const std::int32_t*>(numbers.data)[at];
 }
 
+/// Which rows belong to which batch entry: valid ones of padded tensors, or those of packed sequences; in host memory.
+struct EntryRows {
+  Lengths lengths{};
+  RowStarts starts{};
+
+  bool given() const { return lengths.q || lengths.kv || starts.q; }
+};
+
 /// The sizes of one batch entry: the rows that are there.
-inline AttentionSizes entry_of(AttentionSizes s, const Lengths& lengths, std::int64_t batch) {
+inline AttentionSizes entry_of(AttentionSizes s, const EntryRows& rows, std::int64_t batch) {
+  const auto& [lengths, starts] = rows;
   s.batch = 1;
+  if (starts.q) s.query_length = number_of(*starts.q, batch + 1) - number_of(*starts.q, batch);
+  if (starts.kv) s.kv_length = number_of(*starts.kv, batch + 1) - number_of(*starts.kv, batch);
   if (lengths.q) s.query_length = std::clamp<std::int64_t>(number_of(*lengths.q, batch), 0, s.query_length);
   if (lengths.kv) s.kv_length = std::clamp<std::int64_t>(number_of(*lengths.kv, batch), 0, s.kv_length);
   return s;
@@ -93,7 +104,7 @@ inline bool attends(const std::optional<TensorView>& mask, std::int64_t b, std::
 /// Pairs of a query and a key that it attends to, over all batches and query heads, counted from the mask. The
 /// mask, offsets and lengths are in host memory.
 inline double attended_pairs(const AttentionSizes& s, const Mask& mask,
-                             const std::optional<QueryOffset>& query_offset = {}, const Lengths& lengths = {}) {
+                             const std::optional<QueryOffset>& query_offset = {}, const EntryRows& rows = {}) {
   // Batch entries and heads that may differ are counted, and stand for those that repeat them.
   const auto own = [&](int from_right) {
     return std::max(detail::size_of(mask.boolean, from_right), detail::size_of(mask.bias, from_right));
@@ -101,12 +112,12 @@ inline double attended_pairs(const AttentionSizes& s, const Mask& mask,
   const auto of_entries = [](const std::optional<QueryOffset>& offset) {
     return offset && std::holds_alternative<TensorView>(*offset);
   };
-  const bool differ = lengths.q || lengths.kv || of_entries(mask.causal) || of_entries(query_offset);
+  const bool differ = rows.given() || of_entries(mask.causal) || of_entries(query_offset);
   const std::int64_t entries = differ ? s.batch : std::min(own(4), s.batch),
                      heads = std::min(own(3), s.query_heads);
   std::int64_t pairs = 0;
   for (std::int64_t b = 0; b < entries; ++b) {
-    const AttentionSizes entry = entry_of(s, lengths, b);
+    const AttentionSizes entry = entry_of(s, rows, b);
     for (std::int64_t h = 0; h < heads; ++h) {
       for (std::int64_t i = 0; i < entry.query_length; ++i) {
         const detail::Keys keys = detail::seen_keys(entry, mask, query_offset, b, i);
@@ -128,14 +139,14 @@ inline double attended_pairs(const AttentionSizes& s, const Mask& mask,
 /// Two products of 2 D and 2 Dv operations for each attended pair; q, k, v and out, as far as rows are there, and mask
 /// tensors moved once.
 inline Work attention_work(const AttentionSizes& s, const Mask& mask, DType dtype,
-                           const std::optional<QueryOffset>& query_offset = {}, const Lengths& lengths = {},
-                           const std::optional<DType>& out_dtype = {}) {
+                           const std::optional<QueryOffset>& query_offset = {},
+                           const EntryRows& entry_rows = {}, const std::optional<DType>& out_dtype = {}) {
   std::int64_t queries = s.batch * s.query_length, keys = s.batch * s.kv_length;
-  if (lengths.q || lengths.kv) {
+  if (entry_rows.given()) {
     queries = keys = 0;
     for (std::int64_t b = 0; b < s.batch; ++b) {
-      queries += entry_of(s, lengths, b).query_length;
-      keys += entry_of(s, lengths, b).kv_length;
+      queries += entry_of(s, entry_rows, b).query_length;
+      keys += entry_of(s, entry_rows, b).kv_length;
     }
   }
   const double dims = static_cast<double>(s.head_dim + s.value_dim);
@@ -147,7 +158,7 @@ inline Work attention_work(const AttentionSizes& s, const Mask& mask, DType dtyp
   for (const std::optional<TensorView>& tensor : {mask.boolean, mask.bias}) {
     if (tensor) bytes += static_cast<double>(element_count(tensor->shape)) * bits(tensor->dtype) / 8;
   }
-  return {2 * attended_pairs(s, mask, query_offset, lengths) * dims, bytes};
+  return {2 * attended_pairs(s, mask, query_offset, entry_rows) * dims, bytes};
 }
 
 struct GemmTypes {

@@ -60,6 +60,8 @@ AttentionOptions options_of(const flashtile_attention_options* given) {
   options.lengths.kv = optional_view_of(o.kv_lengths, "attention: kv_lengths");
   options.alibi_slopes = optional_view_of(o.alibi_slopes, "attention: alibi_slopes");
   options.sinks = optional_view_of(o.sinks, "attention: sinks");
+  options.row_starts.q = optional_view_of(o.q_row_starts, "attention: q_row_starts");
+  options.row_starts.kv = optional_view_of(o.kv_row_starts, "attention: kv_row_starts");
   if (o.window != nullptr) options.mask.window = Window{o.window->left, o.window->right};
   options.mask.boolean = optional_view_of(o.mask, "attention: mask");
   options.mask.bias = optional_view_of(o.bias, "attention: bias");

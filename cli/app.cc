@@ -141,6 +141,10 @@ void add_attention_options(CLI::App& command, Options& options, Texts& texts) {
   tensor("q_lengths",
          "a file of integers: how many rows of q are there in each batch entry; the others are padding");
   tensor("kv_lengths", "the same for rows of k and v");
+  tensor(
+      "q_row_starts",
+      "a file of integers (B + 1): where packed sequences begin in q (Tq, Hq, D); --shape is of all rows then");
+  tensor("kv_row_starts", "the same in k (Tk, Hkv, D) and v (Tk, Hkv, Dv)");
   tensor("alibi_slopes", "a file of f32, (Hq) or (B, Hq): scores lose slope |position of the query - key|");
   tensor("sinks", "a file of f32 (Hq): a further logit of each row, without a value");
   command

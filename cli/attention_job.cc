@@ -60,7 +60,8 @@ class AttentionJob final : public Job {
   void write_results() override;
   bench::Work work() const override {
     return bench::attention_work(sizes_, mask(Where::host), dtype(), query_offset(Where::host),
-                                 lengths(Where::host), out_dtype());
+                                 {.lengths = lengths(Where::host), .starts = row_starts(Where::host)},
+                                 out_dtype());
   }
   DType dtype() const override { return q_.view.dtype; }
   DType out_dtype() const { return options_.out_dtype.value_or(dtype()); }
@@ -71,9 +72,14 @@ class AttentionJob final : public Job {
   TensorView view(const TensorView& tensor, const char* name) const {
     return bhsd_view(tensor, options_.layout, name);
   }
-  TensorView q() const { return view(q_.view, "q"); }
-  TensorView k() const { return view(k_.view, "k"); }
-  TensorView v() const { return view(v_.view, "v"); }
+  /// Packed tensors are (rows, heads, size) in any layout.
+  bool is_packed(const char* starts) const { return options_.tensors.contains(starts); }
+  TensorView side(const TensorView& tensor, const char* name, const char* starts) const {
+    return is_packed(starts) ? tensor : view(tensor, name);
+  }
+  TensorView q() const { return side(q_.view, "q", "q_row_starts"); }
+  TensorView k() const { return side(k_.view, "k", "kv_row_starts"); }
+  TensorView v() const { return side(v_.view, "v", "kv_row_starts"); }
   enum class Where { host, device };
   static std::optional<TensorView> view_at(Where where, const std::optional<Input>& input);
   void read_or_make_inputs(const std::vector<std::int64_t>& shape, Values values, Reader& reader);
@@ -83,12 +89,19 @@ class AttentionJob final : public Job {
   std::optional<QueryOffset> query_offset(Where where) const;
   Mask mask(Where where) const;
   Lengths lengths(Where where) const;
+  RowStarts row_starts(Where where) const;
+  void set_sizes();
   void check_inputs() const;
   bool fits_the_other_layout() const;
   AttentionOptions with_way(const std::string& way) const;
   bool lse_of(const std::string& way) const;
   AttentionOutputs outputs(bool with_lse) const;
+  struct Place {
+    std::int64_t b, h, i;
+  };
+  std::optional<Place> place_of(std::int64_t row) const;
   reference::AttentionCase oracle_case() const;
+  reference::AttentionCase oracle_of_sequence(reference::AttentionCase oracle, std::int64_t b) const;
 
   Options options_;
   std::vector<std::int64_t> shape_;
@@ -105,19 +118,45 @@ AttentionJob::AttentionJob(const Options& options, const std::vector<std::int64_
     : Job(queue_of(options)), options_(options) {
   Reader reader(options_, notes_);
   memory_for("q, k and v", [&] { read_or_make_inputs(shape, values, reader); });
-  const TensorView query = q(), key = k(), value = v();
-  sizes_ = {query.shape[0], query.shape[1], key.shape[1],  query.shape[2],
-            key.shape[2],   query.shape[3], value.shape[3]};
-  shape_ = {sizes_.batch,     sizes_.query_heads, sizes_.kv_heads, sizes_.query_length,
-            sizes_.kv_length, sizes_.head_dim,    sizes_.value_dim};
-  out_shape_ =
-      in_layout(options.layout, sizes_.batch, sizes_.query_heads, sizes_.query_length, sizes_.value_dim);
-  lse_shape_ = {sizes_.batch, sizes_.query_heads, sizes_.query_length};
-  memory_for("the masks", [&] { read_or_make_masks(values, reader); });
   for (const auto& [name, path] : options_.tensors)
     tensors_[name] = on_device(reader.further(name, path), options_.device);
+  set_sizes();
+  memory_for("the masks", [&] { read_or_make_masks(values, reader); });
   reader.note_unused();
   check_inputs();
+}
+
+void AttentionJob::set_sizes() {
+  const TensorView query = q(), key = k(), value = v();
+  const bool packed = is_packed("q_row_starts"), keys_packed = is_packed("kv_row_starts");
+  const auto expect_packed = [](const TensorView& tensor, const char* name) {
+    if (tensor.rank() == 3) return;
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("attention: {} has shape {}; packed sequences have 3 dimensions (rows, heads, size)", name,
+                    to_string(tensor.shape)));
+  };
+  if (packed) expect_packed(query, "q");
+  if (keys_packed) expect_packed(key, "k"), expect_packed(value, "v");
+  const auto starts = tensor_at(Where::host, "q_row_starts");
+  const std::int64_t batch = !packed               ? query.shape[0]
+                             : starts->rank() == 1 ? std::max<std::int64_t>(0, starts->shape[0] - 1)
+                                                   : 0;  // which check_inputs refuses
+  const auto rows = [](const TensorView& t, bool of_all) { return of_all ? t.shape[0] : t.shape[2]; };
+  sizes_ = {batch,
+            query.shape[1],
+            key.shape[1],
+            rows(query, packed),
+            rows(key, keys_packed),
+            query.shape[query.rank() - 1],
+            value.shape[value.rank() - 1]};
+  shape_ = {sizes_.batch,     sizes_.query_heads, sizes_.kv_heads, sizes_.query_length,
+            sizes_.kv_length, sizes_.head_dim,    sizes_.value_dim};
+  out_shape_ = packed ? Dims{sizes_.query_length, sizes_.query_heads, sizes_.value_dim}
+                      : in_layout(options_.layout, sizes_.batch, sizes_.query_heads, sizes_.query_length,
+                                  sizes_.value_dim);
+  lse_shape_ = packed ? Dims{sizes_.query_length, sizes_.query_heads}
+                      : Dims{sizes_.batch, sizes_.query_heads, sizes_.query_length};
 }
 
 /// Mistakes in the inputs come out here, before anything is counted or computed from them.
@@ -156,9 +195,13 @@ void AttentionJob::read_or_make_inputs(const std::vector<std::int64_t>& shape, V
   }
   Input* const inputs[] = {&q_, &k_, &v_};
   const DType dtype = options_.dtype.value_or(DType::f32);
-  const Dims shapes[] = {in_layout(options_.layout, shape[0], shape[1], shape[3], shape[5]),
-                         in_layout(options_.layout, shape[0], shape[2], shape[4], shape[5]),
-                         in_layout(options_.layout, shape[0], shape[2], shape[4], shape[6])};
+  const auto dims = [&](const char* starts, std::int64_t heads, std::int64_t length, std::int64_t size) {
+    return is_packed(starts) ? Dims{length, heads, size}
+                             : in_layout(options_.layout, shape[0], heads, length, size);
+  };
+  const Dims shapes[] = {dims("q_row_starts", shape[1], shape[3], shape[5]),
+                         dims("kv_row_starts", shape[2], shape[4], shape[5]),
+                         dims("kv_row_starts", shape[2], shape[4], shape[6])};
   for (std::size_t i = 0; i < 3; ++i) {
     *inputs[i] = values == Values::unused
                      ? without_memory(dtype, shapes[i], options_.device)
@@ -224,12 +267,17 @@ Lengths AttentionJob::lengths(Where where) const {
   return {.q = tensor_at(where, "q_lengths"), .kv = tensor_at(where, "kv_lengths")};
 }
 
+RowStarts AttentionJob::row_starts(Where where) const {
+  return {.q = tensor_at(where, "q_row_starts"), .kv = tensor_at(where, "kv_row_starts")};
+}
+
 AttentionOptions AttentionJob::with_way(const std::string& way) const {
   return {.scale = options_.scale,
           .softcap = options_.softcap,
           .mask = mask(Where::device),
           .query_offset = query_offset(Where::device),
           .lengths = lengths(Where::device),
+          .row_starts = row_starts(Where::device),
           .alibi_slopes = tensor_at(Where::device, "alibi_slopes"),
           .sinks = tensor_at(Where::device, "sinks"),
           .out_dtype = options_.out_dtype,
@@ -251,10 +299,8 @@ bool AttentionJob::lse_of(const std::string& way) const {
 }
 
 AttentionOutputs AttentionJob::outputs(bool with_lse) const {
-  AttentionOutputs outputs{
-      .out = view(packed_view(out_.data(), out_dtype(), out_shape_, options_.device), "out"),
-      .lse = {},
-      .workspace = {}};
+  const TensorView out = packed_view(out_.data(), out_dtype(), out_shape_, options_.device);
+  AttentionOutputs outputs{.out = side(out, "out", "q_row_starts"), .lse = {}, .workspace = {}};
   if (with_lse) outputs.lse = packed_view(lse_.data(), DType::f32, lse_shape_, options_.device);
   return outputs;
 }
@@ -279,8 +325,8 @@ reference::AttentionCase AttentionJob::oracle_case() const {
       query_offset(Where::host).value_or(given.causal.value_or(QueryOffset(std::int64_t{0})));
   const bool has_offsets = std::holds_alternative<TensorView>(offset);
   const std::int64_t position = has_offsets ? 0 : bench::offset_of(sizes_, offset);
-  const auto operand = [&](const TensorView& host, const char* name) {
-    auto array = oracle_array<4>(view(host, name));
+  const auto operand = [&](const TensorView& host, const char* name, const char* starts) {
+    auto array = oracle_array<4>(is_packed(starts) ? bhsd_view(host, Layout::bshd, name) : view(host, name));
     array.subnormals_are_zero = subnormals_are_zero(dtype(), dtype(), options_.device);
     return array;
   };
@@ -306,9 +352,9 @@ reference::AttentionCase AttentionJob::oracle_case() const {
           // The library computes the default scale in float32.
           .scale = static_cast<double>(
               options_.scale.value_or(1.0f / std::sqrt(static_cast<float>(sizes_.head_dim)))),
-          .q = operand(q_.host, "q"),
-          .k = operand(k_.host, "k"),
-          .v = operand(v_.host, "v"),
+          .q = operand(q_.host, "q", "q_row_starts"),
+          .k = operand(k_.host, "k", "kv_row_starts"),
+          .v = operand(v_.host, "v", "kv_row_starts"),
           .causal = given.causal.has_value(),
           .diagonal = position,
           .softcap = static_cast<double>(options_.softcap.value_or(0.0f)),
@@ -316,7 +362,8 @@ reference::AttentionCase AttentionJob::oracle_case() const {
           .left = options_.window ? options_.window->left : -1,
           .right = options_.window ? options_.window->right : -1,
           .positions = has_offsets ? oracle_array<1>(std::get<TensorView>(offset)) : reference::Array<1>{},
-          .ends_together = (rows.q || rows.kv) && offset == QueryOffset(CausalCorner::bottom_right),
+          .ends_together = (rows.q || rows.kv || is_packed("q_row_starts")) &&
+                           offset == QueryOffset(CausalCorner::bottom_right),
           .query_lengths = numbers(rows.q),
           .kv_lengths = numbers(rows.kv),
           .slopes = slopes,
@@ -325,13 +372,47 @@ reference::AttentionCase AttentionJob::oracle_case() const {
           .bias = array(bias_)};
 }
 
+/// What row `row` of all heads' rows is; none where it is of no sequence.
+std::optional<AttentionJob::Place> AttentionJob::place_of(std::int64_t row) const {
+  const std::int64_t i = row % sizes_.query_length, bh = row / sizes_.query_length;
+  const auto starts = tensor_at(Where::host, "q_row_starts");
+  if (!starts) return Place{bh / sizes_.query_heads, bh % sizes_.query_heads, i};
+  for (std::int64_t b = 0; b < sizes_.batch; ++b) {
+    const std::int64_t first = bench::number_of(*starts, b);
+    if (first <= i && i < bench::number_of(*starts, b + 1)) return Place{b, bh, i - first};
+  }
+  return std::nullopt;
+}
+
+/// The oracle's case of sequence b alone.
+reference::AttentionCase AttentionJob::oracle_of_sequence(reference::AttentionCase oracle,
+                                                          std::int64_t b) const {
+  const RowStarts starts = row_starts(Where::host);
+  const bench::AttentionSizes sizes =
+      bench::entry_of(sizes_, {.lengths = lengths(Where::host), .starts = starts}, b);
+  oracle.batch = 1;
+  oracle.query_length = sizes.query_length;
+  oracle.kv_length = sizes.kv_length;
+  oracle.q.first += bench::number_of(*starts.q, b) * oracle.q.strides[2];
+  for (reference::Array4* side : {&oracle.k, &oracle.v})
+    side->first += starts.kv ? bench::number_of(*starts.kv, b) * side->strides[2] : b * side->strides[0];
+  oracle.query_lengths = oracle.kv_lengths = {};
+  if (oracle.positions.data != nullptr) oracle.positions.first += b * oracle.positions.strides[0];
+  if (oracle.slopes.data != nullptr) oracle.slopes.first += b * oracle.slopes.strides[0];
+  if (oracle.ends_together) oracle.position = oracle.diagonal = sizes.kv_length - sizes.query_length;
+  oracle.ends_together = false;
+  return oracle;
+}
+
 Verdict AttentionJob::verify(std::int64_t rows, const std::function<void(std::int64_t)>& row_done) {
   const reference::AttentionCase oracle = oracle_case();
   const Tensor host_out = on_host(out_), host_lse = on_host(lse_);
-  const auto out =
-      oracle_array<4>(view(packed_view(host_out.data(), out_dtype(), out_shape_, Device::cpu()), "out"));
-  const auto lse = oracle_array<3>(host_lse);
-  const std::int64_t total = sizes_.batch * sizes_.query_heads * sizes_.query_length;
+  const bool packed = is_packed("q_row_starts");
+  const TensorView out_view = packed_view(host_out.data(), out_dtype(), out_shape_, Device::cpu());
+  const auto out = oracle_array<4>(packed ? bhsd_view(out_view, Layout::bshd, "out") : view(out_view, "out"));
+  const auto lse = oracle_array<1>(packed_view(host_lse.data(), DType::f32, {host_lse.size()}));
+  const auto starts = tensor_at(Where::host, "q_row_starts");
+  const std::int64_t total = (packed ? 1 : sizes_.batch) * sizes_.query_heads * sizes_.query_length;
   if (rows == 0) {
     constexpr std::int64_t kProducts = 150'000'000;  // about a second of the oracle
     rows = std::max<std::int64_t>(
@@ -340,17 +421,22 @@ Verdict AttentionJob::verify(std::int64_t rows, const std::function<void(std::in
   const reference::Format format = format_of(dtype()), of_out = format_of(out_dtype());
   const std::vector<std::int64_t> chosen = choose_rows(total, rows, options_.seed);
   return judge_rows(chosen, total, [&](std::int64_t n, Verdict& verdict) {
-    const std::int64_t i = n % sizes_.query_length, bh = n / sizes_.query_length;
-    const std::int64_t h = bh % sizes_.query_heads, b = bh / sizes_.query_heads;
-    const reference::AttentionRow row = reference::attention_row(oracle, b, h, i);
-    const reference::AttentionBounds bounds = reference::attention_bounds(oracle, row, format, of_out);
-    for (std::int64_t d = 0; d < sizes_.value_dim; ++d) {
-      const auto column = static_cast<std::size_t>(d);
-      verdict.compare(out(b, h, i, d), row.out[column], bounds.out[column],
-                      [&] { return fmt::format("out[{},{},{},{}]", b, h, i, d); });
-    }
-    if (lse_computed_) {
-      verdict.compare(lse(b, h, i), row.lse, bounds.lse, [&] { return fmt::format("lse[{},{},{}]", b, h, i); });
+    if (const std::optional<Place> place = place_of(n)) {
+      const auto& [b, h, i] = *place;
+      const reference::AttentionCase own = packed ? oracle_of_sequence(oracle, b) : oracle;
+      const reference::AttentionRow row = reference::attention_row(own, packed ? 0 : b, h, i);
+      const reference::AttentionBounds bounds = reference::attention_bounds(own, row, format, of_out);
+      const std::int64_t at = packed ? i + bench::number_of(*starts, b) : i;
+      const std::string where = packed ? fmt::format("{},{}", at, h) : fmt::format("{},{},{}", b, h, i);
+      for (std::int64_t d = 0; d < sizes_.value_dim; ++d) {
+        const auto column = static_cast<std::size_t>(d);
+        verdict.compare(out(packed ? 0 : b, h, at, d), row.out[column], bounds.out[column],
+                        [&] { return fmt::format("out[{},{}]", where, d); });
+      }
+      if (lse_computed_) {
+        const std::int64_t index = packed ? at * sizes_.query_heads + h : n;
+        verdict.compare(lse(index), row.lse, bounds.lse, [&] { return fmt::format("lse[{}]", where); });
+      }
     }
     row_done(static_cast<std::int64_t>(chosen.size()));
   });
@@ -382,7 +468,8 @@ Json AttentionJob::describe() const {
   json["window"] = options_.window ? Json{options_.window->left, options_.window->right} : Json(nullptr);
   json["query_offset"] = offset(query_offset(Where::host));
   json["softcap"] = options_.softcap ? Json(*options_.softcap) : Json(nullptr);
-  for (const char* tensor : {"q_lengths", "kv_lengths", "alibi_slopes", "sinks"}) {
+  for (const char* tensor :
+       {"q_lengths", "kv_lengths", "q_row_starts", "kv_row_starts", "alibi_slopes", "sinks"}) {
     const auto found = tensors_.find(tensor);
     json[tensor] = found == tensors_.end() ? Json(nullptr) : Json(name(found->second.view.dtype));
   }

@@ -26,6 +26,15 @@ struct Lengths {
   std::optional<TensorView> kv{};  ///< unset: all rows of k and v
 };
 
+/// Where packed sequences begin: tensors (B + 1) of i32 or i64 on q's device, ascending. Sequence b is rows [b] ... [b + 1] - 1
+/// of q and out, or of k and v, and its queries attend to its own keys; a causal corner is that of the sequence. Rows of no
+/// sequence are not touched. Numbers are checked before a call on a CPU; a GPU takes those out of range as the nearest
+/// that is in it.
+struct RowStarts {
+  std::optional<TensorView> q{};   ///< set: q is (Tq, Hq, D), out (Tq, Hq, Dv), lse (Tq, Hq)
+  std::optional<TensorView> kv{};  ///< set, with those of q: k is (Tk, Hkv, D), v (Tk, Hkv, Dv)
+};
+
 struct AttentionOptions {
   /// Multiplies raw scores in float32; unset = 1/sqrt(D). Zero and negative values are legal.
   std::optional<float> scale{};
@@ -35,6 +44,7 @@ struct AttentionOptions {
   /// Where queries lie among the keys, for windows; unset = as mask.causal says, or else 0.
   std::optional<QueryOffset> query_offset{};
   Lengths lengths{};
+  RowStarts row_starts{};  ///< without mask tensors in this version
   /// f32 of shape (Hq) or (B, Hq) on q's device: a score loses its head's slope times |position of the query - key|,
   /// after the softcap and before masks (ALiBi, Press et al. 2022).
   std::optional<TensorView> alibi_slopes{};
@@ -54,7 +64,7 @@ struct AttentionOptions {
 /// Scaled dot-product attention: O = softmax(scale * Q K^T + mask) V. Forward only: there are no gradients.
 ///
 /// Shapes    q (B, Hq, Lq, D), k (B, Hkv, Lkv, D), v (B, Hkv, Lkv, Dv) -> O (B, Hq, Lq, Dv).
-///           Other layouts, such as BSHD, are strided views of these. Hq is a multiple of Hkv: query head h
+///           Packed sequences have 3 dimensions, see RowStarts. Other layouts, such as BSHD, are strided views of these. Hq is a multiple of Hkv: query head h
 ///           reads KV head h / (Hq / Hkv). Any length may be 0. D is 1 ... 576 and Dv
 ///           1 ... 512 on CPUs, both 1 ... 256 on GPUs.
 /// Strides   Any, also 0, in all dimensions but the last, whose stride is 1.

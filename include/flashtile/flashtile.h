@@ -181,6 +181,10 @@ typedef struct flashtile_attention_options {
   const flashtile_tensor*
       alibi_slopes;               ///< f32 (Hq) or (B, Hq): scores lose slope * |position of the query - key|
   const flashtile_tensor* sinks;  ///< f32 (Hq): a further logit of each row, without a value; lse includes it
+  /// Where packed sequences begin, (B + 1) of i32 or i64 on q's device, ascending: q is (Tq, Hq, D) then, out (Tq, Hq, Dv) and
+  /// lse (Tq, Hq); with those of k and v these are (Tk, Hkv, D) and (Tk, Hkv, Dv). NULL: they have 4 dimensions.
+  const flashtile_tensor* q_row_starts;
+  const flashtile_tensor* kv_row_starts;
 } flashtile_attention_options;
 
 /// Memory for results and scratch, all of it the caller's: none of it is shared with another argument.

@@ -14,8 +14,8 @@ pool = Pool()
 
 
 def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None,
-              alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, way=None, threads=None, out=None, out_dtype=None,
-              return_lse=False):
+              q_row_starts=None, kv_row_starts=None, alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, way=None,
+              threads=None, out=None, out_dtype=None, return_lse=False):
     """Scaled dot-product attention: softmax(scale * q kᵀ + bias) v, exactly.
 
     Shapes    q (B, Hq, Lq, D), k (B, Hkv, Lkv, D), v (B, Hkv, Lkv, Dv) -> (B, Hq, Lq, Dv). Hq is a multiple of Hkv: query
@@ -39,6 +39,10 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
     q_lengths      int32 or int64 (B): how many rows of q are there in each batch entry. The others are not read; the result
                    is 0 there, and lse -inf
     kv_lengths     the same of k and v; "bottom_right" is that of the rows that are there
+    q_row_starts   int32 or int64 (B + 1), ascending: packed sequences. q is (Tq, Hq, D) then, the result (Tq, Hq, Dv), lse (Tq,
+                   Hq), and sequence b is rows q_row_starts[b] ... q_row_starts[b + 1] - 1 of them; rows of none are not
+                   written. Without mask and bias
+    kv_row_starts  the same of k (Tk, Hkv, D) and v (Tk, Hkv, Dv); without it they are padded
     alibi_slopes   float32 (Hq) or (B, Hq): a score loses slope * |position of the query - key|, after softcap
     sinks          float32 (Hq): a further logit of each row, without a value; it takes its share of the weights, and lse
                    includes it. Leave it out where parts of the keys are merged later: merge_attention() takes it
@@ -52,7 +56,7 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
     return_lse     also returns log(sum(exp(scores))), float32 (B, Hq, Lq)
     """
     key = None
-    tensors = mask, bias, q_lengths, kv_lengths, alibi_slopes, sinks
+    tensors = mask, bias, q_lengths, kv_lengths, q_row_starts, kv_row_starts, alibi_slopes, sinks
     if all(tensor is None for tensor in tensors) and not return_lse and out_dtype is None and pool.serves(q, k, v) \
             and not is_array(causal) and not is_array(query_offset):
         if out is None and q.ndim == v.ndim == 4:
@@ -64,8 +68,9 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
             if pool.run(key, (q, k, v, out)):
                 return out
     call = call_of(lib.flashtile_attention, q, k, v)
-    results = set_results(call, q, out, out_dtype, return_lse)
-    set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, alibi_slopes, sinks, window, mask, bias, way, threads)
+    results = set_results(call, q, q_row_starts, kv_row_starts, out, out_dtype, return_lse)
+    set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, q_row_starts, kv_row_starts, alibi_slopes, sinks, window, mask, bias,
+                way, threads)
     call.run()
     if key is not None:
         pool.keep(key, call)
@@ -73,15 +78,16 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
     return tuple(given) if return_lse else given[0]
 
 
-def plan(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None, alibi_slopes=None,
-         sinks=None, window=None, mask=None, bias=None, way=None, threads=None, out=None, out_dtype=None, return_lse=False):
+def plan(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None, q_row_starts=None,
+         kv_row_starts=None, alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, way=None, threads=None, out=None, out_dtype=None, return_lse=False):
     """What attention() would do for these arguments: a Plan. Computes nothing; same errors."""
     call = call_of(lib.flashtile_plan_attention, q, k, v)
     if out is not None or out_dtype is not None or return_lse:
-        set_results(call, q, out, out_dtype, return_lse)
+        set_results(call, q, q_row_starts, kv_row_starts, out, out_dtype, return_lse)
     else:
         call.arguments = (None, *call.arguments[1:])
-    set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, alibi_slopes, sinks, window, mask, bias, way, threads)
+    set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, q_row_starts, kv_row_starts, alibi_slopes, sinks, window, mask, bias,
+                way, threads)
     return plan_of(call)
 
 
@@ -93,19 +99,21 @@ def call_of(function, q, k, v):
     return call
 
 
-def set_results(call, q, out, out_dtype, return_lse):
+def set_results(call, q, q_row_starts, kv_row_starts, out, out_dtype, return_lse):
     """What the call writes; for each result the array, and how the caller's is made of it."""
     q_tensor, v_tensor = call.tensors[0], call.tensors[2]
-    for name, tensor in (("q", q_tensor), ("v", v_tensor)):
-        if tensor.rank != 4:
-            raise ValueError(f"attention: {name} has shape {tuple(tensor.shape[:tensor.rank])}; expected 4 dimensions")
-    shape = (*q_tensor.shape[:3], v_tensor.shape[3])
+    for name, tensor, starts in (("q", q_tensor, q_row_starts), ("v", v_tensor, kv_row_starts)):
+        rank = 4 if starts is None else 3
+        if tensor.rank != rank:
+            raise ValueError(f"attention: {name} has shape {tuple(tensor.shape[:tensor.rank])}; expected {rank} dimensions")
+    rows = tuple(q_tensor.shape[:q_tensor.rank - 1])
+    shape = (*rows, v_tensor.shape[v_tensor.rank - 1])
     if out is not None and out_dtype is not None:
         raise ValueError("attention: out and out_dtype are given; out has a type of its own")
     results = [(out, None) if out is not None else empty_like(q, shape, dtype_of(out_dtype, q_tensor.dtype))]
     call.outputs.out = call.take(results[0][0], "out", writable=True)[1]
     if return_lse:
-        results.append(empty_like(q, shape[:3], F32))
+        results.append(empty_like(q, rows, F32))
         call.outputs.lse = call.take(results[1][0], "lse", writable=True)[1]
     return results
 
@@ -120,15 +128,19 @@ def dtype_of(given, of_q):
     return dtype
 
 
-def set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, alibi_slopes, sinks, window, mask, bias, way, threads):
+def set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, q_row_starts, kv_row_starts, alibi_slopes, sinks, window, mask, bias,
+                way, threads):
     options = call.options
     if scale is not None:
         options.scale = call.point_to(c_float(scale))
     options.softcap = softcap or 0.0
+    if causal is True and q_row_starts is not kv_row_starts:
+        raise ValueError('causal is True, and q and k have row starts of their own; say which corner, "top_left" or "bottom_right"')
     options.causal, options.causal_offset, options.causal_offsets = offset_of(
         call, corner_of(causal, call.tensors[0].shape[2], call.tensors[1].shape[2]), "causal")
     options.query_offset, options.query_offset_number, options.query_offsets = offset_of(call, query_offset, "query_offset")
-    for name, numbers in (("q_lengths", q_lengths), ("kv_lengths", kv_lengths), ("alibi_slopes", alibi_slopes), ("sinks", sinks)):
+    for name, numbers in (("q_lengths", q_lengths), ("kv_lengths", kv_lengths), ("q_row_starts", q_row_starts),
+                          ("kv_row_starts", kv_row_starts), ("alibi_slopes", alibi_slopes), ("sinks", sinks)):
         if numbers is not None:
             setattr(options, name, call.take(numbers, name)[1])
     if window is not None:

@@ -56,7 +56,8 @@ class AttentionOptions(Sized):
     _fields_ = [("size", c_uint32), ("causal", c_int32), ("causal_offset", c_int64), ("query_offset_number", c_int64),
                 ("query_offset", c_int32), ("softcap", c_float), ("scale", c_void_p), ("window", c_void_p), ("mask", c_void_p),
                 ("bias", c_void_p), ("way", c_char_p), ("queue", c_void_p), ("causal_offsets", c_void_p), ("query_offsets", c_void_p),
-                ("q_lengths", c_void_p), ("kv_lengths", c_void_p), ("alibi_slopes", c_void_p), ("sinks", c_void_p)]
+                ("q_lengths", c_void_p), ("kv_lengths", c_void_p), ("alibi_slopes", c_void_p), ("sinks", c_void_p),
+                ("q_row_starts", c_void_p), ("kv_row_starts", c_void_p)]
 
 
 class AttentionOutputs(Sized):

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <string>
+#include <string_view>
 
 #include "flashtile/error.h"
 
@@ -68,11 +70,16 @@ void check_memory(const Argument& argument, Data data) {
 
 void check_rows(const Argument& argument, const char* letters, Data data) {
   const TensorView& view = argument.view;
-  if (view.rank() != 4)
-    argument.refuse("has shape " + to_string(view.shape) + "; expected 4 dimensions " + letters);
+  const std::string_view dimensions(letters);
+  const auto rank = static_cast<int>(1 + std::count(dimensions.begin(), dimensions.end(), ','));
+  if (view.rank() != rank) {
+    argument.refuse("has shape " + to_string(view.shape) + "; expected " + std::to_string(rank) +
+                    " dimensions " + letters);
+  }
   check_memory(argument, data);
-  if (view.shape[3] > 1 && view.strides[3] != 1 && !has_no_elements(view)) {
-    argument.refuse("has stride " + std::to_string(view.strides[3]) + " in its last dimension; expected 1");
+  if (view.shape[rank - 1] > 1 && view.strides[rank - 1] != 1 && !has_no_elements(view)) {
+    argument.refuse("has stride " + std::to_string(view.strides[rank - 1]) +
+                    " in its last dimension; expected 1");
   }
 }
 

@@ -34,7 +34,7 @@ std::string spelled(DType dtype);
 /// dimension of size 1, may be anything.
 void check_memory(const Argument& argument, Data data);
 
-/// 4 dimensions, which `letters` names, of rows whose elements are adjacent; and what check_memory asks.
+/// As many dimensions as `letters` names, of rows whose elements are adjacent; and what check_memory asks.
 void check_rows(const Argument& argument, const char* letters, Data data);
 
 /// It is where `other` is.

@@ -49,12 +49,13 @@ TEST(Flops, LengthsAndOffsetsOfBatchEntriesAreCounted) {
   const std::int32_t queries[] = {2, 5}, keys[] = {7, 3};
   const std::int64_t offsets[] = {-1, 6};
   const Lengths lengths{.q = packed_view(queries, DType::i32, {2}), .kv = packed_view(keys, DType::i32, {2})};
-  EXPECT_EQ(attended_pairs(kSizes, {}, {}, lengths), 4.0 * (2 * 7 + 5 * 3));
-  EXPECT_EQ(attended_pairs(kSizes, {.causal = CausalCorner::bottom_right}, {}, lengths),
+  EXPECT_EQ(attended_pairs(kSizes, {}, {}, {.lengths = lengths}), 4.0 * (2 * 7 + 5 * 3));
+  EXPECT_EQ(attended_pairs(kSizes, {.causal = CausalCorner::bottom_right}, {}, {.lengths = lengths}),
             4.0 * (6 + 7 + 0 + 0 + 1 + 2 + 3));
   EXPECT_EQ(attended_pairs(kSizes, {.causal = packed_view(offsets, DType::i64, {2})}),
             4.0 * (0 + 1 + 2 + 3 + 4 + 5 * 7));
-  EXPECT_EQ(attention_work(kSizes, {}, DType::bf16, {}, lengths).bytes, 2.0 * (7 * 4 + 10 * 2) * (8 + 16));
+  EXPECT_EQ(attention_work(kSizes, {}, DType::bf16, {}, {.lengths = lengths}).bytes,
+            2.0 * (7 * 4 + 10 * 2) * (8 + 16));
 }
 
 TEST(Flops, MasksAreCountedElementByElement) {
@@ -101,6 +102,17 @@ TEST(Flops, WindowsAreCountedByPosition) {
   const std::vector<std::uint8_t> keys{1, 0, 1, 1, 0, 0, 1};
   const Mask both{.window = window, .boolean = packed_view(keys.data(), DType::u8, {7})};
   EXPECT_EQ(attended_pairs(kSizes, both), 2.0 * 4 * (2 + 3 + 2 + 2 + 2));
+}
+
+TEST(Flops, PackedSequencesAreCountedOneByOne) {
+  const std::vector<std::int32_t> queries{1, 3, 5}, keys{0, 7, 7};
+  const RowStarts starts{.q = packed_view(queries.data(), DType::i32, {3}),
+                         .kv = packed_view(keys.data(), DType::i32, {3})};
+  EXPECT_EQ(attended_pairs(kSizes, {}, {}, {.starts = starts}), 4.0 * (2 * 7 + 2 * 0));
+  EXPECT_EQ(attended_pairs(kSizes, {.causal = CausalCorner::bottom_right}, {}, {.starts = starts}),
+            4.0 * (6 + 7));
+  EXPECT_EQ(attention_work(kSizes, {}, DType::f32, {}, {.starts = starts}).bytes,
+            4.0 * (4 * 4 + 7 * 2) * (8 + 16));
 }
 
 TEST(Flops, ResultsMayBeWiderThanInputs) {

@@ -158,7 +158,7 @@ TEST(ArgumentErrors, Words) {
   EXPECT_EQ(mistake("run x.npz --names q="), "--names: 'q=' is not of the form q=NAME\n");
   EXPECT_EQ(mistake("run x.npz --names a=x"),
             "--names: 'a' is none of q, k, v, mask, bias, causal, query_offset, q_lengths, kv_lengths, "
-            "alibi_slopes, sinks\n");
+            "q_row_starts, kv_row_starts, alibi_slopes, sinks\n");
   EXPECT_EQ(mistake("run x.npz --op gemm --names b=x,b=y"), "--names: 'b' is given twice\n");
   EXPECT_EQ(mistake("run x.npz --way ,"), "--way: ',' is neither auto, all, nor names with commas between\n");
   EXPECT_EQ(mistake("run x.npz --way all,unfused"),
@@ -195,8 +195,8 @@ TEST(ArgumentErrors, OutputsGoToTwoPlaces) {
 TEST(ArgumentErrors, OptionsThatDoNotGoTogether) {
   for (const char* option :
        {"--causal top_left", "--window -1,3", "--query-offset 2", "--softcap 3", "--mask m.npy", "--bias b.npy",
-        "--q-lengths n.npy", "--kv-lengths n.npy", "--mask-dtype f16", "--out-dtype f32", "--scale 1",
-        "--layout bshd", "--q q.npy"}) {
+        "--q-lengths n.npy", "--kv-lengths n.npy", "--q-row-starts n.npy", "--mask-dtype f16",
+        "--out-dtype f32", "--scale 1", "--layout bshd", "--q q.npy"}) {
     const std::string name = std::string(option).substr(0, std::string(option).find(' '));
     EXPECT_EQ(mistake("run x.npz --op gemm " + std::string(option)),
               name + " is an option of --op attention\n");

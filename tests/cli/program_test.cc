@@ -171,6 +171,21 @@ TEST_F(ProgramTest, ReadsMasksAndMatricesFromFiles) {
                              path("heads.npy") + " --sinks " + path("heads.npy"))[0];
   EXPECT_EQ(heads["alibi_slopes"], "f32");
   EXPECT_EQ(heads["sinks"], "f32");
+  const std::vector<std::int32_t> starts{1, 4, 4, 9};
+  io::write_tensor_file(path("starts.npy"),
+                        std::vector<io::NamedView>{{"", packed_view(starts.data(), DType::i32, {4})}});
+  const std::string packed = " --q-row-starts " + path("starts.npy");
+  for (const std::string& line : {"check --shape 3,2,1,10,7,8 --rows all" + packed,
+                                  "check --shape 3,2,1,10,9,8 --rows all --causal bottom_right --dtype bf16" +
+                                      packed + " --kv-row-starts " + path("starts.npy")}) {
+    for (const Json& row : json_of(line)) {
+      EXPECT_EQ(row["q_row_starts"], "i32") << line;
+      EXPECT_EQ(row["batch"], 3) << line;
+    }
+  }
+  const Result short_one = flashtile("check --shape 3,1,1,8,3,8" + packed);
+  EXPECT_EQ(short_one.code, 2) << short_one.error;
+  EXPECT_THAT(short_one.error, HasSubstr("row_starts.q[3] is 9; expected 0 ... 8"));
   const Json rounded_last = json_of("check --shape 1,1,1,4,3,8 --rows all --dtype bf16 --out-dtype f32")[0];
   EXPECT_EQ(rounded_last["out_dtype"], "f32");
   EXPECT_EQ(heads["out_dtype"], "f32");

@@ -55,6 +55,24 @@ class Attention(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, r"lengths.kv\[1\] is 14; expected 0 ... 13"):
             flashtile.attention(q, k, v, kv_lengths=np.array([13, 14]))
 
+    def test_packed_sequences_are_what_they_are_alone(self):
+        q_starts, kv_starts = np.array([1, 4, 4, 9]), np.array([0, 6, 8, 13], np.int32)
+        q, k, v = (np.ascontiguousarray(x[0].swapaxes(0, 1)) for x in inputs())
+        q[0] = np.nan
+        found, lse = flashtile.attention(q, k, v, q_row_starts=q_starts, kv_row_starts=kv_starts, causal="bottom_right",
+                                         return_lse=True)
+        self.assertEqual((found.shape, lse.shape), ((9, 4, 8), (9, 4)))
+        for b in range(3):
+            rows, keys = slice(q_starts[b], q_starts[b + 1]), slice(kv_starts[b], kv_starts[b + 1])
+            alone = flashtile.attention(*(x.swapaxes(0, 1)[None] for x in (q[rows], k[keys], v[keys])), causal="bottom_right")
+            np.testing.assert_allclose(found[rows], alone[0].swapaxes(0, 1), rtol=1e-5, atol=1e-6)
+        with self.assertRaisesRegex(ValueError, r"row_starts.kv\[3\] is 14; expected 0 ... 13"):
+            flashtile.attention(q, k, v, q_row_starts=q_starts, kv_row_starts=kv_starts + 1)
+        with self.assertRaisesRegex(ValueError, "say which corner"):
+            flashtile.attention(q, k, v, q_row_starts=q_starts, kv_row_starts=kv_starts, causal=True)
+        with self.assertRaisesRegex(ValueError, "expected 3 dimensions"):
+            flashtile.attention(q[None], k, v, q_row_starts=q_starts, kv_row_starts=kv_starts)
+
     def test_results_may_be_of_float32(self):
         q, k, v = inputs(dtype=np.float16)
         for out_dtype in (np.float32, "float32", np.dtype(np.float32)):

@@ -22,6 +22,7 @@ namespace flashtile::inline v0_2::ops {
   F(query_offset, "a query_offset")                  \
   F(query_offsets, "query offsets of batch entries") \
   F(lengths, "lengths of batch entries")             \
+  F(packed, "packed sequences")                      \
   F(alibi_slopes, "ALiBi slopes")                    \
   F(sinks, "attention sinks")                        \
   F(softcap, "a softcap")                            \
@@ -52,6 +53,11 @@ class Features {
     for (const FeatureRow& row : kFeatureRows) features.add(row.feature);
     return features;
   }
+  constexpr Features without(Feature feature) const {
+    Features others = *this;
+    others.bits_ &= ~(1u << static_cast<unsigned>(feature));
+    return others;
+  }
   constexpr void add(Feature feature) { bits_ |= 1u << static_cast<unsigned>(feature); }
   constexpr bool has(Feature feature) const { return (bits_ >> static_cast<unsigned>(feature) & 1u) != 0; }
 
@@ -62,8 +68,8 @@ class Features {
 /// What a call with these options asks for.
 inline Features needed_by(const AttentionOptions& options) {
   // A new field stops this from compiling: it is a feature, or is named here as none.
-  const auto& [scale, softcap, mask, query_offset, lengths, alibi_slopes, sinks, out_dtype, way, queue] =
-      options;
+  const auto& [scale, softcap, mask, query_offset, lengths, row_starts, alibi_slopes, sinks, out_dtype, way,
+               queue] = options;
   const auto& [causal, window, boolean, bias] = mask;
   Features needed;
   static_cast<void>(out_dtype);  // needs a feature where it is not q's, see problem.cc
@@ -75,6 +81,7 @@ inline Features needed_by(const AttentionOptions& options) {
     if (*offset && std::holds_alternative<TensorView>(**offset)) needed.add(Feature::query_offsets);
   }
   if (lengths.q || lengths.kv) needed.add(Feature::lengths);
+  if (row_starts.q || row_starts.kv) needed.add(Feature::packed);
   if (alibi_slopes) needed.add(Feature::alibi_slopes);
   if (sinks) needed.add(Feature::sinks);
   if (boolean) needed.add(Feature::boolean);

@@ -76,7 +76,9 @@ std::int64_t heads_at_once(const AttentionProblem& problem) {
   const AttentionParams params = params_of(problem, {});
   const FlashCpuKernels& kernels = *table_for(problem.dtype);
   if (kernels.prepare_tasks(params) == 0) return heads_of(problem);
-  const std::int64_t tasks = kernels.tasks(params) / heads_of(problem);
+  std::int64_t tasks = kernels.tasks(params) / heads_of(problem);
+  if (problem.q_is_packed())
+    tasks = std::max<std::int64_t>(1, tasks / std::max<std::int64_t>(1, problem.batch));
   return std::min(heads_of(problem), problem.threads * kTasksPerThread / tasks + 1);
 }
 

@@ -128,9 +128,10 @@ bool may_read(const AttentionProblem& problem, Data data) {
   return data == Data::needed && problem.device.type == DeviceType::cpu;
 }
 
-/// A tensor with a number of each batch entry, `least` to `most`; its numbers are looked at on a CPU.
-TensorView entry_numbers(TensorView view, const char* what, const AttentionProblem& problem, std::int64_t least,
-                         std::int64_t most, Data data) {
+/// Numbers of `count` batch entries, or of what lies between them, `least` to `most`; they are looked at on a CPU.
+TensorView checked_numbers(TensorView view, const char* what, const AttentionProblem& problem,
+                           std::int64_t count, const char* letters, std::int64_t least, std::int64_t most,
+                           Data data) {
   if (view.dtype != DType::i32 && view.dtype != DType::i64)
     refuse(std::string(what) + " has dtype " + spelled(view.dtype) + "; expected i32 or i64");
   if (view.device != problem.device) {
@@ -138,17 +139,80 @@ TensorView entry_numbers(TensorView view, const char* what, const AttentionProbl
            "; they must match");
   }
   check_memory(view, what, data);
-  if (view.shape != Dims{problem.batch})
-    refuse(std::string(what) + " has shape " + to_string(view.shape) +
-           "; expected (B) = " + to_string({problem.batch}));
+  if (view.shape != Dims{count})
+    refuse(std::string(what) + " has shape " + to_string(view.shape) + "; expected " + letters + " = " +
+           to_string({count}));
   view = with_harmless_strides(view);
-  for (std::int64_t b = 0; may_read(problem, data) && b < problem.batch; ++b) {
+  for (std::int64_t b = 0; may_read(problem, data) && b < count; ++b) {
     if (const std::int64_t number = number_of(view, b); number < least || number > most) {
       refuse(std::string(what) + "[" + text(b) + "] is " + text(number) + "; expected " + text(least) +
              " ... " + text(most));
     }
   }
   return view;
+}
+
+TensorView entry_numbers(const TensorView& view, const char* what, const AttentionProblem& problem,
+                         std::int64_t least, std::int64_t most, Data data) {
+  return checked_numbers(view, what, problem, problem.batch, "(B)", least, most, data);
+}
+
+/// Where packed sequences begin in a tensor of `rows` rows.
+TensorLayout row_starts_of(const TensorView& view, const char* what, const AttentionProblem& problem,
+                           std::int64_t rows, Data data) {
+  const TensorView starts = checked_numbers(view, what, problem, problem.batch + 1, "(B + 1)", 0, rows, data);
+  for (std::int64_t b = 0; may_read(problem, data) && b < problem.batch; ++b) {
+    if (number_of(starts, b + 1) < number_of(starts, b)) {
+      refuse(std::string(what) + "[" + text(b + 1) + "] is " + text(number_of(starts, b + 1)) +
+             ", less than the one before, " + text(number_of(starts, b)) + "; they must ascend");
+    }
+  }
+  return layout_of(starts);
+}
+
+/// The most rows of a sequence; all rows where nobody has looked.
+std::int64_t longest_of(const std::optional<TensorLayout>& layout, void* data, const AttentionProblem& problem,
+                        std::int64_t rows) {
+  if (!layout || data == nullptr || problem.device.type != DeviceType::cpu) return rows;
+  const TensorView starts = view_of(problem, *layout, data);
+  std::int64_t longest = 0;
+  for (std::int64_t b = 0; b < problem.batch; ++b)
+    longest = std::max(longest, number_of(starts, b + 1) - number_of(starts, b));
+  return longest;
+}
+
+/// A tensor of packed rows (T, H, D), or (T, H) of lse, as one of batch entries, which all begin at its first row.
+TensorView as_entries(const TensorView& view, std::int64_t batch) {
+  TensorView result = view;
+  result.shape = view.rank() == 3 ? Dims{batch, view.shape[1], view.shape[0], view.shape[2]}
+                                  : Dims{batch, view.shape[1], view.shape[0]};
+  result.strides = view.rank() == 3 ? Dims{0, view.strides[1], view.strides[0], view.strides[2]}
+                                    : Dims{0, view.strides[1], view.strides[0]};
+  return result;
+}
+
+/// Packed keys need packed queries, and what would say the same again, or has a batch of its own, is refused.
+void check_packing(const AttentionOptions& options) {
+  const auto& [q, kv] = options.row_starts;
+  if (kv && !q) refuse("row_starts.kv is given, and row_starts.q is not; packed keys need packed queries");
+  const auto refuse_both = [](bool starts, bool lengths, const std::string& side) {
+    if (starts && lengths)
+      refuse("lengths." + side + " and row_starts." + side + " are given; packed sequences have no padding");
+  };
+  refuse_both(q.has_value(), options.lengths.q.has_value(), "q");
+  refuse_both(kv.has_value(), options.lengths.kv.has_value(), "kv");
+  const char* mask = options.mask.boolean ? "mask.boolean" : options.mask.bias ? "mask.bias" : nullptr;
+  if (q && mask != nullptr)
+    refuse(std::string(mask) +
+           " is given, and q is packed; this version takes mask tensors without row_starts");
+}
+
+/// Batch entries of a call.
+std::int64_t batch_of(const TensorView& q, const RowStarts& starts) {
+  if (!starts.q) return q.shape[0];
+  if (starts.q->rank() != 1 || starts.q->shape[0] < 1)
+    refuse("row_starts.q has shape " + to_string(starts.q->shape) + "; expected (B + 1)");
+  return starts.q->shape[0] - 1;
 }
 
 /// What a query offset says: a number, one of each batch entry, or that ends lie together, as lengths say.
@@ -170,7 +234,7 @@ Positions positions_of(const QueryOffset& given, const char* what, const Attenti
   switch (std::get<CausalCorner>(given)) {
     case CausalCorner::top_left: return {};
     case CausalCorner::bottom_right:
-      if (problem.query_lengths || problem.kv_lengths) return {.ends_together = true};
+      if (problem.query_lengths || problem.kv_lengths || problem.query_starts) return {.ends_together = true};
       return {.number = problem.kv_length - problem.query_length};
   }
   refuse(std::string(what) + " is CausalCorner(" + text(static_cast<int>(std::get<CausalCorner>(given))) +
@@ -209,6 +273,18 @@ void set_lengths(AttentionCall& call, const Lengths& lengths, Data data) {
     problem.kv_lengths =
         layout_of(entry_numbers(*lengths.kv, "lengths.kv", problem, 0, problem.kv_length, data));
     call.arguments.kv_lengths = lengths.kv->data;
+  }
+}
+
+void set_row_starts(AttentionCall& call, const RowStarts& starts, Data data) {
+  AttentionProblem& problem = call.problem;
+  if (starts.q) {
+    problem.query_starts = row_starts_of(*starts.q, "row_starts.q", problem, problem.query_length, data);
+    call.arguments.query_starts = starts.q->data;
+  }
+  if (starts.kv) {
+    problem.kv_starts = row_starts_of(*starts.kv, "row_starts.kv", problem, problem.kv_length, data);
+    call.arguments.kv_starts = starts.kv->data;
   }
 }
 
@@ -308,8 +384,12 @@ TensorLayout packed_out(const AttentionProblem& problem, DType dtype) {
   }
   if (!fits && !problem.empty())
     refuse("out would have shape " + to_string(out.shape) + ", more than memory holds");
-  out.strides = fits ? packed_strides(out.shape) : Dims{0, 0, 0, 0};
-  return out;
+  if (!fits) {  // nothing to compute
+    out.strides = Dims{0, 0, 0, 0};
+    return out;
+  }
+  const TensorView view{nullptr, dtype, out.shape, packed_strides(out.shape), problem.device};
+  return layout_of(problem.q_is_packed() ? as_entries(view, problem.batch) : view);
 }
 
 const TensorView* tensor_of(const std::optional<QueryOffset>& offset) {
@@ -331,6 +411,8 @@ struct Inputs {
     if (options.mask.bias) f("mask.bias", *options.mask.bias);
     if (options.lengths.q) f("lengths.q", *options.lengths.q);
     if (options.lengths.kv) f("lengths.kv", *options.lengths.kv);
+    if (options.row_starts.q) f("row_starts.q", *options.row_starts.q);
+    if (options.row_starts.kv) f("row_starts.kv", *options.row_starts.kv);
     if (options.alibi_slopes) f("alibi_slopes", *options.alibi_slopes);
     if (options.sinks) f("sinks", *options.sinks);
     if (const TensorView* each = tensor_of(options.mask.causal)) f("mask.causal", *each);
@@ -384,14 +466,20 @@ kernels::HeadNumbers numbers_of_heads(const std::optional<TensorLayout>& layout,
 
 }  // namespace
 
-AttentionCall validated(const TensorView& q, const TensorView& k, const TensorView& v,
+AttentionCall validated(const TensorView& given_q, const TensorView& given_k, const TensorView& given_v,
                         const AttentionOptions& options, Data data) {
-  if (q.dtype != DType::f32 && q.dtype != DType::f16 && q.dtype != DType::bf16) {
-    refuse("q has dtype " + spelled(q.dtype) + "; expected f32, f16 or bf16");
+  if (given_q.dtype != DType::f32 && given_q.dtype != DType::f16 && given_q.dtype != DType::bf16) {
+    refuse("q has dtype " + spelled(given_q.dtype) + "; expected f32, f16 or bf16");
   }
-  check_rows(q, "q", "(B, Hq, Lq, D)", data);
-  check_rows(k, "k", "(B, Hkv, Lkv, D)", data);
-  check_rows(v, "v", "(B, Hkv, Lkv, Dv)", data);
+  const RowStarts& starts = options.row_starts;
+  check_packing(options);
+  check_rows(given_q, "q", starts.q ? "(Tq, Hq, D)" : "(B, Hq, Lq, D)", data);
+  check_rows(given_k, "k", starts.kv ? "(Tk, Hkv, D)" : "(B, Hkv, Lkv, D)", data);
+  check_rows(given_v, "v", starts.kv ? "(Tk, Hkv, Dv)" : "(B, Hkv, Lkv, Dv)", data);
+  const std::int64_t batch = batch_of(given_q, starts);
+  const TensorView q = starts.q ? as_entries(given_q, batch) : given_q,
+                   k = starts.kv ? as_entries(given_k, batch) : given_k,
+                   v = starts.kv ? as_entries(given_v, batch) : given_v;
   expect_like_q(k, q, "k");
   expect_like_q(v, q, "v");
   expect_equal(k.shape[0], q.shape[0], "k", "batch", "q");
@@ -427,6 +515,7 @@ AttentionCall validated(const TensorView& q, const TensorView& k, const TensorVi
   problem.k = layout_of(with_harmless_strides(k));
   problem.v = layout_of(with_harmless_strides(v));
   if (options.out_dtype) expect_result_type(*options.out_dtype, q.dtype, "out_dtype is");
+  set_row_starts(call, starts, data);
   problem.out = packed_out(problem, options.out_dtype.value_or(q.dtype));
   problem.scale = options.scale.value_or(1.0f / std::sqrt(static_cast<float>(problem.head_dim)));
   if (!std::isfinite(problem.scale))
@@ -452,10 +541,12 @@ AttentionCall validated(const AttentionOutputs& outputs, const TensorView& q, co
   AttentionCall call = validated(q, k, v, options, data);
   AttentionProblem& problem = call.problem;
   const TensorView& out = outputs.out;
-  check_rows(out, "out", "(B, Hq, Lq, Dv)", data);
+  const bool packed = problem.q_is_packed();
+  const char* letters = packed ? "(Tq, Hq, Dv)" : "(B, Hq, Lq, Dv)";
+  check_rows(out, "out", letters, data);
   if (out.shape != problem.out_shape()) {
-    refuse("out has shape " + to_string(out.shape) +
-           "; expected (B, Hq, Lq, Dv) = " + to_string(problem.out_shape()));
+    refuse("out has shape " + to_string(out.shape) + "; expected " + letters + " = " +
+           to_string(problem.out_shape()));
   }
   expect_result_type(out.dtype, q.dtype, "out has dtype");
   if (options.out_dtype && out.dtype != *options.out_dtype) {
@@ -465,21 +556,25 @@ AttentionCall validated(const AttentionOutputs& outputs, const TensorView& q, co
   expect_device_of_q(out, q, "out");
   if (outputs.lse) {
     const TensorView& lse = *outputs.lse;
-    const Dims shape{problem.batch, problem.query_heads, problem.query_length};
     check_memory(lse, "lse", data);
-    if (lse.shape != shape)
-      refuse("lse has shape " + to_string(lse.shape) + "; expected (B, Hq, Lq) = " + to_string(shape));
+    if (lse.shape != problem.lse_shape()) {
+      refuse("lse has shape " + to_string(lse.shape) + "; expected " + (packed ? "(Tq, Hq)" : "(B, Hq, Lq)") +
+             " = " + to_string(problem.lse_shape()));
+    }
     if (lse.dtype != DType::f32) refuse("lse has dtype " + spelled(lse.dtype) + "; expected f32");
     if (lse.device != problem.device) {
       refuse("lse is on " + name(lse.device) + ", q is on " + name(problem.device) + "; they must match");
     }
   }
   check_results({q, k, v, options}, outputs, data);
-  problem.out = layout_of(with_harmless_strides(out));
+  const auto layout = [&](const TensorView& view) {
+    return layout_of(with_harmless_strides(packed ? as_entries(view, problem.batch) : view));
+  };
+  problem.out = layout(out);
   if (out.dtype != q.dtype) problem.needed.add(Feature::out_f32);
   call.arguments.out = out.data;
   if (outputs.lse) {
-    problem.lse = layout_of(with_harmless_strides(*outputs.lse));
+    problem.lse = layout(*outputs.lse);
     call.arguments.lse = outputs.lse->data;
     problem.needed.add(Feature::lse);
   }
@@ -491,7 +586,7 @@ TensorView view_of(const AttentionProblem& problem, const TensorLayout& layout, 
 }
 
 bool AttentionProblem::hides_some() const {
-  return boolean || bias || query_offsets || query_lengths || kv_lengths || kv_length == 0 ||
+  return boolean || bias || query_offsets || query_lengths || kv_lengths || query_starts || kv_length == 0 ||
          band.hides_some(static_cast<std::int32_t>(query_length), static_cast<std::int32_t>(kv_length));
 }
 
@@ -523,11 +618,17 @@ kernels::AttentionParams params_of(const AttentionProblem& problem, const Attent
   p.query_offsets = numbers_of(problem.query_offsets, arguments.query_offsets);
   p.query_offset = problem.query_offset;
   p.ends_together = problem.ends_together;
+  p.query_starts = numbers_of(problem.query_starts, arguments.query_starts);
+  p.kv_starts = numbers_of(problem.kv_starts, arguments.kv_starts);
   p.batch = core::narrow(problem.batch, "attention: batch");
   p.query_heads = core::narrow(problem.query_heads, "attention: query heads");
   p.kv_heads = core::narrow(problem.kv_heads, "attention: KV heads");
   p.query_length = core::narrow(problem.query_length, "attention: query length");
   p.kv_length = core::narrow(problem.kv_length, "attention: KV length");
+  p.longest_query = static_cast<std::int32_t>(
+      longest_of(problem.query_starts, arguments.query_starts, problem, problem.query_length));
+  p.longest_kv =
+      static_cast<std::int32_t>(longest_of(problem.kv_starts, arguments.kv_starts, problem, problem.kv_length));
   p.head_dim = core::narrow(problem.head_dim, "attention: head_dim");
   p.value_dim = core::narrow(problem.value_dim, "attention: value_dim");
   return p;

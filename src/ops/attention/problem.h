@@ -26,8 +26,10 @@ struct AttentionProblem {
   DType dtype = DType::f32;
   std::int64_t batch = 0, query_heads = 0, kv_heads = 0, query_length = 0, kv_length = 0, head_dim = 0,
                value_dim = 0;
-  TensorLayout q, k, v;  ///< 4 dimensions each, in the order of the public call
-  TensorLayout out;      ///< packed, where the call gives none
+  /// 4 dimensions each, in the order of the public call. Those of packed sequences are (B, H, all rows, D), with a stride of 0
+  /// from one entry to the next.
+  TensorLayout q, k, v;
+  TensorLayout out;  ///< packed, where the call gives none
   float scale = 1.0f;
   float softcap = 0.0f;  ///< 0: none
   /// Query i is at position i + offset; 0 where entries have offsets of their own.
@@ -35,6 +37,7 @@ struct AttentionProblem {
   bool ends_together = false;                             ///< the last query of each entry is at its last key
   std::optional<TensorLayout> query_offsets;              ///< (B)
   std::optional<TensorLayout> query_lengths, kv_lengths;  ///< (B) of the rows that are there
+  std::optional<TensorLayout> query_starts, kv_starts;    ///< (B + 1) of packed sequences
   Window window;                                          ///< of positions; a causal mask is one with right = 0
   kernels::Band band;  ///< which keys queries see by position: what these and other masks come to
   std::optional<TensorLayout> alibi_slopes, sinks;  ///< (B, Hq), stride 0 where they repeat
@@ -47,13 +50,21 @@ struct AttentionProblem {
   bool empty() const { return batch == 0 || query_heads == 0 || query_length == 0; }
   /// Is there a pair of query and key that may be masked?
   bool hides_some() const;
-  Dims out_shape() const { return {batch, query_heads, query_length, value_dim}; }
+  bool q_is_packed() const { return query_starts.has_value(); }
+  Dims out_shape() const {
+    return q_is_packed() ? Dims{query_length, query_heads, value_dim}
+                         : Dims{batch, query_heads, query_length, value_dim};
+  }
+  Dims lse_shape() const {
+    return q_is_packed() ? Dims{query_length, query_heads} : Dims{batch, query_heads, query_length};
+  }
 };
 
 /// Where the tensors of a call are; nullptr for those that it does not have.
 struct AttentionArguments {
   void *q = nullptr, *k = nullptr, *v = nullptr, *boolean = nullptr, *bias = nullptr;
   void *query_offsets = nullptr, *query_lengths = nullptr, *kv_lengths = nullptr;
+  void *query_starts = nullptr, *kv_starts = nullptr;
   void *alibi_slopes = nullptr, *sinks = nullptr;
   void *out = nullptr, *lse = nullptr;
   /// Where a way that `notes_rows` says that exact_rows has rows to compute again.

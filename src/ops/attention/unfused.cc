@@ -25,7 +25,7 @@ std::int64_t score_stride(const AttentionProblem& problem) {
 std::string_view declines(const AttentionProblem& problem) {
   if (find_kernel(kSoftmax, problem) == nullptr)
     return "no softmax pass is compiled for this device and element type";
-  return unknown(problem.needed, kScoreRuleFeatures);
+  return unknown(problem.needed, kScoreRuleFeatures.without(Feature::packed));
 }
 
 std::int64_t scores_count(const AttentionProblem& problem) {

@@ -27,7 +27,9 @@ const std::map<std::string, std::map<DeviceType, Features>> kMust{
     {"flash.sm90",
      {{DeviceType::cuda,
        {Feature::causal, Feature::window, Feature::query_offset, Feature::softcap, Feature::lse}}}},
-    {"unfused", {{DeviceType::cpu, kEverything}, {DeviceType::cuda, kEverything}}},
+    {"unfused",
+     {{DeviceType::cpu, kEverything.without(Feature::packed)},
+      {DeviceType::cuda, kEverything.without(Feature::packed)}}},
     {"vendor.onednn", {{DeviceType::cpu, {}}}},
     {"vendor.cudnn",
      {{DeviceType::cuda, {Feature::bias, Feature::causal, Feature::query_offset, Feature::lse}}}},
@@ -37,10 +39,12 @@ const std::map<std::string, std::map<DeviceType, Features>> kMust{
 bool plans(const std::string& way, Device device, const Feature* feature) {
   const bool in_f32 = device.type == DeviceType::cpu && (feature == nullptr || *feature != Feature::out_f32);
   const DType dtype = in_f32 ? DType::f32 : DType::f16;
-  const TensorView x = packed_view(nullptr, dtype, {1, 1, 64, 64}, device);
+  const bool packed = feature != nullptr && *feature == Feature::packed;
+  const TensorView x = packed_view(nullptr, dtype, packed ? Dims{64, 1, 64} : Dims{1, 1, 64, 64}, device);
   const TensorView entries = packed_view(nullptr, DType::u8, {64, 64}, device),
                    biases = packed_view(nullptr, dtype, {64, 64}, device),
                    numbers = packed_view(nullptr, DType::i32, {1}, device),
+                   starts = packed_view(nullptr, DType::i32, {2}, device),
                    head_floats = packed_view(nullptr, DType::f32, {1}, device);
   AttentionOptions options{.way = way};
   AttentionOutputs outputs{.out = x};
@@ -53,6 +57,7 @@ bool plans(const std::string& way, Device device, const Feature* feature) {
       case Feature::query_offset: options.query_offset = std::int64_t{0}; break;
       case Feature::query_offsets: options.query_offset = numbers; break;
       case Feature::lengths: options.lengths = {.q = numbers, .kv = numbers}; break;
+      case Feature::packed: options.row_starts = {.q = starts, .kv = starts}; break;
       case Feature::alibi_slopes: options.alibi_slopes = head_floats; break;
       case Feature::sinks: options.sinks = head_floats; break;
       case Feature::softcap: options.softcap = 1.0f; break;

@@ -172,6 +172,60 @@ TEST(AttentionArguments, LengthsAreThoseOfBatchEntries) {
             "attention: lengths.q has dtype f32; expected i32 or i64");
 }
 
+TEST(AttentionArguments, RowStartsAscendInsideTheirTensor) {
+  const Tensor q(DType::f32, {10, 4, 16}), k(DType::f32, {12, 2, 16}), v(DType::f32, {12, 2, 8});
+  const Tensor out(DType::f32, {10, 4, 8}), lse(DType::f32, {10, 4}), padded(DType::f32, {2, 2, 7, 16});
+  const std::int32_t q_starts[] = {0, 4, 10}, kv_starts[] = {1, 1, 12}, past[] = {0, 4, 13},
+                     falling[] = {0, 5, 4};
+  const std::int64_t three[] = {0, 1, 2, 3};
+  const auto view = [](const std::int32_t* numbers) { return packed_view(numbers, DType::i32, {3}); };
+  struct PackedCall {
+    AttentionOutputs outputs;
+    TensorView k, v;
+    AttentionOptions options;
+  };
+  const auto outcome = [&](auto change) -> std::string {
+    PackedCall call{
+        {.out = out.view(), .lse = lse.view()}, k, v, {.row_starts = {view(q_starts), view(kv_starts)}}};
+    change(call);
+    try {
+      attention_into(call.outputs, q, call.k, call.v, call.options);
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::invalid_argument) << e.what();
+      return e.what();
+    }
+    return "no error";
+  };
+  EXPECT_EQ(outcome([](PackedCall&) {}), "no error");
+  EXPECT_EQ(outcome([&](PackedCall& c) { c.options.row_starts.kv = view(past); }),
+            "attention: row_starts.kv[2] is 13; expected 0 ... 12");
+  EXPECT_EQ(outcome([&](PackedCall& c) { c.options.row_starts.q = view(falling); }),
+            "attention: row_starts.q[2] is 4, less than the one before, 5; they must ascend");
+  EXPECT_EQ(outcome([&](PackedCall& c) { c.options.row_starts.kv = packed_view(three, DType::i64, {4}); }),
+            "attention: row_starts.kv has shape (4,); expected (B + 1) = (3,)");
+  EXPECT_EQ(outcome([&](PackedCall& c) { c.options.row_starts.q = packed_view(q_starts, DType::i32, {3, 1}); }),
+            "attention: row_starts.q has shape (3, 1); expected (B + 1)");
+  EXPECT_EQ(outcome([&](PackedCall& c) { c.options.row_starts.q->dtype = DType::f32; }),
+            "attention: row_starts.q has dtype f32; expected i32 or i64");
+  EXPECT_EQ(outcome([&](PackedCall& c) { c.options.row_starts.q.reset(); }),
+            "attention: row_starts.kv is given, and row_starts.q is not; packed keys need packed queries");
+  EXPECT_EQ(outcome([&](PackedCall& c) { c.options.lengths.q = view(q_starts); }),
+            "attention: lengths.q and row_starts.q are given; packed sequences have no padding");
+  EXPECT_EQ(
+      outcome([&](PackedCall& c) { c.options.mask.bias = packed_view(q.data(), DType::f32, {1}); }),
+      "attention: mask.bias is given, and q is packed; this version takes mask tensors without row_starts");
+  EXPECT_EQ(outcome([&](PackedCall& c) { c.k = padded; }),
+            "attention: k has shape (2, 2, 7, 16); expected 3 dimensions (Tk, Hkv, D)");
+  EXPECT_EQ(outcome([&](PackedCall& c) { c.outputs.out = packed_view(out.data(), DType::f32, {4, 10, 8}); }),
+            "attention: out has shape (4, 10, 8); expected (Tq, Hq, Dv) = (10, 4, 8)");
+  EXPECT_EQ(outcome([&](PackedCall& c) { c.outputs.lse = packed_view(lse.data(), DType::f32, {4, 10}); }),
+            "attention: lse has shape (4, 10); expected (Tq, Hq) = (10, 4)");
+  EXPECT_EQ(attention(q, k, v, {.row_starts = {view(q_starts), view(kv_starts)}}).shape(), (Dims{10, 4, 8}));
+  const auto planned =
+      plan_attention(q, k, v, {.row_starts = {view(q_starts), view(kv_starts)}, .way = "flash.cpu"});
+  EXPECT_EQ(planned.way, "flash.cpu");
+}
+
 TEST(AttentionArguments, SlopesAndSinksAreThoseOfHeads) {
   const float numbers[12] = {};
   const auto view = [&](const Dims& shape) { return packed_view(numbers, DType::f32, shape); };

@@ -40,7 +40,8 @@ struct AttentionExactRows {
     if (p.broken != nullptr && *p.broken == 0) return;
     const Head<T> head(p, at.z, at.y);
     const int64_t begin = at.x * kQ;
-    const int64_t end = begin + kQ < p.query_length ? begin + kQ : p.query_length;
+    const int64_t result_rows = head.entry().result_rows;
+    const int64_t end = begin + kQ < result_rows ? begin + kQ : result_rows;
     for (int64_t first = begin; first < end; first += kAtOnce) {
       if (p.notes.data == nullptr || is_noted(head, first)) mend(p, memory, head, first, kAtOnce);
     }
@@ -49,7 +50,7 @@ struct AttentionExactRows {
   /// What one simdgroup does about at most `most` rows of a head from `first` on, and no more than kAtOnce.
   static FT_FUNCTION void mend(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                                FT_THREAD const Head<T>& head, int64_t first, int most) {
-    const int64_t left = p.query_length - first;
+    const int64_t left = head.entry().result_rows - first;
     const int rows = left < most ? static_cast<int>(left) : most;
     uint32_t broken = head.template broken_rows<kAtOnce>(first, rows);
     broken = unexplained(p, memory, head, first, broken);

@@ -29,7 +29,7 @@ using TensorOpsGroupKernel = AttentionTensorOps<T, TensorOpsGroupTile<T, HeadDim
 /// Over all tiles of the output, or over the parts of some tiles' keys.
 template <class Kernel>
 void launch_rows(const Queue& queue, const AttentionParams& params) {
-  const Grid tiles{(params.query_length + Kernel::kQ - 1) / Kernel::kQ, params.query_heads, params.batch};
+  const Grid tiles{(params.longest_query + Kernel::kQ - 1) / Kernel::kQ, params.query_heads, params.batch};
   const Grid parts{params.parts.count, params.parts.tiles, 1};
   launch<Kernel>(queue, params.parts.sums == nullptr ? tiles : parts, params);
 }

@@ -26,7 +26,7 @@ FT_FUNCTION TilePlace tile_at(FT_CONSTANT const AttentionParams& p, int64_t numb
 /// The place of a threadgroup of a grid (tiles, heads, batch): the last rows, which see most keys of a causal call, first.
 FT_FUNCTION TilePlace last_tile_first(FT_CONSTANT const AttentionParams& p, FT_THREAD const GridPosition& at,
                                       int tile_rows) {
-  return {(tiles_of(p.query_length, tile_rows) - 1 - at.x) * tile_rows, at.y, at.z};
+  return {(tiles_of(p.longest_query, tile_rows) - 1 - at.x) * tile_rows, at.y, at.z};
 }
 
 /// Does this call deal keys out, and can a kernel of such tiles?

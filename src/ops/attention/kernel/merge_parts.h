@@ -32,9 +32,9 @@ struct AttentionMergeParts {
     const TilePlace place = tile_at(p, p.parts.first_tile + at.y);
     const int group = p.parts.group, r = static_cast<int>(at.x);
     const int64_t row = place.row + r;
-    if (row >= static_cast<int64_t>(p.query_length) * group) return;
     const int64_t query = row / group;
     const Head<T> head(p, place.batch, place.head * group + row % group);
+    if (query >= head.entry().result_rows) return;
     const KeyRange keys = head.keys_of(query, 1);
     const float exponent = p.rule.exponent;
     const int count = p.parts.count, own = simdgroup_index_in_threadgroup();

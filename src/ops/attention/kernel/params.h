@@ -133,12 +133,14 @@ struct AttentionParams {
   int64_t scores_stride;    ///< elements from one row of them to the next
   float weights_scale;      ///< what the weights that replace them are multiplied with
   int32_t batch, query_heads, kv_heads;
-  int32_t query_length, kv_length;  ///< of the tensors; entries may have fewer rows, see entry.h
+  int32_t query_length, kv_length;    ///< of the tensors; entries may have fewer rows, see entry.h
+  int32_t longest_query, longest_kv;  ///< no entry has more rows; those of the tensors where nobody has looked
   int32_t head_dim, value_dim;
   KeyParts parts;
   RowNotes notes;
   Band band;  ///< which keys queries see by position; entry.h moves it where entries have offsets of their own
   EntryNumbers query_lengths, kv_lengths, query_offsets;
+  EntryNumbers query_starts, kv_starts;  ///< first rows of packed sequences, one more than there are entries
   int64_t query_offset;  ///< position of query 0, in `band` already; 0 where entries have offsets of their own
   bool ends_together;    ///< the last query of each entry is where its last key is
   /// In device memory: not 0 where exact_rows has rows to compute again; nullptr: not known.

@@ -16,8 +16,9 @@ FT_FUNCTION void write_lse(FT_CONSTANT const AttentionParams& p, int64_t batch, 
                            int64_t end, FT_THREAD Softmax& softmax) {
   if (p.lse == nullptr) return;
   take_logarithm(p, batch, head, softmax);
+  const int64_t result_rows = p.query_starts.given() ? end : p.query_length;
   for_each_element(softmax.maximum, [&](float value, int r) {
-    if (row + r < p.query_length) lse_of(p, batch, head, row + r) = row + r < end ? value : kMinusInfinity;
+    if (row + r < result_rows) lse_of(p, batch, head, row + r) = row + r < end ? value : kMinusInfinity;
   });
 }
 

@@ -28,7 +28,7 @@ struct RowRun {
   FT_FUNCTION FT_DEVICE T* operator[](int64_t row) const { return first + row * step; }
 };
 
-/// Those of a tensor's head from `row` on.
+/// Those of a tensor's head from `row` on. Packed tensors, all of whose entries are one, have a batch stride of 0.
 template <class T>
 FT_FUNCTION RowRun<T> rows_from(FT_DEVICE T* data, FT_CONSTANT const RowStrides& strides, int64_t batch,
                                 int64_t head, int64_t row) {
@@ -38,22 +38,26 @@ FT_FUNCTION RowRun<T> rows_from(FT_DEVICE T* data, FT_CONSTANT const RowStrides&
 template <class T>
 FT_FUNCTION RowRun<const T> query_rows(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t head,
                                        int64_t row) {
-  return rows_from(static_cast<FT_DEVICE const T*>(p.q), p.q_strides, batch, head, row);
+  return rows_from(static_cast<FT_DEVICE const T*>(p.q), p.q_strides, batch, head,
+                   row + first_row(p.query_starts, batch, p.query_length));
 }
 template <class T>
 FT_FUNCTION RowRun<const T> key_rows(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t kv_head,
                                      int64_t row) {
-  return rows_from(static_cast<FT_DEVICE const T*>(p.k), p.k_strides, batch, kv_head, row);
+  return rows_from(static_cast<FT_DEVICE const T*>(p.k), p.k_strides, batch, kv_head,
+                   row + first_row(p.kv_starts, batch, p.kv_length));
 }
 template <class T>
 FT_FUNCTION RowRun<const T> value_rows(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t kv_head,
                                        int64_t row) {
-  return rows_from(static_cast<FT_DEVICE const T*>(p.v), p.v_strides, batch, kv_head, row);
+  return rows_from(static_cast<FT_DEVICE const T*>(p.v), p.v_strides, batch, kv_head,
+                   row + first_row(p.kv_starts, batch, p.kv_length));
 }
 /// E is the output's type, see with_out_type.
 template <class E>
 FT_FUNCTION RowRun<E> out_rows(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t head, int64_t row) {
-  return rows_from(static_cast<FT_DEVICE E*>(p.out), p.out_strides, batch, head, row);
+  return rows_from(static_cast<FT_DEVICE E*>(p.out), p.out_strides, batch, head,
+                   row + first_row(p.query_starts, batch, p.query_length));
 }
 /// f(TypeOf<the output's element type>), where q, k and v are of T.
 template <class T, class F>
@@ -66,7 +70,8 @@ FT_FUNCTION void with_out_type(FT_CONSTANT const AttentionParams& p, F f) {
 /// The lse of a query; asked for only where p.lse is set.
 FT_FUNCTION FT_DEVICE float& lse_of(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t head,
                                     int64_t row) {
-  return *rows_from(p.lse, p.lse_strides, batch, head, row).first;
+  return *rows_from(p.lse, p.lse_strides, batch, head, row + first_row(p.query_starts, batch, p.query_length))
+              .first;
 }
 
 /// The tiles of `tile_rows` rows that hold so many rows.
@@ -112,7 +117,7 @@ struct Head {
   }
   template <class E>
   FT_FUNCTION Matrix<E> out(int64_t row) const {
-    return matrix_of(out_rows<E>(p, batch, head, row), p.query_length - row, p.value_dim);
+    return matrix_of(out_rows<E>(p, batch, head, row), entry().result_rows - row, p.value_dim);
   }
   /// Starts loading the queries from `row` on.
   template <class Scope, class Stages>

@@ -23,8 +23,9 @@ template <class T>
 [[gnu::noinline]] void settle_rows(const Head<T>& head, int64_t first, int count, const float* sums) {
   constexpr int kAtOnce = 16;
   const AttentionParams& p = head.p;
-  for (int64_t row = first; row < first + count && row < p.query_length; row += kAtOnce) {
-    const int left = static_cast<int>(min<int64_t>(first + count, p.query_length) - row);
+  const int64_t end = min<int64_t>(first + count, head.entry().result_rows);
+  for (int64_t row = first; row < end; row += kAtOnce) {
+    const int left = static_cast<int>(end - row);
     const int rows = min(kAtOnce, left);
     const uint32_t broken = head.template broken_rows<kAtOnce>(row, rows);
     for (int i = 0; i < rows; ++i) {

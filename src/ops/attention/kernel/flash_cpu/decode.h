@@ -520,7 +520,8 @@ class DecodeTask {
       const float* row = total_output_ + r * output_stride_;
       const float maximum = maximum_[place(0, r)], sum = total_sum_[place(0, r)];
       if (is_padding(r)) {
-        if (split == 0) clear_row<T>(p_, batch_, head_of(r), position_of(r));
+        if (split == 0 && position_of(r) < entry_.result_rows)
+          clear_row<T>(p_, batch_, head_of(r), position_of(r));
       } else if (splits > 1) {
         const PartialRow part = partials.row(batch_, head_of(r), position_of(r), split);
         part.maximum() = maximum;

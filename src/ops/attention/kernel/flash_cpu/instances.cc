@@ -57,7 +57,7 @@ struct Kernels {
     return with_schedule(p, [&](auto s) { return decltype(s)::type::tasks(p); });
   }
   static std::int64_t merge_tasks(const AttentionParams& p) {
-    return splits(p).count == 1 ? 0 : std::int64_t{p.batch} * p.query_heads * p.query_length;
+    return splits(p).count == 1 ? 0 : std::int64_t{p.batch} * p.query_heads * p.longest_query;
   }
   static void prepare([[maybe_unused]] const AttentionParams& p, [[maybe_unused]] void* workspace,
                       [[maybe_unused]] std::int64_t first_head, [[maybe_unused]] std::int64_t task,
@@ -78,8 +78,9 @@ struct Kernels {
   }
   static void merge(const AttentionParams& p, void* workspace, std::int64_t query) {
     const int parts = splits(p).count;
-    merge_row<T>(p, Partials(p, workspace, parts), parts, query / p.query_length / p.query_heads,
-                 query / p.query_length % p.query_heads, query % p.query_length);
+    const std::int64_t length = p.longest_query;
+    merge_row<T>(p, Partials(p, workspace, parts), parts, query / length / p.query_heads,
+                 query / length % p.query_heads, query % length);
   }
   static constexpr FlashCpuKernels table() {
     return {&name,        &workspace_bytes, &scratch_bytes, &prepare_tasks, &tasks,

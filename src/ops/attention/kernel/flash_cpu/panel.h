@@ -27,14 +27,19 @@ struct Tasks {
   Tasks(const AttentionParams& p, int most_panels, int width)
       : group(p.query_heads / p.kv_heads),
         panels(most_panels),
-        side_by_side(group > 1 && p.query_length < panels * width),
-        rows(std::int64_t{p.query_length} * (side_by_side ? group : 1)),
+        side_by_side(group > 1 && usual_queries(p) < panels * width),
+        rows(std::int64_t{p.longest_query} * (side_by_side ? group : 1)),
         blocks((rows + panels * width - 1) / (panels * width)),
         units(side_by_side ? p.kv_heads : p.query_heads),
-        splits(p, p.batch * units * blocks) {
+        splits(p, units * blocks_by_shape(p, panels * width)) {
     if (panels > 1 && splits.count > 1) *this = Tasks(p, panels / 2, width);
   }
 
+  /// Blocks of a unit in all batch entries, as far as shapes say: as many as workspaces are for.
+  std::int64_t blocks_by_shape(const AttentionParams& p, int block) const {
+    const std::int64_t all = std::int64_t{p.query_length} * (side_by_side ? group : 1);
+    return p.query_starts.given() ? all / block + p.batch : p.batch * ((all + block - 1) / block);
+  }
   /// Those of its queries that are there in a batch entry.
   std::int64_t rows_of(const Entry& entry) const {
     return std::int64_t{entry.query_length} * (side_by_side ? group : 1);
@@ -95,7 +100,8 @@ class PanelTask {
   /// numbered behind all rows of the unit that are there.
   void clear_padding(const Tasks& tasks, const Tasks::Place& place, std::int64_t first,
                      std::int64_t count) const {
-    const std::int64_t of_head = p_.query_length - entry_.query_length, end = min(first + count, tasks.rows);
+    const std::int64_t of_head = entry_.result_rows - entry_.query_length, end = min(first + count, tasks.rows);
+    if (of_head == 0) return;
     for (std::int64_t i = max(first, rows_) - rows_; i < end - rows_; ++i) {
       const std::int64_t head = tasks.side_by_side ? place.unit * tasks.group + i / of_head : place.unit;
       clear_row<T>(p_, batch_, head, entry_.query_length + i % of_head);

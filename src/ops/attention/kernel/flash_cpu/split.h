@@ -61,12 +61,14 @@ class Partials {
 
   std::size_t bytes() const {
     if (splits_ == 1) return 0;
-    return static_cast<std::size_t>(p_.batch) * static_cast<std::size_t>(p_.query_heads) *
-           static_cast<std::size_t>(p_.query_length) * static_cast<std::size_t>(splits_) *
-           static_cast<std::size_t>(stride_) * sizeof(float);
+    return static_cast<std::size_t>(p_.query_starts.given() ? 1 : p_.batch) *
+           static_cast<std::size_t>(p_.query_heads) * static_cast<std::size_t>(p_.query_length) *
+           static_cast<std::size_t>(splits_) * static_cast<std::size_t>(stride_) * sizeof(float);
   }
   PartialRow row(std::int64_t batch, std::int64_t head, std::int64_t position, int split) const {
-    const std::int64_t query = (batch * p_.query_heads + head) * p_.query_length + position;
+    const bool packed = p_.query_starts.given();
+    const std::int64_t query = ((packed ? 0 : batch) * p_.query_heads + head) * p_.query_length +
+                               first_row(p_.query_starts, batch, p_.query_length) + position;
     return {data_ + (query * splits_ + split) * stride_};
   }
 

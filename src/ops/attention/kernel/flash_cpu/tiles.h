@@ -40,8 +40,8 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   /// Preparing a block pays if several panels read it. Splitting short rows into parts
   /// costs more than tiles save.
   static bool suits(const AttentionParams& p) {
-    return kParts<T> == 1 ? p.query_length > 2 * kLanesOfPanel
-                          : p.query_length > 4 * kLanesOfPanel && p.head_dim > 32;
+    return kParts<T> == 1 ? usual_queries(p) > 2 * kLanesOfPanel
+                          : usual_queries(p) > 4 * kLanesOfPanel && p.head_dim > 32;
   }
   static KeySplits splits(const AttentionParams& p) { return tasks_of(p).splits; }
   static std::int64_t tasks(const AttentionParams& p) { return tasks_of(p).count(p); }
@@ -52,7 +52,9 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     return TilePrefill(p, nullptr, 0, nullptr).partial_bytes() +
            static_cast<std::size_t>(heads_at_once * Blocks(p).of_head()) * Blocks(p).size * sizeof(float);
   }
-  static std::int64_t prepare_tasks(const AttentionParams& p) { return Blocks(p).count * p.batch * p.kv_heads; }
+  static std::int64_t prepare_tasks(const AttentionParams& p) {
+    return Blocks(p).most_used * p.batch * p.kv_heads;
+  }
   static void prepare(const AttentionParams& p, void* workspace, std::int64_t first_head, std::int64_t task,
                       void* scratch) {
     TilePrefill(p, workspace, first_head, scratch).prepare(task);
@@ -90,7 +92,8 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   struct Blocks {
     static constexpr int kApart = 2;
 
-    std::int64_t count;           ///< of a KV head
+    std::int64_t count;           ///< of a KV head, as far as shapes say
+    std::int64_t most_used;       ///< of any: the longest entry's
     int key_steps, value_rows;    ///< steps of a row of K, rows of V^T with one of ones: whole tiles
     int value_steps = kKeys / 2;  ///< of a row of V^T
     int keys_part, values_part;   ///< floats of a part of K, of V^T
@@ -99,6 +102,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
 
     explicit Blocks(const AttentionParams& p)
         : count((p.kv_length + kKeys - 1) / kKeys),
+          most_used((p.longest_kv + kKeys - 1) / kKeys),
           key_steps(rounded_up(steps_of<bfloat>(p.head_dim), kTile)),
           value_rows(rounded_up(p.value_dim + 1, kTile)),
           keys_part(kKeys * key_steps),
@@ -139,9 +143,9 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   }
 
   void prepare(std::int64_t task) {
-    const int column = static_cast<int>(task % blocks_.count) * kKeys;
-    kv_head_ = task / blocks_.count % p_.kv_heads;
-    batch_ = task / blocks_.count / p_.kv_heads;
+    const int column = static_cast<int>(task % blocks_.most_used) * kKeys;
+    kv_head_ = task / blocks_.most_used % p_.kv_heads;
+    batch_ = task / blocks_.most_used / p_.kv_heads;
     const int keys = min(kKeys, entry_of(p_, batch_).kv_length - column);
     if (keys <= 0) return;  // nobody sees it
     float* rows = block(column);
