@@ -85,6 +85,15 @@ void add_input_options(CLI::App& command, Options& options, Texts& texts) {
       ->type_name("B,Hq,Hkv,Lq,Lkv,D[,Dv]")
       ->allow_extra_args(false)
       ->group(kInputs);
+  command
+      .add_option("--model", options.model,
+                  "random inputs as a model's attention layers have them: a name that --models lists")
+      ->type_name("NAME")
+      ->group(kInputs);
+  command.add_option("--phase", texts.phase, "of --model: prefill (default), chunk or decode")
+      ->type_name("PHASE")
+      ->group(kInputs);
+  command.add_flag("--models", options.models, "list the models and their calls")->group(kInputs);
   command.add_option("--seed", options.seed, "of random inputs (0)")
       ->type_name("N")
       ->check(CLI::Validator(CLI::NonNegativeNumber).description(""))
@@ -113,6 +122,10 @@ void add_attention_options(CLI::App& command, Options& options, Texts& texts) {
   file("--v", options.v, "values, a file of their own");
   command.add_option("--layout", texts.layout, "of q, k, v and out: bhsd (default) or bshd")
       ->type_name("ORDER")
+      ->group(kAttentionGroup);
+  command
+      .add_flag("--v-in-k", options.v_in_k,
+                "with --shape: v is the first Dv elements of each row of k, as in latent attention")
       ->group(kAttentionGroup);
   command
       .add_option("--causal", texts.causal,
@@ -146,7 +159,7 @@ void add_attention_options(CLI::App& command, Options& options, Texts& texts) {
       "a file of integers (B + 1): where packed sequences begin in q (Tq, Hq, D); --shape is of all rows then");
   tensor("kv_row_starts", "the same in k (Tk, Hkv, D) and v (Tk, Hkv, Dv)");
   tensor("alibi_slopes", "a file of f32, (Hq) or (B, Hq): scores lose slope |position of the query - key|");
-  tensor("sinks", "a file of f32 (Hq): a further logit of each row, without a value");
+  tensor("sinks", "a file of f32 (Hq): a further logit of each row, without a value; or random");
   command
       .add_option("--mask-dtype", texts.mask_dtype,
                   "f32, f16, bf16: of a bias; two-byte integers of a .npy are then taken for bf16")
@@ -221,6 +234,7 @@ constexpr Described kCheck{"check", "compare every row with the oracle",
 constexpr Described kBench{
     "bench", "measure ways beside the machine's own peak",
     "flashtile bench --shape 1,16,16,2048,2048,64 --dtype bf16 --threads 1\n"
+    "  flashtile bench --model llama-3.1-8b --phase decode\n"
     "  flashtile bench --op gemm --shape 2048,2048,2048 --way panels,vendor.cblas --json"};
 constexpr Described kExplain{"explain", "which way would run, and why not the others",
                              "flashtile explain --shape 1,16,16,2048,2048,64"};

@@ -10,6 +10,7 @@
 
 #include "cli/app.h"
 #include "cli/manual.h"
+#include "cli/models.h"
 #include "cli/words.h"
 #include "flashtile/error.h"
 
@@ -70,6 +71,19 @@ void check_op(const CLI::App& command, Op op) {
   }
 }
 
+/// A model says all that its layers' attention is.
+void check_model(const CLI::App& command, const Options& options, const Texts& texts) {
+  if (options.model.empty()) {
+    if (!texts.phase.empty()) refuse("--phase: there is no --model");
+    return;
+  }
+  if (options.op != Op::attention) refuse("--model: its layers are attention; --op says gemm");
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->count() > 0 && option->get_group() == kAttentionGroup && option->get_name() != "--layout")
+      refuse(fmt::format("{}: --model says what it is", option->get_name()));
+  }
+}
+
 /// Everything about the inputs must come from one place, and standard input can be read once.
 void check_inputs(const Options& options) {
   const bool attention = options.op == Op::attention;
@@ -77,10 +91,12 @@ void check_inputs(const Options& options) {
       attention ? std::vector{options.q, options.k, options.v} : std::vector{options.a, options.b};
   const auto given =
       std::count_if(parts.begin(), parts.end(), [](const std::string& part) { return !part.empty(); });
-  const int sources = (options.file.empty() ? 0 : 1) + (given > 0 ? 1 : 0) + (options.shapes.empty() ? 0 : 1);
+  const int sources = (options.file.empty() ? 0 : 1) + (given > 0 ? 1 : 0) + (options.shapes.empty() ? 0 : 1) +
+                      (options.model.empty() ? 0 : 1);
   const char* all = attention ? "--q, --k and --v" : "--a and --b";
   if (sources != 1)
-    refuse(fmt::format("inputs: give one of FILE, {}, and --shape; {} are given", all, sources));
+    refuse(fmt::format("inputs: give one of FILE, {}, {}--shape; {} are given", all,
+                       attention ? "--model, and " : "and ", sources));
   if (given > 0 && given != static_cast<std::ptrdiff_t>(parts.size()))
     refuse(fmt::format("inputs: {} go together", all));
 
@@ -94,6 +110,7 @@ void check_inputs(const Options& options) {
     refuse(fmt::format("inputs: {} of them are -, but standard input can be read once", standard));
   if (attention && options.dtype && bits(*options.dtype) < 16)
     refuse("--dtype: attention takes f32, f16 and bf16");
+  if (options.v_in_k && options.shapes.empty()) refuse("--v-in-k: there is no --shape");
   if (options.mask_dtype && options.mask.empty() && options.bias.empty())
     refuse("--mask-dtype: there is no --mask and no --bias");
 }
@@ -138,7 +155,8 @@ void check_numbers(const Options& options) {
 
 void check_outputs(const Options& options) {
   if (options.out.empty() && options.lse.empty()) return;
-  if (options.shapes.size() > 1 || options.ways.size() > 1 || options.ways[0] == "all")
+  if (options.shapes.size() > 1 || !options.model.empty() || options.ways.size() > 1 ||
+      options.ways[0] == "all")
     refuse("--out and --lse take the result of one shape by one way; name it with --way");
   if (!options.lse.empty() && options.op == Op::gemm) refuse("--lse is an option of --op attention");
   if (options.out == options.lse)
@@ -170,7 +188,9 @@ void finish(Options& options, const Texts& texts, const CLI::App& command) {
   set_names(options, texts.names);
   set_ways(options, texts.way);
   set_rows(options, texts.rows);
+  options.phase = texts.phase.empty() ? "prefill" : texts.phase;
   check_op(command, options.op);
+  check_model(command, options, texts);
   check_inputs(options);
   check_numbers(options);
   check_outputs(options);
@@ -234,6 +254,7 @@ std::variant<Options, Exit> parsed(CLI::App& app, Options& options, const Texts&
     if (command == nullptr) refuse(fmt::format("a command is expected before {}", arguments[0]));
     const auto found = commands.find(command->get_name());
     if (found == commands.end()) return Exit{kDone, answer(command->get_name(), texts.topic), ""};
+    if (options.models) return Exit{kDone, list_of_models(), ""};
     options.command = found->second;
     finish(options, texts, *command);
     return options;

@@ -37,6 +37,9 @@ struct Options {
   /// What a tensor is called in its file, where that is not its own name.
   std::map<std::string, std::string> names;
   std::vector<std::vector<std::int64_t>> shapes;
+  std::string model, phase, layers;  ///< a preset, see models.h, and, once it is a call, its kind of layers
+  bool models = false;               ///< only list the presets
+  bool v_in_k = false;               ///< random inputs: v is the first Dv elements of k's rows
   std::uint64_t seed = 0;
 
   std::optional<DType> dtype;

@@ -41,6 +41,17 @@ Dims in_layout(Layout layout, std::int64_t batch, std::int64_t heads, std::int64
   return layout == Layout::bhsd ? Dims{batch, heads, length, dim} : Dims{batch, length, heads, dim};
 }
 
+/// The first elements of each row, in the same memory.
+Input first_columns(const Input& input, std::int64_t count) {
+  if (count > input.view.shape[input.view.rank() - 1])
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("--v-in-k: rows of k have {} elements, v takes {} of them",
+                            input.view.shape[input.view.rank() - 1], count));
+  Input same = input;
+  same.view.shape[input.view.rank() - 1] = count;
+  return same;
+}
+
 Json in_json(const QueryOffset& offset) {
   if (const auto* number = std::get_if<std::int64_t>(&offset)) return *number;
   if (const auto* each = std::get_if<TensorView>(&offset)) return name(each->dtype);
@@ -58,11 +69,7 @@ class AttentionJob final : public Job {
   std::function<void()> prepare(const std::string& way) override;
   Verdict verify(std::int64_t rows, const std::function<void(std::int64_t)>& row_done) override;
   void write_results() override;
-  bench::Work work() const override {
-    return bench::attention_work(sizes_, mask(Where::host), dtype(), query_offset(Where::host),
-                                 {.lengths = lengths(Where::host), .starts = row_starts(Where::host)},
-                                 out_dtype());
-  }
+  bench::Work work() const override;
   DType dtype() const override { return q_.view.dtype; }
   DType out_dtype() const { return options_.out_dtype.value_or(dtype()); }
   Json describe() const override;
@@ -118,9 +125,15 @@ AttentionJob::AttentionJob(const Options& options, const std::vector<std::int64_
     : Job(queue_of(options)), options_(options) {
   Reader reader(options_, notes_);
   memory_for("q, k and v", [&] { read_or_make_inputs(shape, values, reader); });
-  for (const auto& [name, path] : options_.tensors)
-    tensors_[name] = on_device(reader.further(name, path), options_.device);
+  for (const auto& [name, path] : options_.tensors) {
+    if (name != "sinks" || path != "random")
+      tensors_[name] = on_device(reader.further(name, path), options_.device);
+  }
   set_sizes();
+  if (const auto sinks = options_.tensors.find("sinks");
+      sinks != options_.tensors.end() && sinks->second == "random")
+    tensors_["sinks"] =
+        on_device(random_tensor(DType::f32, {sizes_.query_heads}, options_.seed, 5), options_.device);
   memory_for("the masks", [&] { read_or_make_masks(values, reader); });
   reader.note_unused();
   check_inputs();
@@ -202,11 +215,12 @@ void AttentionJob::read_or_make_inputs(const std::vector<std::int64_t>& shape, V
   const Dims shapes[] = {dims("q_row_starts", shape[1], shape[3], shape[5]),
                          dims("kv_row_starts", shape[2], shape[4], shape[5]),
                          dims("kv_row_starts", shape[2], shape[4], shape[6])};
-  for (std::size_t i = 0; i < 3; ++i) {
+  for (std::size_t i = 0; i < (options_.v_in_k ? 2 : 3); ++i) {
     *inputs[i] = values == Values::unused
                      ? without_memory(dtype, shapes[i], options_.device)
                      : on_device(random_tensor(dtype, shapes[i], options_.seed, i), options_.device);
   }
+  if (options_.v_in_k) v_ = first_columns(k_, shape[6]);
 }
 
 Input AttentionJob::random_mask_input(DType mask_dtype, Values values, std::uint64_t stream) const {
@@ -445,6 +459,15 @@ Verdict AttentionJob::verify(std::int64_t rows, const std::function<void(std::in
 void AttentionJob::write_results() {
   if (!options_.out.empty()) io::write_tensor_file(options_.out, std::vector<io::NamedView>{{"out", out_}});
   if (!options_.lse.empty()) io::write_tensor_file(options_.lse, std::vector<io::NamedView>{{"lse", lse_}});
+}
+
+bench::Work AttentionJob::work() const {
+  bench::Work work =
+      bench::attention_work(sizes_, mask(Where::host), dtype(), query_offset(Where::host),
+                            {.lengths = lengths(Where::host), .starts = row_starts(Where::host)}, out_dtype());
+  if (options_.v_in_k)
+    work.bytes -= static_cast<double>(element_count(v_.view.shape)) * bits(dtype()) / 8;  // read as a part of k
+  return work;
 }
 
 Json AttentionJob::describe() const {

@@ -42,6 +42,11 @@ Json json_of(const Job& job, const Options& options, const Row& row, const bench
   json.update(problem);
   json["threads"] = job.queue().threads();
   json["seed"] = options.seed;
+  if (!options.layers.empty()) {
+    json["model"] = options.model;
+    json["phase"] = options.phase;
+    json["layers"] = options.layers;
+  }
   if (!job.notes().empty()) json["notes"] = job.notes();
   json["verdict"] = verdict_word(row);
   if (!row.refusal.empty()) json["reason"] = row.refusal;

@@ -7,12 +7,13 @@
 
 #include "cli/commands.h"
 #include "cli/json_lines.h"
+#include "cli/models.h"
 #include "flashtile/error.h"
 
 namespace flashtile::cli {
 namespace {
 
-int dispatch(const Options& options) {
+int one(const Options& options) {
   switch (options.command) {
     case Command::info: return info(options);
     case Command::run: return run(options);
@@ -21,6 +22,13 @@ int dispatch(const Options& options) {
     case Command::explain: return explain(options);
   }
   return kInternal;
+}
+
+/// A model is several calls.
+int dispatch(const Options& options) {
+  int code = kDone;
+  for (const Options& call : calls_of(options)) code = std::max(code, one(call));
+  return code;
 }
 
 int exit_code_of(ErrorCode code) {

@@ -53,6 +53,7 @@ std::string command_line(const Options& options, const std::vector<std::int64_t>
     add("--shape", fmt::format("{}", fmt::join(shape, ",")));
     add("--seed", std::to_string(options.seed));
   }
+  if (options.v_in_k) text += " --v-in-k";
   if (options.dtype) add("--dtype", name(*options.dtype));
   if (options.b_dtype) add("--b-dtype", name(*options.b_dtype));
   if (options.mask_dtype) add("--mask-dtype", name(*options.mask_dtype));

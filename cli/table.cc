@@ -46,7 +46,10 @@ std::string spelled(const std::string& key, const Json& value) {
 }
 
 std::string sources_of(const Options& options) {
-  if (!options.shapes.empty()) return fmt::format("random inputs, seed {}", options.seed);
+  const std::string model =
+      options.layers.empty() ? ""
+                             : fmt::format("{} {}, layers {}: ", options.model, options.phase, options.layers);
+  if (!options.shapes.empty()) return fmt::format("{}random inputs, seed {}", model, options.seed);
   const auto said = [](const std::string& path) { return path == "-" ? "standard input" : path; };
   if (!options.file.empty()) return said(options.file);
   return options.op == Op::attention

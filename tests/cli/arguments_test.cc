@@ -174,9 +174,9 @@ TEST(ArgumentErrors, Numbers) {
 }
 
 TEST(ArgumentErrors, InputsComeFromOnePlace) {
-  EXPECT_EQ(mistake("run"), "inputs: give one of FILE, --q, --k and --v, and --shape; 0 are given\n");
+  EXPECT_EQ(mistake("run"), "inputs: give one of FILE, --q, --k and --v, --model, and --shape; 0 are given\n");
   EXPECT_EQ(mistake("run x.npz --shape 1,1,1,1,1,1"),
-            "inputs: give one of FILE, --q, --k and --v, and --shape; 2 are given\n");
+            "inputs: give one of FILE, --q, --k and --v, --model, and --shape; 2 are given\n");
   EXPECT_EQ(mistake("run --q a.npy --k b.npy"), "inputs: --q, --k and --v go together\n");
   EXPECT_EQ(mistake("run --op gemm --a a.npy"), "inputs: --a and --b go together\n");
   EXPECT_EQ(mistake("run --op gemm"), "inputs: give one of FILE, --a and --b, and --shape; 0 are given\n");
