@@ -4,6 +4,8 @@
 #include <span>
 #include <utility>
 
+#include "flashtile/log.h"
+
 namespace flashtile::c_api {
 namespace {
 
@@ -82,6 +84,13 @@ const char* flashtile_status_name(flashtile_status status) {
 }
 
 const char* flashtile_version(void) { return FLASHTILE_VERSION; }
+
+flashtile_status flashtile_set_log(flashtile_log log, void* user) {
+  return guarded([&] {
+    if (log == nullptr) return flashtile::set_log({});
+    flashtile::set_log([log, user](const std::string& text) { log(user, text.c_str()); });
+  });
+}
 
 flashtile_status flashtile_packed_tensor(flashtile_tensor* tensor, void* data, int32_t dtype, int32_t rank,
                                          const int64_t* shape) {

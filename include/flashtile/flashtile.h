@@ -52,6 +52,15 @@ FLASHTILE_API const char* flashtile_status_name(flashtile_status status);
 /// The version of the library that runs, such as "0.2.0".
 FLASHTILE_API const char* flashtile_version(void);
 
+/// Takes one text of the log, of one line or several; it is valid during the call.
+typedef void (*flashtile_log)(void* user, const char* text);
+
+/// Sends the log to a callback, in place of the one before; NULL turns it off, as it is at first. For each different problem
+/// that attention and gemm are called with, once, the log has the way that was chosen, and why the ways before it were not; or
+/// why none can. The texts are for people. The callback is called by the thread that calls the library, by several at once; one
+/// that was replaced may still be in a call that had begun.
+FLASHTILE_API flashtile_status flashtile_set_log(flashtile_log log, void* user);
+
 /// The type of a tensor's elements.
 enum {
   FLASHTILE_F64 = 0,

@@ -25,7 +25,7 @@ def check(q=None, k=None, v=None, **options):
     what rounding may do: of scores and sums in float32, of weights and results in their type.
 
     Returns a Report: a row for each way, with its error as a share of the bound or the reason why it cannot; `ok` when none
-    passes its bound.
+    passes its bound. May be called from several threads.
     """
     import numpy as np
 

@@ -18,6 +18,7 @@ def gemm(a, b, *, out=None, alpha=1.0, beta=0.0, way=None, threads=None):
     Types     float32, float16, bfloat16; int8 and uint8, whose products are int32. Without out the result has a's type.
     Numerics  Sums are float32 or int32, rounded once at the end. Integer products wrap, with alpha 1 and beta 0 or 1.
     Errors    As attention(). With beta, out must be given; with beta 0 its old content is never read.
+    Threads   May be called from several threads; the GIL is released.
     """
     key = None
     if pool.serves(a, b):
@@ -36,7 +37,7 @@ def gemm(a, b, *, out=None, alpha=1.0, beta=0.0, way=None, threads=None):
 
 
 def plan_gemm(a, b, *, out=None, alpha=1.0, beta=0.0, way=None, threads=None):
-    """What gemm() would do for these arguments: a Plan. Computes nothing; same errors."""
+    """What gemm() would do for these arguments: a Plan. Computes nothing; same errors. May be called from several threads."""
     return plan_of(call_of(lib.flashtile_plan_gemm, a, b, out, alpha, beta, way, threads)[0])
 
 

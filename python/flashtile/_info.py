@@ -34,7 +34,8 @@ def ways(op):
 def info():
     """The version, the devices of this machine (or why there are none), and the ways of each op, best first.
 
-    A dictionary with the keys of `flashtile info --json`: version, devices, unavailable, ways.
+    A dictionary with the keys of `flashtile info --json`: version, devices, unavailable, ways. May be called from several
+    threads.
     """
     found = Info(version=lib.flashtile_version().decode(), devices=[], unavailable=[],
                  ways={"attention": ways("attention"), "gemm": ways("gemm")})

@@ -3,7 +3,7 @@ import ctypes
 import operator
 import os
 import pathlib
-from ctypes import c_char_p, c_double, c_float, c_int32, c_int64, c_uint32, c_uint64, c_void_p
+from ctypes import CFUNCTYPE, c_char_p, c_double, c_float, c_int32, c_int64, c_uint32, c_uint64, c_void_p
 
 MAX_RANK = 8
 F64, F32, F16, BF16, I8, U8, I32, INT4, UINT4, I64 = range(10)
@@ -103,10 +103,14 @@ STRUCTS = {"flashtile_tensor": Tensor, "flashtile_window": Window, "flashtile_at
            "flashtile_gemm_options": GemmOptions,
            "flashtile_cpu_queue_options": CpuQueueOptions, "flashtile_way_info": WayInfo, "flashtile_device_info": DeviceInfo}
 
+# A callback of the log: user, text.
+Log = CFUNCTYPE(None, c_void_p, c_char_p)
+
 # What each function returns, and how many pointers it takes; a number among them is spelled out.
 FUNCTIONS = {
     "flashtile_error_message": (c_char_p, []),
     "flashtile_version": (c_char_p, []),
+    "flashtile_set_log": (c_int32, [Log, c_void_p]),
     "flashtile_tensor_from_dlpack": (c_int32, [c_void_p] * 2),
     "flashtile_attention": (c_int32, [c_void_p] * 5),
     "flashtile_plan_attention": (c_int32, [c_void_p] * 6),

@@ -16,6 +16,7 @@ def merge_attention(outs, lses, *, sinks=None, threads=None, out=None, return_ls
     Numerics  out = sum(exp(lse_i - lse) * out_i), in float32, with lse = log(sum(exp(lse_i)) + exp(sink)). A part whose lse is
               -inf is not read. A row without keys gives exactly 0, and lse -inf or its head's sink.
     Errors    As attention().
+    Threads   May be called from several threads; the GIL is released.
 
     sinks          float32 (Hq): a logit of each head that only the denominator counts. The parts are computed without it
     threads, out   as in attention()

@@ -16,6 +16,7 @@ def rotary(x, positions, *, interleaved=False, dim=0, base=10000.0, frequencies=
     Types     float32, float16 or bfloat16; the result has x's type.
     Numerics  Sine and cosine are right to 1e-6 at any position; products and sums are float32.
     Errors    As attention().
+    Threads   May be called from several threads; the GIL is released.
 
     interleaved    pairs are elements 2i and 2i + 1, as GPT-J has them; otherwise i and i + R/2, as Llama has them
     dim            R: the first so many elements of a row are turned; 0 is all of them
@@ -44,6 +45,7 @@ def append_kv(cache_k, cache_v, k_new, v_new, positions, *, rotary=None, block_t
               the row of the cache, -1 for a new row that is not stored.
     Types     float32, float16 or bfloat16 each; rows are converted.
     Errors    As attention(). On CPUs also an index out of range, before anything is stored; GPUs do not store such rows.
+    Threads   May be called from several threads, which must not store into the same rows; the GIL is released.
 
     rotary         keywords of rotary(), such as {} or {"base": 500000.0}: k_new is turned by positions on the way
     block_table    int32 (B, most): entry [b, n] is the page that holds the rows from n * page size on of batch entry b

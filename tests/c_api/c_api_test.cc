@@ -359,6 +359,24 @@ TEST(CApi, AppendsToACache) {
   flashtile_queue_free(queue);
 }
 
+TEST(CApi, LogsEachProblemOnce) {
+  std::vector<std::string> texts;
+  const flashtile_log take = [](void* user, const char* text) {
+    static_cast<std::vector<std::string>*>(user)->emplace_back(text);
+  };
+  ASSERT_EQ(flashtile_set_log(take, &texts), FLASHTILE_OK);
+  Call call;
+  call.options.way = "tensor_ops";
+  for (int i = 0; i < 2; ++i)
+    ASSERT_EQ(flashtile_attention(&call.outputs, &call.q, &call.k, &call.v, &call.options), FLASHTILE_OK);
+  ASSERT_EQ(texts.size(), 1u);
+  EXPECT_NE(texts[0].find("attention by tensor_ops on cpu"), std::string::npos) << texts[0];
+  ASSERT_EQ(flashtile_set_log(nullptr, nullptr), FLASHTILE_OK);
+  call.options.way = "simdgroup";
+  ASSERT_EQ(flashtile_attention(&call.outputs, &call.q, &call.k, &call.v, &call.options), FLASHTILE_OK);
+  EXPECT_EQ(texts.size(), 1u);
+}
+
 TEST(CApi, PlansSayWhatWillRun) {
   Call call;
   flashtile_plan* plan = nullptr;

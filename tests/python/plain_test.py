@@ -116,6 +116,30 @@ class Plans(unittest.TestCase):
         self.assertEqual(found.stdout.splitlines()[0], f"flashtile {flashtile.__version__}")
 
 
+class Log(unittest.TestCase):
+    def tearDown(self):
+        flashtile.set_log(None)
+
+    def test_has_each_problem_once(self):
+        texts = []
+        flashtile.set_log(texts.append)
+        for _ in range(2):
+            flashtile.attention(*call(), way="tensor_ops")
+        with self.assertRaises(NotImplementedError):
+            flashtile.attention(*call(), way="vendor.cudnn")
+        self.assertEqual(len(texts), 2)
+        self.assertTrue(texts[0].startswith("attention of f32 q (1, 1, 2, 4), k "), texts[0])
+        self.assertIn("\nattention by tensor_ops on cpu\n", texts[0])
+        self.assertIn("way vendor.cudnn cannot run this call", texts[1])
+        flashtile.set_log(None)
+        flashtile.attention(*call(), way="simdgroup")
+        self.assertEqual(len(texts), 2)
+
+    def test_refuses_what_is_no_function(self):
+        with self.assertRaisesRegex(TypeError, "callback is 3"):
+            flashtile.set_log(3)
+
+
 class Structs(unittest.TestCase):
     """ctypes believes what it is told: against the list that a test of the C interface keeps."""
 

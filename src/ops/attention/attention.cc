@@ -12,6 +12,7 @@
 #include "src/ops/attention/kernels.h"
 #include "src/ops/attention/problem.h"
 #include "src/ops/attention/ways.h"
+#include "src/ops/common/log.h"
 #include "src/ops/common/queue.h"
 #include "src/ops/common/subnormals.h"
 
@@ -47,11 +48,27 @@ void compute_exact_rows(const AttentionProblem& problem, const AttentionArgument
   find_kernel("exact_rows", problem)->launch(queue, params);
 }
 
+/// "f32 q (1, 8, 100, 64), k (1, 2, 300, 64), v (1, 2, 300, 64), with a softcap, lse".
+std::string described(const AttentionProblem& problem) {
+  const auto spelled = [](const char* what, const TensorLayout& tensor) {
+    return what + to_string(tensor.shape);
+  };
+  std::string text =
+      name(problem.dtype) + spelled(" q ", problem.q) + spelled(", k ", problem.k) + spelled(", v ", problem.v);
+  const char* before = ", with ";
+  for (const FeatureRow& row : kFeatureRows) {
+    if (!problem.needed.has(row.feature)) continue;
+    text += before + std::string(row.name);
+    before = ", ";
+  }
+  return text;
+}
+
 void run(AttentionCall& call, std::span<std::byte> workspace, const AttentionOptions& options,
          const Queue& queue) {
   auto& [problem, arguments] = call;
   problem.threads = queue.threads();
-  const AttentionWay& way = choose("attention", attention_way_table(), problem, options.way);
+  const AttentionWay& way = choose_and_log("attention", attention_way_table(), problem, options.way, described);
   if (problem.empty()) return;
   std::shared_ptr<void> taken;
   if (const std::size_t needed = way.workspace_bytes(problem); needed > 0) {
