@@ -5,13 +5,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <latch>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <regex>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -81,6 +86,35 @@ TEST(QueueContract, ManyThreadsWorkAndNothingIsPrinted) {
           << way;
     }
   }
+}
+
+/// What the library makes when it is first asked for (queues, tables, threads) is made once, whoever asks. Also one queue has
+/// four callers then.
+TEST(QueueContract, TheFirstCallsOfFourThreadsMayMeet) {
+  EXPECT_EQ(in_child([] {
+              constexpr std::size_t kCallers = 4;
+              std::latch start(kCallers);
+              std::optional<Queue> shared;
+              std::once_flag made;
+              std::array<std::string, kCallers> outcomes;
+              std::vector<std::thread> callers;
+              for (std::string& outcome : outcomes) {
+                callers.emplace_back([&] {
+                  start.arrive_and_wait();
+                  outcome = Work().outcome(Queue::default_for(Device::cpu()));
+                  std::call_once(made, [&] { shared = Queue::cpu({.threads = 3}); });
+                  for (const std::string& way : our_ways_on_cpus())
+                    outcome += " " + Work().outcome(*shared, way);
+                  if (backends().empty()) outcome += " no devices";
+                });
+              }
+              for (std::thread& caller : callers) caller.join();
+              for (const std::string& outcome : outcomes) {
+                if (outcome != outcomes[0]) return "one: " + outcomes[0] + "; another: " + outcome;
+              }
+              return std::regex_replace(outcomes[0], std::regex("ok ?"), "");
+            }),
+            "");
 }
 
 TEST(QueueContract, NoQueueIsNull) {

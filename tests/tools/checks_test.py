@@ -1,5 +1,6 @@
 """The checkers of tools/ find what they are there to find, in a small repository made for it."""
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -97,6 +98,24 @@ class Links(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertIn("b.md leads nowhere", output)
         self.assertIn("c.md#no has no such heading", output)
+
+
+class Limits(unittest.TestCase):
+    ROW = re.compile(r'", "((?:src|include|c_api)/[^"]+)"')
+
+    def test_the_page_is_what_the_constants_say(self):
+        tool = (ROOT / "tools/check_limits.py").read_text()
+        names = {"docs/limits.md", "src/ops/attention/problem.cc", "src/backends/cpu/queue.cc", *self.ROW.findall(tool)}
+        files = {name: (ROOT / name).read_text() for name in names}
+        self.assertEqual(check("check_limits.py", files), (0, ""))
+        files["include/flashtile/tensor.h"] = files["include/flashtile/tensor.h"].replace("kMaxRank = 8", "kMaxRank = 9")
+        status, output = check("check_limits.py", files)
+        self.assertEqual(status, 1)
+        self.assertIn("docs/limits.md is not what the code says", output)
+        files["include/flashtile/tensor.h"] = ""
+        status, output = check("check_limits.py", files)
+        self.assertEqual(status, 1)
+        self.assertIn("0 definitions of kMaxRank", output)
 
 
 class Namespaces(unittest.TestCase):
