@@ -75,6 +75,7 @@ struct AttentionOptions {
 ///           position reaches the rows that attend to it. On CPUs, whatever their instruction set, bfloats and
 ///           their sums below 2^-126 count as 0, as Intel's and AMD's bfloat units take them; GPUs keep them.
 /// Errors    invalid_argument names the argument and what was found; unsupported lists each way and its reason.
+/// Threads   Safe from any thread, also on one queue. Nobody may write an input, or touch a result, before the work is done.
 /// Source    Milakov & Gimelshein 2018 (online softmax); Dao et al. 2022 (tiling).
 Tensor attention(const TensorView& q, const TensorView& k, const TensorView& v,
                  const AttentionOptions& options = {});
@@ -93,15 +94,17 @@ struct AttentionOutputs {
 };
 
 /// attention() into the caller's memory. Allocates nothing if given a workspace. Asynchronous on a GPU queue.
-/// Same errors; invalid_argument also for outputs that overlap, and a workspace that is too small or misaligned.
+/// Same errors; invalid_argument also for outputs that overlap, and a workspace that is too small or misaligned. As safe from
+/// several threads, each of whose calls has results and a workspace of its own.
 void attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
                     const TensorView& v, const AttentionOptions& options = {});
 
-/// What attention() would do for these arguments; data pointers may be null. Same errors.
+/// What attention() would do for these arguments; data pointers may be null. Same errors. Safe from any thread.
 Plan plan_attention(const TensorView& q, const TensorView& k, const TensorView& v,
                     const AttentionOptions& options = {});
 
-/// What attention_into() would do. A wanted lse or the layout of out may change the way, and so the workspace.
+/// What attention_into() would do. A wanted lse or the layout of out may change the way, and so the workspace. Safe from any
+/// thread.
 Plan plan_attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
                          const TensorView& v, const AttentionOptions& options = {});
 
@@ -115,7 +118,7 @@ Result<Plan> try_plan_attention(const TensorView& q, const TensorView& k, const 
 Result<Plan> try_plan_attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
                                      const TensorView& v, const AttentionOptions& options = {}) noexcept;
 
-/// Every way to compute attention that this version knows, best first.
+/// Every way to compute attention that this version knows, best first. Safe from any thread.
 std::vector<WayInfo> attention_ways();
 
 FLASHTILE_EXPORTS_END

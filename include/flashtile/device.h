@@ -42,7 +42,7 @@ struct DeviceInfo {
 };
 
 /// What one kind of device offers in this build on this machine: its devices, or the reason why there are none.
-/// metal_emulated is listed in programs that link it.
+/// metal_emulated is listed in programs that link it. backends() is safe from any thread.
 struct BackendInfo {
   DeviceType type;
   std::vector<DeviceInfo> devices;

@@ -36,9 +36,10 @@ struct GemmOptions {
 ///           2^-126 count as 0 where A and B are both bf16, as Intel's and AMD's bfloat units take them; GPUs
 ///           keep them, and products of any other types do.
 /// Errors    invalid_argument names the argument; unsupported lists each way and its reason.
+/// Threads   Safe from any thread, also on one queue. Nobody may write A or B, or touch C, before the work is done.
 void gemm(const TensorView& c, const TensorView& a, const TensorView& b, const GemmOptions& options = {});
 
-/// What gemm() would do for these arguments; data pointers may be null. Same errors.
+/// What gemm() would do for these arguments; data pointers may be null. Same errors. Safe from any thread.
 Plan plan_gemm(const TensorView& c, const TensorView& a, const TensorView& b, const GemmOptions& options = {});
 
 /// The same for a program without exceptions.
@@ -47,7 +48,7 @@ Result<> try_gemm(const TensorView& c, const TensorView& a, const TensorView& b,
 Result<Plan> try_plan_gemm(const TensorView& c, const TensorView& a, const TensorView& b,
                            const GemmOptions& options = {}) noexcept;
 
-/// Every way to compute a matrix product that this version knows, best first.
+/// Every way to compute a matrix product that this version knows, best first. Safe from any thread.
 std::vector<WayInfo> gemm_ways();
 
 FLASHTILE_EXPORTS_END

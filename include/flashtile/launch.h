@@ -49,7 +49,7 @@ inline constexpr DeviceType kLaunchDevice = DeviceType::cpu;
 #else
 /// Runs Kernel over a grid; returns when it is done on a CPU, and when it is queued on a GPU.
 /// Errors: invalid_argument for a negative grid; unsupported if this translation unit
-/// has no code for the queue's kind of device.
+/// has no code for the queue's kind of device. Safe from any thread, also on one queue.
 template <class Kernel>
 void launch(const Queue& queue, Grid grid, const typename Kernel::Params& params);
 #endif

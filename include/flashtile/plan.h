@@ -16,7 +16,7 @@ struct RefusedWay {
   std::string reason;
 };
 
-/// How a call runs. Immutable; printing it is how dispatch is explained.
+/// How a call runs. Immutable, and so safe from any thread; printing it is how dispatch is explained.
 struct Plan {
   std::string op;   ///< "attention" or "gemm"
   std::string way;  ///< "tensor_ops", "vendor.cblas", ...

@@ -54,6 +54,7 @@ Dims packed_strides(const Dims& shape);
 
 /// A strided view of somebody's memory. Never owns.
 ///
+/// Threads  A value like any other: several threads may read one, and no other may use one that is being changed.
 /// Units  Strides are in elements. A stride of 0 repeats one element along its dimension. 4-bit types count
 ///        nibbles, and data must start at the low nibble of a byte.
 struct TensorView {
@@ -77,7 +78,8 @@ struct TensorView {
 TensorView packed_view(const void* data, DType dtype, const Dims& shape, Device device = {});
 
 /// A dense row-major tensor that owns its memory, aligned to 64 bytes. New memory is not initialised. Copies
-/// share the memory; one that was moved from has no elements.
+/// share the memory; one that was moved from has no elements. Copies may be made and destroyed by several threads, as
+/// std::shared_ptr's.
 class Tensor {
  public:
   /// No memory and no elements: shape (0,).
@@ -115,11 +117,11 @@ class Tensor {
   std::shared_ptr<void> memory_;
 };
 
-/// A dense copy of a view on another device (or the same one). Synchronous.
+/// A dense copy of a view on another device (or the same one). Synchronous. Safe from any thread.
 /// Errors: invalid_argument for a view that is none; out_of_memory, unsupported, device_failure.
 Tensor copy_to(const TensorView& source, Device device);
 
-/// A dense copy with elements converted, rounding to nearest even; on the CPU. Integers saturate.
+/// A dense copy with elements converted, rounding to nearest even; on the CPU. Integers saturate. Safe from any thread.
 /// Errors: invalid_argument for device memory, and for a view or type that is none; out_of_memory.
 Tensor convert(const TensorView& source, DType dtype);
 
