@@ -186,6 +186,8 @@ struct disjunction : bool_constant<(bool(T::value) || ...)> {};
 template <class T>
 struct negation : bool_constant<!bool(T::value)> {};
 template <class... T>
+using _disjunction = disjunction<T...>;  // the name that Apple's own headers use, and some kernels
+template <class... T>
 inline constexpr bool conjunction_v = conjunction<T...>::value;
 template <class... T>
 inline constexpr bool disjunction_v = disjunction<T...>::value;
