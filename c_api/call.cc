@@ -86,7 +86,7 @@ const char* flashtile_status_name(flashtile_status status) {
 const char* flashtile_version(void) { return FLASHTILE_VERSION; }
 
 flashtile_status flashtile_set_log(flashtile_log log, void* user) {
-  return guarded([&] {
+  return flashtile::c_api::guarded([&] {
     if (log == nullptr) return flashtile::set_log({});
     flashtile::set_log([log, user](const std::string& text) { log(user, text.c_str()); });
   });
