@@ -68,9 +68,11 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
             if pool.run(key, (q, k, v, out)):
                 return out
     call = call_of(lib.flashtile_attention, q, k, v)
-    results = set_results(call, q, q_row_starts, kv_row_starts, out, out_dtype, return_lse)
-    set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, q_row_starts, kv_row_starts, alibi_slopes, sinks, window, mask, bias,
-                way, threads)
+    results = set_results(call, q, q_row_starts=q_row_starts, kv_row_starts=kv_row_starts, out=out, out_dtype=out_dtype,
+                          return_lse=return_lse)
+    set_options(call, q, scale=scale, softcap=softcap, causal=causal, query_offset=query_offset, q_lengths=q_lengths, kv_lengths=kv_lengths,
+                q_row_starts=q_row_starts, kv_row_starts=kv_row_starts, alibi_slopes=alibi_slopes, sinks=sinks, window=window, mask=mask,
+                bias=bias, way=way, threads=threads)
     call.run()
     if key is not None:
         pool.keep(key, call)
@@ -83,11 +85,13 @@ def plan(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, q
     """What attention() would do for these arguments: a Plan. Computes nothing; same errors."""
     call = call_of(lib.flashtile_plan_attention, q, k, v)
     if out is not None or out_dtype is not None or return_lse:
-        set_results(call, q, q_row_starts, kv_row_starts, out, out_dtype, return_lse)
+        set_results(call, q, q_row_starts=q_row_starts, kv_row_starts=kv_row_starts, out=out, out_dtype=out_dtype,
+                    return_lse=return_lse)
     else:
         call.arguments = (None, *call.arguments[1:])
-    set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, q_row_starts, kv_row_starts, alibi_slopes, sinks, window, mask, bias,
-                way, threads)
+    set_options(call, q, scale=scale, softcap=softcap, causal=causal, query_offset=query_offset, q_lengths=q_lengths, kv_lengths=kv_lengths,
+                q_row_starts=q_row_starts, kv_row_starts=kv_row_starts, alibi_slopes=alibi_slopes, sinks=sinks, window=window, mask=mask,
+                bias=bias, way=way, threads=threads)
     return plan_of(call)
 
 
@@ -99,7 +103,7 @@ def call_of(function, q, k, v):
     return call
 
 
-def set_results(call, q, q_row_starts, kv_row_starts, out, out_dtype, return_lse):
+def set_results(call, q, *, q_row_starts=None, kv_row_starts=None, out=None, out_dtype=None, return_lse=False):
     """What the call writes; for each result the array, and how the caller's is made of it."""
     q_tensor, v_tensor = call.tensors[0], call.tensors[2]
     for name, tensor, starts in (("q", q_tensor, q_row_starts), ("v", v_tensor, kv_row_starts)):
@@ -128,8 +132,8 @@ def dtype_of(given, of_q):
     return dtype
 
 
-def set_options(call, q, scale, softcap, causal, query_offset, q_lengths, kv_lengths, q_row_starts, kv_row_starts, alibi_slopes, sinks, window, mask, bias,
-                way, threads):
+def set_options(call, q, *, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None, q_row_starts=None,
+                kv_row_starts=None, alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, way=None, threads=None):
     options = call.options
     if scale is not None:
         options.scale = call.point_to(c_float(scale))

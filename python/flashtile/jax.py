@@ -10,7 +10,7 @@ import math
 import jax
 import numpy as np
 
-from flashtile._attention import corner_of, offset_of
+from flashtile._attention import corner_of, is_array, offset_of
 from flashtile._library import lib, whole
 
 __all__ = ["attention"]
@@ -33,8 +33,8 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
             x = jax.numpy.asarray(x)
             x = x.reshape((1,) * (4 - x.ndim) + x.shape)
             arguments.append(jax.numpy.broadcast_to(x, (q.shape[0], *x.shape[1:])))
-    causal, causal_offset = offset_of(corner_of(causal, q.shape[2], k.shape[2]), "causal")
-    query_offset, query_offset_number = offset_of(query_offset, "query_offset")
+    causal, causal_offset = constant_offset(corner_of(causal, q.shape[2], k.shape[2]), "causal")
+    query_offset, query_offset_number = constant_offset(query_offset, "query_offset")
     left, right = (-1, -1) if window is None else (whole(limit, "window") for limit in window)
     numbers = {"causal": causal, "causal_offset": causal_offset, "query_offset": query_offset,
                "query_offset_number": query_offset_number, "window_left": left, "window_right": right,
@@ -46,3 +46,10 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
     found = call(*arguments, scale=np.float32(1 / math.sqrt(q.shape[3]) if scale is None else scale), softcap=np.float32(softcap or 0),
                  **{name: np.int64(x) for name, x in numbers.items()})
     return tuple(found) if return_lse else found[0]
+
+
+def constant_offset(given, name):
+    """A corner or a number, as the custom call has it."""
+    if is_array(given):
+        raise ValueError(f"{name} is an array; inside of JAX it is a corner, or a whole number that is known when it is compiled")
+    return offset_of(None, given, name)[:2]

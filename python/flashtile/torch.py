@@ -107,9 +107,8 @@ def attention(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_
         if not pool.run(what, arrays, addresses_of):
             addresses_of(arrays)
             call = call_of(lib.flashtile_attention, *map(in_four, tensors[:3]))
-            set_options(call, query, softcap=None, query_offset=None, window=None, way=None,
-                        **options_of(query, attn_mask, is_causal, scale))
-            set_results(call, query, in_four(out), return_lse=False)
+            set_options(call, query, **options_of(query, attn_mask, is_causal, scale))
+            set_results(call, query, out=in_four(out))
             call.run()
             pool.keep(what, call)
     except (ValueError, NotImplementedError):  # PyTorch broadcasts what flashtile does not, and has its own words for errors
