@@ -62,16 +62,4 @@ FLASHTILE_HOST_DEVICE inline Entry entry_of(FT_CONSTANT const AttentionParams& p
   return entry;
 }
 
-/// How many queries an entry has, as far as shapes say.
-FLASHTILE_HOST_DEVICE inline int32_t usual_queries(FT_CONSTANT const AttentionParams& p) {
-  return p.query_starts.given() && p.batch > 0 ? p.query_length / p.batch : p.query_length;
-}
-
-/// The keys that a query of any entry may see.
-FLASHTILE_HOST_DEVICE inline KeyRange keys_of_all(FT_CONSTANT const AttentionParams& p) {
-  if (p.query_offsets.given() || p.ends_together) return {0, 0, p.kv_length, p.kv_length};
-  const Band band = p.band;
-  return band.keys(0, p.query_length > 0 ? p.query_length - 1 : 0, p.kv_length);
-}
-
 }  // namespace flashtile::inline v0_2::kernels

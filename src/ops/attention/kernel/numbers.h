@@ -1,6 +1,8 @@
 // The numbers that every attention kernel uses, each in one place.
 #pragma once
 
+#include <stdint.h>
+
 #include "flashtile/detail/kernel_words.h"
 
 namespace flashtile::inline v0_2::kernels {

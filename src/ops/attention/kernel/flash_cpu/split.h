@@ -15,6 +15,17 @@ namespace flash_cpu {
 inline constexpr int kEnoughTasks = 64;  ///< tasks to aim for, so that this many threads are busy
 inline constexpr int kSplitKeys = 512;   ///< fewer keys are not worth a part of their own
 
+/// How many queries an entry has, as far as shapes say.
+FT_FUNCTION int usual_queries(const AttentionParams& p) {
+  return p.query_starts.given() && p.batch > 0 ? p.query_length / p.batch : p.query_length;
+}
+
+/// The keys that a query of any entry may see.
+FT_FUNCTION KeyRange keys_of_all(const AttentionParams& p) {
+  if (p.query_offsets.given() || p.ends_together) return {0, 0, p.kv_length, p.kv_length};
+  return p.band.keys(0, max(0, p.query_length - 1), p.kv_length);
+}
+
 /// Which keys a part of the work looks at.
 struct KeySplits {
   int count;  ///< 1: no split, results go straight to the output
