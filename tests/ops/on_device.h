@@ -48,10 +48,6 @@ inline std::vector<Device> devices_with_small_kernels() {
 }
 
 /// The name of a device as a part of a test's name.
-inline std::string word(Device device) {
-  std::string text = name(device);
-  std::replace_if(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
-  return text;
-}
+inline std::string word(Device device) { return as_test_name(name(device)); }
 
 }  // namespace flashtile::test

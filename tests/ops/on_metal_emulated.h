@@ -1,11 +1,15 @@
-// Whether the program is the one that runs the parity tables on metal-emulated, and its part of them. Used by the parity tests
-// of every op.
+// What the tests of every op run on: ways, devices, and the cases of a table, of which the program for metal-emulated has its
+// part; and how their tests are called.
 #pragma once
 
+#include <algorithm>
+#include <cctype>
 #include <cstddef>
+#include <string>
 #include <vector>
 
 #include "flashtile/device.h"
+#include "flashtile/plan.h"
 
 namespace flashtile::test {
 
@@ -36,6 +40,21 @@ std::vector<Case> cases_under_test(const std::vector<Case>& all, std::size_t ste
     if (is_small(c)) small.push_back(c);
   for (std::size_t i = 0; i < small.size(); i += step) chosen.push_back(small[i]);
   return chosen;
+}
+
+/// The ways of a table that this build has.
+inline std::vector<std::string> built(const std::vector<WayInfo>& ways) {
+  std::vector<std::string> names;
+  for (const WayInfo& way : ways) {
+    if (way.built) names.push_back(way.name);
+  }
+  return names;
+}
+
+/// A text as the name of a test: of letters, digits and underscores.
+inline std::string as_test_name(std::string text) {
+  std::replace_if(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+  return text;
 }
 
 }  // namespace flashtile::test

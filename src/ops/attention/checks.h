@@ -23,6 +23,10 @@ inline void check_memory(const TensorView& view, const char* what, Data data) {
   core::check_memory({kOp, what, view}, data);
 }
 
+inline void expect_device_of_q(const TensorView& view, Device of_q, const char* what) {
+  core::check_device({kOp, what, view}, of_q, "q");
+}
+
 inline TensorLayout layout_of(const TensorView& view) {
   return {view.dtype, view.shape, view.strides, reinterpret_cast<std::uintptr_t>(view.data) % 16 == 0};
 }

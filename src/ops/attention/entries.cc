@@ -60,10 +60,7 @@ TensorView checked_numbers(TensorView view, const char* what, const AttentionPro
                            Data data) {
   if (view.dtype != DType::i32 && view.dtype != DType::i64)
     refuse(std::string(what) + " has dtype " + spelled(view.dtype) + "; expected i32 or i64");
-  if (view.device != problem.device) {
-    refuse(std::string(what) + " is on " + name(view.device) + ", q is on " + name(problem.device) +
-           "; they must match");
-  }
+  expect_device_of_q(view, problem.device, what);
   check_memory(view, what, data);
   if (view.shape != Dims{count})
     refuse(std::string(what) + " has shape " + to_string(view.shape) + "; expected " + letters + " = " +
@@ -148,7 +145,7 @@ TensorLayout head_numbers(const TensorView& view, const char* what, const Attent
                           bool of_entries, Data data) {
   if (view.dtype != DType::f32)
     refuse(std::string(what) + " has dtype " + spelled(view.dtype) + "; expected f32");
-  core::check_device({kOp, what, view}, problem.device, "q");
+  expect_device_of_q(view, problem.device, what);
   check_memory(view, what, data);
   const Dims of_heads{problem.query_heads}, full{problem.batch, problem.query_heads};
   if (view.shape != of_heads && !(of_entries && view.shape == full)) {

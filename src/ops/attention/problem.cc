@@ -37,19 +37,12 @@ void expect_equal(std::int64_t found, std::int64_t expected, const char* what, c
   }
 }
 
-void expect_device_of_q(const TensorView& view, const TensorView& q, const char* what) {
-  if (view.device != q.device) {
-    refuse(std::string(what) + " is on " + name(view.device) + ", q is on " + name(q.device) +
-           "; they must match");
-  }
-}
-
 void expect_like_q(const TensorView& view, const TensorView& q, const char* what) {
   if (view.dtype != q.dtype) {
     refuse(std::string(what) + " has dtype " + spelled(view.dtype) + ", q has " + spelled(q.dtype) +
            "; they must match");
   }
-  expect_device_of_q(view, q, what);
+  expect_device_of_q(view, q.device, what);
 }
 
 /// Results are of q's type or of float32.
@@ -71,10 +64,7 @@ void expect_size(std::int64_t size, std::int64_t low, std::int64_t high, const c
 /// A mask tensor as 4 dimensions with stride 0 where it repeats.
 TensorView broadcast(const TensorView& view, const char* what, const AttentionProblem& problem, Data data) {
   const Dims full{problem.batch, problem.query_heads, problem.query_length, problem.kv_length};
-  if (view.device != problem.device) {
-    refuse(std::string(what) + " is on " + name(view.device) + ", q is on " + name(problem.device) +
-           "; they must match");
-  }
+  expect_device_of_q(view, problem.device, what);
   bool fits = view.rank() <= 4;
   for (int i = 0; fits && i < view.rank(); ++i) {
     const std::int64_t size = view.shape[i];
@@ -272,7 +262,7 @@ AttentionCall validated(const AttentionOutputs& outputs, const TensorView& q, co
     refuse("out has dtype " + spelled(out.dtype) + ", out_dtype is " + spelled(*options.out_dtype) +
            "; give one of them, or the same");
   }
-  expect_device_of_q(out, q, "out");
+  expect_device_of_q(out, q.device, "out");
   if (outputs.lse) {
     const TensorView& lse = *outputs.lse;
     check_memory(lse, "lse", data);
@@ -281,9 +271,7 @@ AttentionCall validated(const AttentionOutputs& outputs, const TensorView& q, co
              " = " + to_string(problem.lse_shape()));
     }
     if (lse.dtype != DType::f32) refuse("lse has dtype " + spelled(lse.dtype) + "; expected f32");
-    if (lse.device != problem.device) {
-      refuse("lse is on " + name(lse.device) + ", q is on " + name(problem.device) + "; they must match");
-    }
+    expect_device_of_q(lse, problem.device, "lse");
   }
   check_results({q, k, v, options}, outputs, data);
   const auto layout = [&](const TensorView& view) {

@@ -242,27 +242,15 @@ std::vector<Packing> packings() {
 
 bool is_small(const Packing& p) { return p.q_rows() * p.kv_rows() < 20000; }
 
-std::vector<std::string> built_ways() {
-  std::vector<std::string> names;
-  for (const WayInfo& way : attention_ways()) {
-    if (way.built) names.push_back(way.name);
-  }
-  return names;
-}
-
 std::string test_name(const ::testing::TestParamInfo<Packed::ParamType>& info) {
   const auto& [p, dtype, way, device] = info.param;
-  std::string text = p.name + "_" + name(dtype) + "_" + way + "_" + name(device);
-  for (char& letter : text) {
-    if (!std::isalnum(static_cast<unsigned char>(letter))) letter = '_';
-  }
-  return text;
+  return as_test_name(p.name + "_" + name(dtype) + "_" + way + "_" + name(device));
 }
 
 INSTANTIATE_TEST_SUITE_P(Attention, Packed,
                          ::testing::Combine(::testing::ValuesIn(cases_under_test(packings(), 1, is_small)),
                                             ::testing::Values(DType::f32, DType::f16, DType::bf16),
-                                            ::testing::ValuesIn(built_ways()),
+                                            ::testing::ValuesIn(built(attention_ways())),
                                             ::testing::ValuesIn(devices_under_test())),
                          test_name);
 

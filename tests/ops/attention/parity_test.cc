@@ -18,6 +18,16 @@ constexpr CausalCorner kTopLeft = CausalCorner::top_left, kBottomRight = CausalC
 TestMask boolean(MaskShape shape, MaskFill fill = MaskFill::random) { return {DType::u8, shape, fill}; }
 TestMask bias(DType dtype, MaskShape shape, MaskFill fill = MaskFill::random) { return {dtype, shape, fill}; }
 
+/// Adds changed copies of a case, by their names.
+auto adder_to(std::vector<Case>& all, const std::string& prefix, const Case& base) {
+  return [&all, prefix, base](const std::string& name, auto change) {
+    Case c = base;
+    c.name = prefix + name;
+    change(c);
+    all.push_back(c);
+  };
+}
+
 std::vector<Case> cases() {
   std::vector<Case> all;
   // Lengths around tiles of 8, 16, 32, 64 and 128, and Lq > Lkv.
@@ -395,12 +405,7 @@ std::vector<Case> cases() {
                        .kv_length = 1100,
                        .head_dim = 40,
                        .value_dim = 24};
-  const auto add_long = [&](const std::string& name, auto change) {
-    Case c = long_keys;
-    c.name = "ManyKeys" + name;
-    change(c);
-    all.push_back(c);
-  };
+  const auto add_long = adder_to(all, "ManyKeys", long_keys);
   add_long("", nothing);
   add_long("WithoutLse", [](Case& c) { c.lse = false; });
   add_long("CausalTopLeft", [](Case& c) { c.causal = kTopLeft; });
@@ -433,16 +438,9 @@ std::vector<Case> cases() {
            .lse = d != 64});
     }
   }
-  const auto add_parts = [&](const std::string& name, auto change) {
-    Case c{.name = "Parts" + name,
-           .query_heads = 6,
-           .kv_heads = 2,
-           .query_length = 5,
-           .kv_length = 1500,
-           .head_dim = 72};
-    change(c);
-    all.push_back(c);
-  };
+  const Case parts{
+      .name = "", .query_heads = 6, .kv_heads = 2, .query_length = 5, .kv_length = 1500, .head_dim = 72};
+  const auto add_parts = adder_to(all, "Parts", parts);
   add_parts("Boolean", [](Case& c) { c.boolean = boolean({0, 0, 0, 0}); });
   add_parts("BooleanOverKeys", [](Case& c) { c.boolean = boolean({1, 0, 0, 1}, MaskFill::rows); });
   add_parts("Bias", [](Case& c) { c.bias = bias(DType::bf16, {0, 0, 0, 0}), c.layout = Layout::bshd; });
@@ -473,12 +471,7 @@ std::vector<Case> cases() {
                      .value_dim = 24,
                      .query_lengths = {0, 1, 63, 65, 70},
                      .kv_lengths = {100, 130, 0, 65, 1}};
-  const auto add_entries = [&](const std::string& name, auto change) {
-    Case c = entries;
-    c.name = "Entries" + name;
-    change(c);
-    all.push_back(c);
-  };
+  const auto add_entries = adder_to(all, "Entries", entries);
   add_entries("", nothing);
   add_entries("WithoutLse", [](Case& c) { c.lse = false; });
   add_entries("OfQueries", [](Case& c) { c.kv_lengths = {}; });
@@ -768,14 +761,6 @@ bool may_decline(const std::string& refusal, const std::vector<Reason>& reasons)
   });
 }
 
-std::vector<std::string> built_ways() {
-  std::vector<std::string> names;
-  for (const WayInfo& way : attention_ways()) {
-    if (way.built) names.push_back(way.name);
-  }
-  return names;
-}
-
 /// Calls with their oracle's answers, kept for all ways.
 Call& call_of(const Case& c, DType dtype) {
   static std::map<std::pair<std::string, DType>, std::unique_ptr<Call>> kept;
@@ -821,17 +806,13 @@ TEST_P(Parity, AgreesWithTheOracle) {
 
 std::string test_name(const ::testing::TestParamInfo<Parity::ParamType>& info) {
   const auto& [c, dtype, way, device] = info.param;
-  std::string text = c.name + "_" + name(dtype) + "_" + way + "_" + name(device);
-  for (char& letter : text) {
-    if (!std::isalnum(static_cast<unsigned char>(letter))) letter = '_';
-  }
-  return text;
+  return as_test_name(c.name + "_" + name(dtype) + "_" + way + "_" + name(device));
 }
 
 INSTANTIATE_TEST_SUITE_P(Attention, Parity,
                          ::testing::Combine(::testing::ValuesIn(cases_under_test(cases(), 3, is_small)),
                                             ::testing::Values(DType::f32, DType::f16, DType::bf16),
-                                            ::testing::ValuesIn(built_ways()),
+                                            ::testing::ValuesIn(built(attention_ways())),
                                             ::testing::ValuesIn(devices_under_test())),
                          test_name);
 

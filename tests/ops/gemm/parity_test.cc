@@ -273,14 +273,6 @@ bool may_decline(const std::string& refusal, const std::vector<Reason>& reasons)
   });
 }
 
-std::vector<std::string> built_ways() {
-  std::vector<std::string> names;
-  for (const WayInfo& way : gemm_ways()) {
-    if (way.built) names.push_back(way.name);
-  }
-  return names;
-}
-
 /// Computes a product on a device; on another than the CPU, on copies of all the matrices' memory.
 void run_on(Device device, const Matrix& out, const Matrix& a, const Matrix& b, const GemmOptions& options) {
   if (device == Device::cpu()) return gemm(out.view, a.view, b.view, options);
@@ -356,15 +348,11 @@ TEST_P(GemmParity, AgreesWithTheOracle) {
 
 std::string test_name(const ::testing::TestParamInfo<GemmParity::ParamType>& info) {
   const auto& [c, way, device] = info.param;
-  std::string text = c.name + "_" + way + "_" + name(device);
-  for (char& letter : text) {
-    if (!std::isalnum(static_cast<unsigned char>(letter))) letter = '_';
-  }
-  return text;
+  return as_test_name(c.name + "_" + way + "_" + name(device));
 }
 INSTANTIATE_TEST_SUITE_P(Gemm, GemmParity,
                          ::testing::Combine(::testing::ValuesIn(cases_under_test(gemm_cases(), 5, is_small)),
-                                            ::testing::ValuesIn(built_ways()),
+                                            ::testing::ValuesIn(built(gemm_ways())),
                                             ::testing::ValuesIn(devices_under_test())),
                          test_name);
 
