@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks that #include lines follow the layers of docs/architecture.md; tools/check runs it.
 
-python -> c_api; cli, examples, c_api -> include/flashtile -> ops -> { kernel text -> primitives } and { backends -> core }
+python -> c_api; cli, clients, examples, c_api -> include/flashtile -> ops -> { kernel text -> primitives } and { backends -> core }
 
 A layer is the first pattern of LAYERS that a file's path matches. Project headers must match one of the layer's patterns,
 other libraries' headers one of its libraries; the C++ standard library is open to all but kernel text.
@@ -67,6 +67,8 @@ LAYERS = [
     ("src/metal_emulated/*", PUBLIC + PRIMITIVES + CORE + LAUNCH + ["src/backends/*", "src/ops/*", "src/metal_emulator/*.h", "src/metal_emulated/*"],
      SYSTEM),
     ("cli/*", PUBLIC + ["src/io/*", "src/metal_emulator/*.h", "cli/*", "bench/*", "reference/*"], ["CLI/*", "fmt/*", "nlohmann/*"] + SYSTEM),
+    # programs that others wrote, by what each of them calls
+    ("clients/ggml/*", PUBLIC + ["clients/ggml/*"], ["ggml*.h"]),
     ("packaging/*", PUBLIC, []),
     # whole models, whose weights lie in files
     *[(f"examples/{model}", PUBLIC + ["examples/weights.h", "examples/" + model, "src/io/*.h"], []) for model in ("minilm/*", "smollm/*", "weights.h")],
