@@ -158,6 +158,17 @@ struct Executing {
   const char* expected;  ///< the start of it
 };
 
+/// Threads that an executor leaves behind, as far as they have not ended.
+std::atomic<std::int64_t> left_behind{0};
+
+void leave_behind(std::function<void()> work) {
+  ++left_behind;
+  std::thread([work = std::move(work)] {
+    work();
+    --left_behind;
+  }).detach();
+}
+
 constexpr char kLost[] = "invalid_argument: Queue::cpu: executor called its body ";
 
 const std::vector<Executing> executors = {
@@ -181,10 +192,10 @@ const std::vector<Executing> executors = {
     {"later",
      [](std::int64_t count, const Body& body) {
        for (std::int64_t i = 0; i < count; ++i) {
-         std::thread([&body, i] {
+         leave_behind([&body, i] {
            std::this_thread::sleep_for(std::chrono::milliseconds(20));
            body(i);
-         }).detach();
+         });
        }
      },
      kLost},
@@ -192,10 +203,10 @@ const std::vector<Executing> executors = {
      [](std::int64_t count, const Body& body) {
        std::atomic<std::int64_t> begun{0};
        for (std::int64_t i = 0; i < count; ++i) {
-         std::thread([&body, &begun, i] {
+         leave_behind([&body, &begun, i] {
            ++begun;
            body(i);
-         }).detach();
+         });
        }
        while (begun < count) std::this_thread::yield();
      },
@@ -214,7 +225,7 @@ TEST(QueueContract, ExecutorsThatLoseWork) {
         const Queue queue = Queue::cpu({.threads = 4, .executor = executing.execute});
         std::string outcome = outcome_of(try_attention_into({.out = work.out.view()}, work.q, work.kv, work.kv,
                                                             {.way = way, .queue = queue}));
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));  // for bodies that come late
+        while (left_behind != 0) std::this_thread::yield();  // their bodies come late
         const Tensor alone =
             attention(work.q, work.kv, work.kv, {.way = way, .queue = Queue::cpu({.threads = 1})});
         if (outcome == "ok" && std::memcmp(alone.data(), work.out.data(), work.out.size_bytes()) != 0)

@@ -22,7 +22,7 @@ struct AttentionMergeParts {
   struct Threadgroup {
     float values[kSimdgroups][kMaxColumns];
     float sums[kSimdgroups];
-    int broken;  ///< has a thread found an element that is not finite?
+    bool broken[kSimdgroups];  ///< has a simdgroup found an element that is not finite?
     typename ExactRows::Threadgroup exact;
   };
 
@@ -47,13 +47,15 @@ struct AttentionMergeParts {
     };
     float sum = 0.0f;
     for (int i = own; i < count; i += kSimdgroups) sum = fma(part(i).sum(r), factor(i), sum);
-    simd_for_each_index(1, [&](int) { memory.sums[own] = sum; });
+    simd_for_each_index(1, [&](int) {
+      memory.sums[own] = sum;
+      memory.broken[own] = false;
+    });
     simd_for_each_index(p.value_dim, [&](int d) {
       float value = 0.0f;
       for (int i = own; i < count; i += kSimdgroups) value = fma(part(i).values(r, 1)(d, 0), factor(i), value);
       memory.values[own][d] = value;
     });
-    for_each_index(Scope(), 1, [&](int) { memory.broken = 0; });
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
     state.sum = (memory.sums[0] + memory.sums[1]) + (memory.sums[2] + memory.sums[3]);
@@ -68,7 +70,7 @@ struct AttentionMergeParts {
             (memory.values[0][d] + memory.values[1][d]) + (memory.values[2][d] + memory.values[3][d]);
         const E mean = static_cast<E>(sees_keys ? value * inverse : 0.0f);
         const float stored = static_cast<float>(mean);
-        if (stored - stored != 0.0f) memory.broken = 1;
+        if (stored - stored != 0.0f) memory.broken[own] = true;
         out(d, 0) = mean;
       });
     });
@@ -78,8 +80,8 @@ struct AttentionMergeParts {
       });
     threadgroup_barrier(mem_flags::mem_threadgroup);
     // Where the sum of weights is NaN, so is a score that the row attends to, and NaN is right.
-    if (memory.broken != 0 && state.sum == state.sum && own == 0)
-      ExactRows::mend(p, memory.exact, head, query, 1);
+    const bool broken = memory.broken[0] || memory.broken[1] || memory.broken[2] || memory.broken[3];
+    if (broken && state.sum == state.sum && own == 0) ExactRows::mend(p, memory.exact, head, query, 1);
   }
 };
 
