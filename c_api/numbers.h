@@ -26,7 +26,9 @@ static_assert(same(FLASHTILE_F64, DType::f64) && same(FLASHTILE_F32, DType::f32)
               same(FLASHTILE_F16, DType::f16) && same(FLASHTILE_BF16, DType::bf16) &&
               same(FLASHTILE_I8, DType::i8) && same(FLASHTILE_U8, DType::u8) &&
               same(FLASHTILE_I32, DType::i32) && same(FLASHTILE_INT4, DType::int4) &&
-              same(FLASHTILE_UINT4, DType::uint4) && same(FLASHTILE_I64, DType::i64));
+              same(FLASHTILE_UINT4, DType::uint4) && same(FLASHTILE_I64, DType::i64) &&
+              same(FLASHTILE_F8_E4M3, DType::f8_e4m3) && same(FLASHTILE_F8_E5M2, DType::f8_e5m2) &&
+              same(FLASHTILE_Q8_0, DType::q8_0) && same(FLASHTILE_Q4_0, DType::q4_0));
 static_assert(same(FLASHTILE_CPU, DeviceType::cpu) && same(FLASHTILE_CUDA, DeviceType::cuda) &&
               same(FLASHTILE_METAL, DeviceType::metal));
 static_assert(FLASHTILE_MAX_RANK == kMaxRank);

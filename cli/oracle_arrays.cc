@@ -17,6 +17,10 @@ reference::Element element_of(DType dtype) {
     case DType::int4: return Element::int4;
     case DType::uint4: return Element::uint4;
     case DType::i64: return Element::i64;
+    case DType::f8_e4m3: return Element::f8_e4m3;
+    case DType::f8_e5m2: return Element::f8_e5m2;
+    case DType::q8_0: return Element::q8_0;
+    case DType::q4_0: return Element::q4_0;
   }
   throw Error(ErrorCode::internal, "oracle: there is no element type of this number");
 }

@@ -11,8 +11,17 @@
 
 namespace flashtile::reference {
 
-/// How an element lies in memory. 4-bit ones lie in pairs, the first in the low half of its byte.
-enum class Element { f64, f32, f16, bf16, i32, i8, u8, int4, uint4, i64 };
+/// How an element lies in memory. 4-bit ones lie in pairs, the first in the low half of its byte; those of q8_0 and q4_0
+/// in ggml's blocks of 32.
+enum class Element { f64, f32, f16, bf16, i32, i8, u8, int4, uint4, i64, f8_e4m3, f8_e5m2, q8_0, q4_0 };
+
+/// A float of 8 bits, of which so many are fraction, without its infinities and NaN.
+inline double f8_value(std::uint8_t bits, int fraction_bits, int bias) {
+  const int exponent = (bits & 127) >> fraction_bits, fraction = bits & ((1 << fraction_bits) - 1);
+  const double size = std::ldexp(exponent == 0 ? fraction : fraction + (1 << fraction_bits),
+                                 (exponent == 0 ? 1 : exponent) - bias - fraction_bits);
+  return bits >= 128 ? -size : size;
+}
 
 inline double half_value(std::uint16_t bits) {
   const int exponent = bits >> 10 & 31, fraction = bits & 1023;
@@ -33,7 +42,28 @@ inline double element(const void* data, Element type, std::int64_t index) {
   const auto nibble = [&] {
     return static_cast<const std::uint8_t*>(data)[index >> 1] >> 4 * (index & 1) & 15;
   };
+  // The block of an element of ggml's formats: its scale, and then its codes.
+  const auto block = [&](int bytes) { return static_cast<const std::uint8_t*>(data) + index / 32 * bytes; };
+  const auto scale = [&](const std::uint8_t* b) {
+    return half_value(static_cast<std::uint16_t>(b[0] | b[1] << 8));
+  };
   switch (type) {
+    case Element::f8_e4m3: {
+      const auto bits = at(std::uint8_t{});
+      return (bits & 127) == 127 ? std::numeric_limits<double>::quiet_NaN() : f8_value(bits, 3, 7);
+    }
+    case Element::f8_e5m2: {
+      const auto bits = at(std::uint8_t{});
+      return (bits & 127) >= 124 ? half_value(static_cast<std::uint16_t>(bits << 8)) : f8_value(bits, 2, 15);
+    }
+    case Element::q8_0: {
+      const std::uint8_t* b = block(34);
+      return scale(b) * static_cast<std::int8_t>(b[2 + index % 32]);
+    }
+    case Element::q4_0: {
+      const std::uint8_t* b = block(18);
+      return scale(b) * ((b[2 + index % 16] >> (index % 32 < 16 ? 0 : 4) & 15) - 8);
+    }
     case Element::f64: return at(double{});
     case Element::f32: return static_cast<double>(at(float{}));
     case Element::f16: return half_value(at(std::uint16_t{}));

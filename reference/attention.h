@@ -29,10 +29,11 @@ struct AttentionCase {
   Array<1> positions;          ///< of each batch entry, instead of `position` and `diagonal`; no data = none
   bool ends_together = false;  ///< instead of these: the last valid query is at the last valid key
   Array<1> query_lengths, kv_lengths;  ///< valid rows of each batch entry; no data = all
-  Array<2> slopes;  ///< (B, Hq) of the distance between a query's position and a key; no data = 0
-  Array<1> sinks;   ///< (Hq) logits without a value; no data = none
-  Array4 attend;    ///< nonzero = may attend; no data = everywhere
-  Array4 bias;      ///< added to the scaled score, -inf excludes; no data = 0
+  Array<2> slopes;               ///< (B, Hq) of the distance between a query's position and a key; no data = 0
+  Array<1> sinks;                ///< (Hq) logits without a value; no data = none
+  Array4 attend;                 ///< nonzero = may attend; no data = everywhere
+  bool rounds_elements = false;  ///< those of k and v are code * scale, rounded to float32
+  Array4 bias;                   ///< added to the scaled score, -inf excludes; no data = 0
 };
 
 /// A score, and the sizes that its rounding errors are measured by.

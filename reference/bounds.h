@@ -81,7 +81,8 @@ struct RowErrors {
   /// By how much a running maximum may lie below the largest score: 2^8 in weight. Sums of bfloats may keep that
   /// of their first keys, as long as float32 holds the weights.
   double lag;
-  double lost;  ///< of a score, by sums of products that are flushed, see flushed()
+  double lost;      ///< of a score, by sums of products that are flushed, see flushed()
+  double elements;  ///< roundings of an element of K or V itself
   const AttendedKey* largest;
 
   RowErrors(const AttentionCase& a, const AttentionRow& row, const Format& type) {
@@ -95,6 +96,7 @@ struct RowErrors {
     rises = std::min(static_cast<double>(row.keys.size() - 1),
                      longest_chain(static_cast<double>(a.kv_length)) / kTile);
     merges = a.kv_length >= kFewestSplit ? 1 : 0;
+    elements = a.rounds_elements ? 1 : 0;
     lag = std::min(row.top - lowest->score.value, type.digits == kBfloat16.digits ? kLargestLog : kSlack);
     lost = std::fabs(a.scale) * flushed(a.head_dim, type);
   }
@@ -103,7 +105,7 @@ struct RowErrors {
 /// How far the logarithm of key j's weight may be off, delta_j. Roundings of float32:
 ///
 ///   D + 4    of the dot product's size: D products and sums; 4 for products of sums of bfloats, whose smallest
-///            parts are left out
+///            parts are left out; and 1 where an element of K is code * scale, rounded
 ///   4        of the score's whole size: the scale, log2(e) as a multiplier of scale and bias, and their sum with a
 ///            slope's distance, which float32 holds up to 2^24
 ///   8        of the score's distance from the largest one: subtracting the maximum, log2(e) again, and the same
@@ -117,7 +119,7 @@ struct RowErrors {
 inline double score_error(const AttentionCase& a, const AttentionRow& row, const RowErrors& errors,
                           const AttendedKey& key) {
   if (std::isinf(key.score.value)) return 0;
-  const double dot = static_cast<double>(a.head_dim + 4) * key.score.dot_size;
+  const double dot = (static_cast<double>(a.head_dim + 4) + errors.elements) * key.score.dot_size;
   const double exponent = 8 * (row.top - key.score.value) + errors.lag;
   const double powers = 4 + 4 * (&key == errors.largest ? errors.merges : errors.rises);
   return kFloat32.unit() * (dot + 4 * key.score.size + exponent + powers) + errors.lost;
@@ -206,12 +208,12 @@ inline std::vector<ColumnErrors> column_errors(const AttentionCase& a, const Att
 }
 
 /// Errors of one column's sum, whose terms add up to `size`. Each product rounds once, or leaves out four units
-/// where it is one of sums of bfloats; 1 / sum and its product with the result round as well.
+/// where it is one of sums of bfloats; a value may be rounded itself; 1 / sum and its product with the result round as well.
 inline double sum_errors(const RowErrors& errors, const AttentionRow& row, const ColumnErrors& column,
                          double size) {
   const double u = kFloat32.unit();
   const double most_added = u * size * longest_chain(static_cast<double>(row.keys.size()));
-  return column.rounded + 6 * u * size + std::min(column.added, most_added) +
+  return column.rounded + (6 + errors.elements) * u * size + std::min(column.added, most_added) +
          u * (errors.merges * size + errors.rises * column.rescaled);
 }
 

@@ -52,6 +52,10 @@ struct AttentionOptions {
   /// the weights, and lse includes it: a row without keys is 0, and its lse the sink. Leave it out where parts of the
   /// keys are merged later, and give it to merge_attention().
   std::optional<TensorView> sinks{};
+  /// Scales of k and v where these are i8, int4, f8_e4m3 or f8_e5m2: f32 or f16 on q's device, which their elements are
+  /// multiplied with. Of shape () or (Hkv), or of the dimensions of k (of v), each of them 1 or as long; the last one
+  /// is the number of scales of a row, each of which is that of as many adjacent elements. f8 without scales: 1.
+  std::optional<TensorView> k_scales{}, v_scales{};
   /// Of the result: q's, or f32; unset = q's. attention_into() takes it from its out.
   std::optional<DType> out_dtype{};
   /// Forces a way by its name ("unfused", "simdgroup", "tensor_ops", "vendor.onednn", ...); empty = the best
@@ -68,12 +72,16 @@ struct AttentionOptions {
 ///           reads KV head h / (Hq / Hkv). Any length may be 0. D is 1 ... 576 and Dv
 ///           1 ... 512 on CPUs, both 1 ... 256 on GPUs.
 /// Strides   Any, also 0, in all dimensions but the last, whose stride is 1.
-/// Types     f32, f16 or bf16, the same for q, k, v and O; O may be f32 whatever they are.
+/// Types     q is f32, f16 or bf16, and so is O, which may be f32 whatever q is. k and v are of q's type, or each of f32, f16,
+///           bf16, i8, int4, f8_e4m3, f8_e5m2, q8_0 or q4_0, read where they lie. Rows of q8_0 and q4_0 are whole
+///           blocks of 32 elements, and those of int4 begin at whole bytes.
 /// Numerics  Scores, softmax and sums are float32; on CPUs over many keys these are sums of sums, and a mean is
 ///           right though its sum overflows on the way. A query with no key to attend to gives exactly 0, and lse
 ///           -inf. A masked position never reaches the result, even if it holds NaN; NaN in an attended
 ///           position reaches the rows that attend to it. On CPUs, whatever their instruction set, bfloats and
 ///           their sums below 2^-126 count as 0, as Intel's and AMD's bfloat units take them; GPUs keep them.
+///           Where k or v are of another type than q, codes and scales are taken as exact: an element is code * scale,
+///           rounded once to float32, and all products and weights are float32.
 /// Errors    invalid_argument names the argument and what was found; unsupported lists each way and its reason.
 /// Threads   Safe from any thread, also on one queue. Nobody may write an input, or touch a result, before the work is done.
 /// Source    Milakov & Gimelshein 2018 (online softmax); Dao et al. 2022 (tiling).

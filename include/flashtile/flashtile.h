@@ -72,7 +72,12 @@ enum {
   FLASHTILE_I32 = 6,
   FLASHTILE_INT4 = 7,  ///< packed in pairs, the element with the even index in the low nibble
   FLASHTILE_UINT4 = 8,
-  FLASHTILE_I64 = 9  ///< for lengths and offsets of attention
+  FLASHTILE_I64 = 9,       ///< for lengths and offsets of attention
+  FLASHTILE_F8_E4M3 = 10,  ///< OCP's: no infinity
+  FLASHTILE_F8_E5M2 = 11,
+  FLASHTILE_Q8_0 =
+      12,              ///< ggml's blocks of 32 elements: an f16 scale, 32 i8; shapes and strides count elements
+  FLASHTILE_Q4_0 = 13  ///< an f16 scale, 16 bytes: elements i, low, and i + 16, high, each 8 too large
 };
 
 /// Kinds of devices.

@@ -23,8 +23,15 @@ std::size_t packed_bytes(DType dtype, const Dims& shape) {
     throw Error(ErrorCode::invalid_argument,
                 "tensor: dtype is " + core::spelled(dtype) + "; expected an enumerator of DType");
   }
-  const std::int64_t total = core::checked_multiply(element_count(shape), bits(dtype), "tensor: size in bits");
-  return static_cast<std::size_t>((total + 7) / 8);
+  const Block block = block_of(dtype);
+  const std::int64_t count = element_count(shape);
+  if (block.elements > 2 && count > 0 && (shape.rank() == 0 || shape[shape.rank() - 1] % block.elements != 0)) {
+    throw Error(ErrorCode::invalid_argument,
+                std::string("tensor: ") + name(dtype) + " has shape " + to_string(shape) +
+                    "; expected a last dimension of whole blocks of " + std::to_string(block.elements));
+  }
+  return static_cast<std::size_t>(core::checked_multiply((count + block.elements - 1) / block.elements,
+                                                         block.bytes, "tensor: size in bytes"));
 }
 
 /// Calls f(offset, index) for each run along the last dimension: where it starts in the strided view, and in
@@ -78,6 +85,17 @@ void set_nibble(void* data, std::int64_t i, std::uint8_t value) {
   pair = static_cast<std::uint8_t>((i & 1) == 0 ? (pair & 0xf0u) | value : (pair & 0x0fu) | value << 4);
 }
 
+/// Element `i` of blocks of 32 that begin at `data`, exactly.
+double element_of_block(DType dtype, const void* data, std::int64_t i) {
+  const Block block = block_of(dtype);
+  const auto* bytes = static_cast<const std::uint8_t*>(data) + i / block.elements * block.bytes;
+  const std::int64_t at = i % block.elements;
+  const half scale = half::from_bits(static_cast<std::uint16_t>(bytes[0] | bytes[1] << 8));
+  const int code = dtype == DType::q8_0 ? static_cast<std::int8_t>(bytes[2 + at])
+                                        : (bytes[2 + at % 16] >> (at < 16 ? 0 : 4) & 15) - 8;
+  return static_cast<double>(static_cast<float>(scale)) * code;
+}
+
 /// The element at `i`, exactly; an i64 beyond 2^53 is rounded.
 double load(DType dtype, const void* data, std::int64_t i) {
   switch (dtype) {
@@ -91,6 +109,10 @@ double load(DType dtype, const void* data, std::int64_t i) {
     case DType::int4: return static_cast<std::int8_t>(nibble(data, i) << 4) >> 4;
     case DType::uint4: return nibble(data, i);
     case DType::i64: return static_cast<double>(static_cast<const std::int64_t*>(data)[i]);
+    case DType::f8_e4m3: return static_cast<float>(static_cast<const f8_e4m3*>(data)[i]);
+    case DType::f8_e5m2: return static_cast<float>(static_cast<const f8_e5m2*>(data)[i]);
+    case DType::q8_0:
+    case DType::q4_0: return element_of_block(dtype, data, i);
   }
   return 0;
 }
@@ -135,12 +157,48 @@ void store(DType dtype, void* data, std::int64_t i, double value) {
       return;
     case DType::int4: set_nibble(data, i, static_cast<std::uint8_t>(to_integer(value, -8, 7) & 0xf)); return;
     case DType::uint4: set_nibble(data, i, static_cast<std::uint8_t>(to_integer(value, 0, 15))); return;
+    case DType::f8_e4m3: static_cast<f8_e4m3*>(data)[i] = f8_e4m3(rounded_to_odd(value)); return;
+    case DType::f8_e5m2: static_cast<f8_e5m2*>(data)[i] = f8_e5m2(rounded_to_odd(value)); return;
+    case DType::q8_0:
+    case DType::q4_0: return;  // whole blocks, see store_block
   }
+}
+
+/// Stores 32 elements as a block, as ggml quantises them: the scale brings the largest to the end of the codes.
+void store_block(DType dtype, std::uint8_t* to, const float* values) {
+  constexpr int kElements = 32;
+  float largest = 0.0f;  // with its sign
+  for (int i = 0; i < kElements; ++i)
+    if (std::fabs(values[i]) > std::fabs(largest)) largest = values[i];
+  const float scale = dtype == DType::q8_0 ? std::fabs(largest) / 127.0f : largest / -8.0f;
+  const float inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
+  const std::uint16_t stored = half(scale).bits;
+  to[0] = static_cast<std::uint8_t>(stored), to[1] = static_cast<std::uint8_t>(stored >> 8);
+  if (dtype == DType::q8_0) {
+    for (int i = 0; i < kElements; ++i)
+      to[2 + i] = static_cast<std::uint8_t>(static_cast<std::int8_t>(std::round(values[i] * inverse)));
+    return;
+  }
+  const auto code = [&](int i) {
+    return static_cast<std::uint8_t>(std::min(15.0f, values[i] * inverse + 8.5f));
+  };
+  for (int i = 0; i < kElements / 2; ++i)
+    to[2 + i] = static_cast<std::uint8_t>(code(i) | code(i + kElements / 2) << 4);
 }
 
 void convert_into(const TensorView& source, DType dtype, void* to) {
   const std::int64_t length = row_length(source), stride = row_stride(source);
+  const Block block = block_of(dtype);
   for_each_row(source, [&](std::int64_t offset, std::int64_t index) {
+    if (block.elements > 2) {
+      auto* blocks = static_cast<std::uint8_t*>(to) + index / block.elements * block.bytes;
+      float values[32];
+      for (std::int64_t i = 0; i < length; ++i) {
+        values[i % 32] = static_cast<float>(load(source.dtype, source.data, offset + i * stride));
+        if (i % 32 == 31) store_block(dtype, blocks + i / 32 * block.bytes, values);
+      }
+      return;
+    }
     for (std::int64_t i = 0; i < length; ++i) {
       store(dtype, to, index + i, load(source.dtype, source.data, offset + i * stride));
     }
@@ -150,6 +208,16 @@ void convert_into(const TensorView& source, DType dtype, void* to) {
 /// A dense copy of a host view.
 Tensor packed(const TensorView& source) {
   Tensor result(source.dtype, source.shape);
+  const Block block = block_of(source.dtype);
+  if (block.elements > 2) {  // the blocks of a row are adjacent
+    const std::int64_t bytes_of_row = row_length(source) / block.elements * block.bytes;
+    for_each_row(source, [&](std::int64_t offset, std::int64_t index) {
+      std::memcpy(result.as<std::byte>() + index / block.elements * block.bytes,
+                  static_cast<const std::byte*>(source.data) + offset / block.elements * block.bytes,
+                  static_cast<std::size_t>(bytes_of_row));
+    });
+    return result;
+  }
   switch (bits(source.dtype)) {
     case 64: pack_as(source, result.as<std::uint64_t>()); break;
     case 32: pack_as(source, result.as<std::uint32_t>()); break;

@@ -27,6 +27,15 @@ void check_device_exists(const Argument& argument) {
   argument.refuse("is on " + name(device) + "; expected DeviceType::cpu, cuda, metal or metal_emulated");
 }
 
+/// Do rows along the last dimension begin and end with a block?
+bool has_whole_blocks(const TensorView& view, std::int64_t elements) {
+  const int last = view.rank() - 1;
+  if (last < 0 || view.shape[last] % elements != 0 || view.strides[last] != 1) return false;
+  for (int i = 0; i < last; ++i)
+    if (view.shape[i] > 1 && view.strides[i] % elements != 0) return false;
+  return true;
+}
+
 }  // namespace
 
 void Argument::refuse(const std::string& message) const {
@@ -54,8 +63,15 @@ void check_memory(const Argument& argument, Data data) {
                     to_string(view.shape) + "; expected one a dimension");
   }
   const auto address = reinterpret_cast<std::uintptr_t>(view.data);
-  const auto element = static_cast<std::uintptr_t>(bits(view.dtype)) / 8;
-  if (element > 1 && address % element != 0) {
+  const Block block = block_of(view.dtype);
+  if (block.elements > 2 && !has_whole_blocks(view, block.elements)) {
+    argument.refuse("has dtype " + spelled(view.dtype) + ", shape " + to_string(view.shape) + " and strides " +
+                    to_string(view.strides) +
+                    "; expected rows of whole blocks: a last dimension of stride 1 and a multiple of " +
+                    std::to_string(block.elements) + ", like all other strides");
+  }
+  const auto element = static_cast<std::uintptr_t>(block.bytes);
+  if (block.elements == 1 && element > 1 && address % element != 0) {
     argument.refuse("has data that is not aligned to its " + spelled(view.dtype) + " elements");
   }
   const std::optional<Reach>& reach = argument.reach;

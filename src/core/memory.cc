@@ -29,7 +29,7 @@ Steps steps_of(const TensorView& view) {
   return steps;
 }
 
-std::int64_t floor_eighth(std::int64_t bits) { return bits >> 3; }
+std::int64_t floor_divided(std::int64_t a, std::int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
 
 /// The bytes of a row that a view touches when memory is cut into rows of `length` bytes that start at its data;
 /// nothing when its longer strides are no multiples of the length.
@@ -75,16 +75,22 @@ bool has_no_elements(const TensorView& view) noexcept {
 
 std::optional<Reach> reach_of(const TensorView& view) noexcept {
   if (has_no_elements(view)) return Reach{};
-  std::int64_t first = 0, end = bits(view.dtype);
+  std::int64_t first = 0, last = 0;  // elements
   for (const auto [count, stride] : steps_of(view)) {
-    std::int64_t elements, distance;
-    if (__builtin_mul_overflow(count, stride, &elements) ||
-        __builtin_mul_overflow(elements, bits(view.dtype), &distance) ||
-        __builtin_add_overflow(distance < 0 ? first : end, distance, distance < 0 ? &first : &end)) {
+    std::int64_t distance;
+    if (__builtin_mul_overflow(count, stride, &distance) ||
+        __builtin_add_overflow(distance < 0 ? first : last, distance, distance < 0 ? &first : &last)) {
       return std::nullopt;
     }
   }
-  return Reach{floor_eighth(first), floor_eighth(end - 1) + 1};
+  const Block block = block_of(view.dtype);
+  Reach reach;
+  if (__builtin_mul_overflow(floor_divided(first, block.elements), block.bytes, &reach.begin) ||
+      __builtin_mul_overflow(last / block.elements, block.bytes, &reach.end) ||
+      __builtin_add_overflow(reach.end, block.bytes, &reach.end)) {
+    return std::nullopt;
+  }
+  return reach;
 }
 
 bool may_overlap_itself(const TensorView& view) noexcept {
@@ -110,8 +116,9 @@ bool may_overlap(const TensorView& a, Reach a_reach, const TensorView& b, Reach 
   if (address(a_data, a_reach.end) <= address(b_data, b_reach.begin)) return false;
   if (address(b_data, b_reach.end) <= address(a_data, a_reach.begin)) return false;
   if (has_no_elements(a) || has_no_elements(b)) return false;
-  const std::int64_t a_element = bits(a.dtype) / 8, b_element = bits(b.dtype) / 8;
-  if (a_element == 0 || b_element == 0) return true;  // elements of 4 bits: their ranges have to do
+  const Block a_block = block_of(a.dtype), b_block = block_of(b.dtype);
+  if (a_block.elements != 1 || b_block.elements != 1) return true;  // shared bytes: their ranges have to do
+  const std::int64_t a_element = a_block.bytes, b_element = b_block.bytes;
   return !have_columns_of_their_own(in_bytes(steps_of(a), a_element), a_element,
                                     in_bytes(steps_of(b), b_element), b_element,
                                     static_cast<std::int64_t>(b_data - a_data));

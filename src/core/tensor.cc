@@ -72,12 +72,17 @@ TensorView TensorView::sliced(int dimension, std::int64_t begin, std::int64_t en
   result.shape[dimension] = end - begin;
   if (begin == end || data == nullptr) return result;  // nobody reads it
   const std::int64_t offset = core::checked_multiply(begin, strides[dimension], "sliced: offset");
-  const std::int64_t first = core::checked_multiply(offset, bits(dtype), "sliced: offset in bits");
-  if (first % 8 != 0) {
-    throw Error(ErrorCode::invalid_argument,
-                "sliced: a 4-bit slice must start at a whole byte, not at element " + std::to_string(begin));
+  const Block block = block_of(dtype);
+  if (offset % block.elements != 0) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        block.elements == 2
+            ? "sliced: a 4-bit slice must start at a whole byte, not at element " + std::to_string(begin)
+            : std::string("sliced: a slice of ") + name(dtype) +
+                  " must start at a whole block, not at element " + std::to_string(begin));
   }
-  result.data = static_cast<std::byte*>(data) + first / 8;
+  result.data = static_cast<std::byte*>(data) +
+                core::checked_multiply(offset / block.elements, block.bytes, "sliced: offset in bytes");
   return result;
 }
 

@@ -213,7 +213,11 @@ const char* descr_of(DType dtype) {
     case DType::i8: return "|i1";
     case DType::u8: return "|u1";
     case DType::int4:
-    case DType::uint4: break;
+    case DType::uint4:
+    case DType::f8_e4m3:
+    case DType::f8_e5m2:
+    case DType::q8_0:
+    case DType::q4_0: break;
   }
   throw Error(ErrorCode::invalid_argument, std::string("write_npy: .npy has no type for ") + name(dtype));
 }

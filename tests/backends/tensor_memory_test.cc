@@ -198,6 +198,52 @@ TEST(Convert, PairsHoldTheLowNibbleFirst) {
   EXPECT_EQ(t.as<std::uint8_t>()[1] & 0xf, 3);
 }
 
+TEST(Convert, MakesBlocksAsGgmlDoes) {
+  // The largest of a block, -254, becomes code -127 of q8_0, and code 0 (-8) of q4_0.
+  std::vector<double> values(32, 0.0);
+  values[0] = 9.0, values[3] = -254.0, values[16] = 127.0, values[31] = 253.0;
+  const Tensor q8 = convert(doubles(values), DType::q8_0);
+  ASSERT_EQ(q8.size_bytes(), 34u);
+  const auto* bytes = q8.as<std::uint8_t>();
+  EXPECT_EQ(half::from_bits(static_cast<std::uint16_t>(bytes[0] | bytes[1] << 8)), 2.0f);
+  EXPECT_EQ(static_cast<std::int8_t>(bytes[2]), 5);  // 4.5 rounds away from 0
+  EXPECT_EQ(static_cast<std::int8_t>(bytes[2 + 3]), -127);
+  EXPECT_EQ(static_cast<std::int8_t>(bytes[2 + 16]), 64);   // 63.5 rounds away from 0
+  EXPECT_EQ(static_cast<std::int8_t>(bytes[2 + 31]), 127);  // 126.5 too
+  const Tensor q4 = convert(doubles(values), DType::q4_0);
+  ASSERT_EQ(q4.size_bytes(), 18u);
+  bytes = q4.as<std::uint8_t>();
+  EXPECT_EQ(half::from_bits(static_cast<std::uint16_t>(bytes[0] | bytes[1] << 8)), 31.75f);
+  EXPECT_EQ(bytes[2], 8 | 12 << 4);       // elements 0 and 16
+  EXPECT_EQ(bytes[2 + 3], 0 | 8 << 4);    // 3 and 19
+  EXPECT_EQ(bytes[2 + 15], 8 | 15 << 4);  // 15 and 31: 16 is no nibble
+  EXPECT_EQ(convert(doubles(std::vector<double>(64, 0.0)), DType::q4_0).size_bytes(), 36u);
+}
+
+TEST(Convert, BlocksAndBytesOfFloatsComeBack) {
+  EXPECT_EQ(through(DType::f8_e4m3, {0.0, 1.0625, -448.0, 500.0, 0x1p-9}),
+            (std::vector<double>{0.0, 1.0, -448.0, 448.0, 0x1p-9}));
+  EXPECT_EQ(through(DType::f8_e5m2, {1.0, 1.125, -57344.0, 1e9}),
+            (std::vector<double>{1.0, 1.0, -57344.0, kInfinity}));
+  std::vector<double> values(64);
+  for (int i = 0; i < 64; ++i) values[static_cast<std::size_t>(i)] = i == 40 ? -8.0 : i % 16 - 8;
+  EXPECT_EQ(through(DType::q4_0, values), values);  // the scale is 1
+  values[0] = values[32] = 127;
+  EXPECT_EQ(through(DType::q8_0, values), values);
+}
+
+TEST(CopyTo, KeepsBlocksWhole) {
+  const Tensor blocks(DType::q8_0, {3, 64});
+  for (std::size_t i = 0; i < blocks.size_bytes(); ++i)
+    blocks.as<std::uint8_t>()[i] = static_cast<std::uint8_t>(i);
+  const TensorView last_half = blocks.view().sliced(1, 32, 64);
+  const Tensor copy = copy_to(last_half, Device::cpu());
+  ASSERT_EQ(copy.size_bytes(), 3u * 34);
+  for (int row = 0; row < 3; ++row) EXPECT_EQ(copy.as<std::uint8_t>()[34 * row], 68 * row + 34);
+  EXPECT_THROW(blocks.view().sliced(1, 16, 48), Error);
+  EXPECT_THROW(Tensor(DType::q4_0, {2, 48}), Error);
+}
+
 TEST(Convert, TakesHostMemoryOnly) {
   const Tensor t = doubles({1});
   TensorView elsewhere = t;

@@ -35,6 +35,7 @@ struct Call {
   Roomy boolean_memory{DType::u8, {3, 6, 5, 7}}, bias_memory{DType::f32, {3, 6, 5, 7}};
   Roomy query_lengths{DType::i32, {3}}, kv_lengths{DType::i64, {3}}, offsets{DType::i32, {3}};
   Roomy slopes{DType::f32, {3, 6}}, sinks{DType::f32, {6}};
+  Roomy k_scales{DType::f32, {3, 3, 7, 4}}, v_scales{DType::f16, {3, 3, 7, 4}};
   Tensor workspace{DType::u8, {1 << 20}};
   TensorView q = q_memory.view, k = k_memory.view, v = v_memory.view;
   AttentionOutputs outputs{.out = out_memory.view, .lse = lse_memory.view};
@@ -49,6 +50,18 @@ struct Call {
       std::memset(numbers->memory.data(), 0, numbers->memory.size_bytes());
   }
 };
+
+// The scales of a call whose k or v is quantised.
+TensorView& k_scales_of(Call& c) {
+  c.k.dtype = DType::i8;
+  if (!c.options.k_scales) c.options.k_scales = c.k_scales.view;
+  return *c.options.k_scales;
+}
+TensorView& v_scales_of(Call& c) {
+  c.v.dtype = DType::f8_e4m3;
+  if (!c.options.v_scales) c.options.v_scales = c.v_scales.view;
+  return *c.options.v_scales;
+}
 
 const std::vector<Entry<Call>> all_entries = {
     {"attention", false, [](Call& c) { return outcome_of([&] { attention(c.q, c.k, c.v, c.options); }); }},
@@ -93,8 +106,16 @@ struct Argument {
 void PrintTo(const Argument& argument, std::ostream* out) { *out << argument.name; }
 const std::vector<Argument> arguments = {
     {"q", Entries::all, [](Call& c) -> TensorView& { return c.q; }, {.types = {DType::f32}, .free_sizes = {2}}},
-    {"k", Entries::all, [](Call& c) -> TensorView& { return c.k; }, {.types = {DType::f32}}},
-    {"v", Entries::all, [](Call& c) -> TensorView& { return c.v; }, {.types = {DType::f32}, .free_sizes = {3}}},
+    {"k",
+     Entries::all,
+     [](Call& c) -> TensorView& { return c.k; },
+     {.types = {DType::f32, DType::f16, DType::bf16, DType::f8_e4m3, DType::f8_e5m2}}},
+    {"v",
+     Entries::all,
+     [](Call& c) -> TensorView& { return c.v; },
+     {.types = {DType::f32, DType::f16, DType::bf16, DType::f8_e4m3, DType::f8_e5m2}, .free_sizes = {3}}},
+    {"k_scales", Entries::all, k_scales_of, {.types = {DType::f32, DType::f16}, .broadcasts = true}},
+    {"v_scales", Entries::all, v_scales_of, {.types = {DType::f32, DType::f16}, .broadcasts = true}},
     {"mask.boolean",
      Entries::all,
      [](Call& c) -> TensorView& { return *c.options.mask.boolean; },

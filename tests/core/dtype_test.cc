@@ -15,15 +15,24 @@ namespace flashtile {
 namespace {
 
 TEST(DType, HasANameAndAWidth) {
-  const DType all[] = {DType::f64, DType::f32, DType::f16,  DType::bf16,  DType::i8,
-                       DType::u8,  DType::i32, DType::int4, DType::uint4, DType::i64};
-  const int widths[] = {64, 32, 16, 16, 8, 8, 32, 4, 4, 64};
+  // In the order of their numbers, which never change.
+  const DType all[] = {DType::f64,     DType::f32,     DType::f16,  DType::bf16,  DType::i8,
+                       DType::u8,      DType::i32,     DType::int4, DType::uint4, DType::i64,
+                       DType::f8_e4m3, DType::f8_e5m2, DType::q8_0, DType::q4_0};
+  const int widths[] = {64, 32, 16, 16, 8, 8, 32, 4, 4, 64, 8, 8, 8, 4};
   std::set<std::string> names;
-  for (int i = 0; i < 10; ++i) {
+  for (int i = 0; i < 14; ++i) {
+    EXPECT_EQ(static_cast<int>(all[i]), i);
     EXPECT_EQ(bits(all[i]), widths[i]);
+    const Block block = block_of(all[i]);
+    const int scale = block.elements == 32 ? 16 : 0;
+    EXPECT_EQ(8 * block.bytes, block.elements * widths[i] + scale) << name(all[i]);
     names.insert(name(all[i]));
   }
-  EXPECT_EQ(names.size(), 10u);
+  EXPECT_EQ(names.size(), 14u);
+  EXPECT_EQ(block_of(DType::q8_0).bytes, 34);
+  EXPECT_EQ(block_of(DType::q4_0).bytes, 18);
+  EXPECT_EQ(block_of(DType(77)).bytes, 0);
   EXPECT_EQ(dtype_of<bfloat>, DType::bf16);
   EXPECT_EQ(dtype_of<int4b_format>, DType::int4);
 }
@@ -63,6 +72,32 @@ TEST(Half, RoundsToNearestEven) {
   EXPECT_EQ(half(65520.0f).bits, 0x7c00);
   EXPECT_EQ(half(-1e30f).bits, 0xfc00);
   EXPECT_EQ(half(-0.0f).bits, 0x8000);
+}
+
+/// Every code, and what lies between two neighbours, against the definition of rounding.
+template <class T>
+void check_rounding_of_bytes(const reference::Format& format, int largest_code) {
+  for (int b = 0; b <= largest_code; ++b) {
+    const float value = T::from_bits(static_cast<std::uint8_t>(b));
+    EXPECT_EQ(T(value).bits, b);
+    EXPECT_EQ(T(-value).bits, b | 128);
+    if (b == largest_code) continue;
+    const float middle = (value + static_cast<float>(T::from_bits(static_cast<std::uint8_t>(b + 1)))) / 2;
+    for (const float f : {middle, std::nextafterf(middle, HUGE_VALF), std::nextafterf(middle, 0.0f)}) {
+      EXPECT_EQ(static_cast<float>(T(f)), static_cast<float>(format.round(static_cast<double>(f)))) << f;
+    }
+  }
+  EXPECT_TRUE(std::isnan(static_cast<float>(T(std::numeric_limits<float>::quiet_NaN()))));
+}
+
+TEST(F8, RoundsToNearestEven) {
+  check_rounding_of_bytes<f8_e4m3>({4, -6, 448}, 0x7e);
+  EXPECT_EQ(f8_e4m3(465.0f).bits, 0x7e);  // saturates
+  EXPECT_EQ(f8_e4m3(-HUGE_VALF).bits, 0xfe);
+  check_rounding_of_bytes<f8_e5m2>({3, -14, 57344}, 0x7b);
+  EXPECT_EQ(f8_e5m2(61439.0f).bits, 0x7b);
+  EXPECT_EQ(f8_e5m2(61440.0f).bits, 0x7c);
+  EXPECT_EQ(f8_e5m2(-HUGE_VALF).bits, 0xfc);
 }
 
 TEST(Bfloat, RoundsToNearestEven) {

@@ -11,6 +11,7 @@
 #include "src/core/attempt.h"
 #include "src/ops/attention/kernels.h"
 #include "src/ops/attention/problem.h"
+#include "src/ops/attention/quantised.h"
 #include "src/ops/attention/ways.h"
 #include "src/ops/common/log.h"
 #include "src/ops/common/queue.h"
@@ -48,13 +49,15 @@ void compute_exact_rows(const AttentionProblem& problem, const AttentionArgument
   find_kernel("exact_rows", problem)->launch(queue, params);
 }
 
-/// "f32 q (1, 8, 100, 64), k (1, 2, 300, 64), v (1, 2, 300, 64), with a softcap, lse".
+/// "f32 q (1, 8, 100, 64), k (1, 2, 300, 64), q8_0 v (1, 2, 300, 64), with a softcap, lse": each with its type where that
+/// is not q's.
 std::string described(const AttentionProblem& problem) {
-  const auto spelled = [](const char* what, const TensorLayout& tensor) {
-    return what + to_string(tensor.shape);
+  const auto spelled = [&](const char* what, const TensorLayout& tensor) {
+    const std::string type = tensor.dtype == problem.q.dtype ? "" : std::string(name(tensor.dtype)) + " ";
+    return ", " + type + what + to_string(tensor.shape);
   };
-  std::string text =
-      name(problem.dtype) + spelled(" q ", problem.q) + spelled(", k ", problem.k) + spelled(", v ", problem.v);
+  std::string text = std::string(name(problem.q.dtype)) + " q " + to_string(problem.q.shape) +
+                     spelled("k ", problem.k) + spelled("v ", problem.v);
   const char* before = ", with ";
   for (const FeatureRow& row : kFeatureRows) {
     if (!problem.needed.has(row.feature)) continue;
@@ -95,7 +98,7 @@ Plan plan(AttentionProblem problem, const AttentionOptions& options) {
 
 Tensor attention(const TensorView& q, const TensorView& k, const TensorView& v,
                  const AttentionOptions& options) {
-  const core::FloatEnvironment environment(ops::subnormals_of(q.dtype, q.dtype));
+  const core::FloatEnvironment environment(ops::subnormals_of(ops::product_type(q, k, v), q.dtype));
   ops::AttentionCall call = ops::validated(q, k, v, options, ops::Data::needed);
   const Queue queue = ops::queue_of("attention", options.queue, q.device, "q");
   Tensor out(call.problem.out.dtype, call.problem.out_shape(), q.device);
@@ -106,7 +109,7 @@ Tensor attention(const TensorView& q, const TensorView& k, const TensorView& v,
 
 void attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
                     const TensorView& v, const AttentionOptions& options) {
-  const core::FloatEnvironment environment(ops::subnormals_of(q.dtype, q.dtype));
+  const core::FloatEnvironment environment(ops::subnormals_of(ops::product_type(q, k, v), q.dtype));
   ops::AttentionCall call = ops::validated(outputs, q, k, v, options, ops::Data::needed);
   ops::run(call, outputs.workspace, options, ops::queue_of("attention", options.queue, q.device, "q"));
 }

@@ -25,6 +25,7 @@ namespace flashtile::inline v0_2::ops {
   F(packed, "packed sequences")                      \
   F(alibi_slopes, "ALiBi slopes")                    \
   F(sinks, "attention sinks")                        \
+  F(quantised, "k or v of another type than q")      \
   F(softcap, "a softcap")                            \
   F(out_f32, "f32 results of other types")           \
   F(lse, "lse")
@@ -68,11 +69,12 @@ class Features {
 /// What a call with these options asks for.
 inline Features needed_by(const AttentionOptions& options) {
   // A new field stops this from compiling: it is a feature, or is named here as none.
-  const auto& [scale, softcap, mask, query_offset, lengths, row_starts, alibi_slopes, sinks, out_dtype, way,
-               queue] = options;
+  const auto& [scale, softcap, mask, query_offset, lengths, row_starts, alibi_slopes, sinks, k_scales, v_scales,
+               out_dtype, way, queue] = options;
   const auto& [causal, window, boolean, bias] = mask;
   Features needed;
   static_cast<void>(out_dtype);  // needs a feature where it is not q's, see problem.cc
+  if (k_scales || v_scales) needed.add(Feature::quantised);  // or where types differ, see problem.cc
   if (softcap.value_or(0.0f) != 0.0f) needed.add(Feature::softcap);
   if (causal) needed.add(Feature::causal);
   if (window && (window->left >= 0 || window->right >= 0)) needed.add(Feature::window);

@@ -19,6 +19,21 @@ kernels::EntryType entry_type(DType dtype) {
   }
 }
 
+kernels::StoredType stored_type(DType dtype) {
+  switch (dtype) {
+    case DType::f32: return kernels::StoredType::f32;
+    case DType::f16: return kernels::StoredType::f16;
+    case DType::bf16: return kernels::StoredType::bf16;
+    case DType::i8: return kernels::StoredType::i8;
+    case DType::int4: return kernels::StoredType::int4;
+    case DType::f8_e4m3: return kernels::StoredType::f8_e4m3;
+    case DType::f8_e5m2: return kernels::StoredType::f8_e5m2;
+    case DType::q8_0: return kernels::StoredType::q8_0;
+    case DType::q4_0: return kernels::StoredType::q4_0;
+    default: return kernels::StoredType::none;
+  }
+}
+
 kernels::RowStrides row_strides(const TensorLayout& layout) {
   return {layout.strides[0], layout.strides[1], layout.strides[2]};
 }
@@ -39,6 +54,26 @@ kernels::EntryNumbers numbers_of(const std::optional<TensorLayout>& layout, cons
 kernels::HeadNumbers numbers_of_heads(const std::optional<TensorLayout>& layout, const void* data) {
   if (!layout) return {};
   return {static_cast<const float*>(data), layout->strides[0], layout->strides[1]};
+}
+
+kernels::CodedRows coded_rows(const TensorLayout& layout, const void* data,
+                              const std::optional<TensorLayout>& scales, const void* scale_data) {
+  const Block block = block_of(layout.dtype);
+  const auto bytes = [&](int dimension) { return layout.strides[dimension] / block.elements * block.bytes; };
+  kernels::CodedRows rows{};
+  rows.data = static_cast<const std::uint8_t*>(data);
+  rows.strides = {bytes(0), bytes(1), bytes(2)};
+  rows.type = stored_type(layout.dtype);
+  const auto columns = static_cast<std::int32_t>(layout.shape[3]);
+  rows.group = block.elements > 2 ? block.elements : columns;
+  if (scales) {
+    rows.scales = scale_data;
+    rows.scale_strides = row_strides(*scales);
+    rows.scale_group_stride = scales->strides[3];
+    rows.scales_are_f16 = scales->dtype == DType::f16;
+    rows.group = columns / static_cast<std::int32_t>(scales->shape[3]);
+  }
+  return rows;
 }
 
 /// The most rows of a sequence; all rows where nobody has looked.
@@ -63,7 +98,12 @@ kernels::AttentionParams params_of(const AttentionProblem& problem, const Attent
   p.q_strides = row_strides(problem.q);
   p.k_strides = row_strides(problem.k);
   p.v_strides = row_strides(problem.v);
-  p.out_is_f32 = problem.out.dtype == DType::f32;
+  if (problem.needed.has(Feature::quantised)) {
+    p.coded_q = coded_rows(problem.q, arguments.q, std::nullopt, nullptr);
+    p.coded_k = coded_rows(problem.k, arguments.k, problem.k_scales, arguments.k_scales);
+    p.coded_v = coded_rows(problem.v, arguments.v, problem.v_scales, arguments.v_scales);
+  }
+  p.out_type = stored_type(problem.out.dtype);
   p.out_strides = row_strides(problem.out);
   if (problem.lse) {
     p.lse = static_cast<float*>(arguments.lse);

@@ -11,6 +11,7 @@
 
 #include "src/ops/attention/checks.h"
 #include "src/ops/attention/entries.h"
+#include "src/ops/attention/quantised.h"
 
 namespace flashtile::inline v0_2::ops {
 namespace {
@@ -35,14 +36,6 @@ void expect_equal(std::int64_t found, std::int64_t expected, const char* what, c
     refuse(std::string(what) + " has " + quantity + " " + text(found) + ", " + other + " has " +
            text(expected) + "; they must match");
   }
-}
-
-void expect_like_q(const TensorView& view, const TensorView& q, const char* what) {
-  if (view.dtype != q.dtype) {
-    refuse(std::string(what) + " has dtype " + spelled(view.dtype) + ", q has " + spelled(q.dtype) +
-           "; they must match");
-  }
-  expect_device_of_q(view, q.device, what);
 }
 
 /// Results are of q's type or of float32.
@@ -146,6 +139,8 @@ struct Inputs {
     if (options.row_starts.kv) f("row_starts.kv", *options.row_starts.kv);
     if (options.alibi_slopes) f("alibi_slopes", *options.alibi_slopes);
     if (options.sinks) f("sinks", *options.sinks);
+    if (options.k_scales) f("k_scales", *options.k_scales);
+    if (options.v_scales) f("v_scales", *options.v_scales);
     if (const TensorView* each = tensor_of(options.mask.causal)) f("mask.causal", *each);
     if (const TensorView* each = tensor_of(options.query_offset)) f("query_offset", *each);
   }
@@ -189,8 +184,8 @@ AttentionCall validated(const TensorView& given_q, const TensorView& given_k, co
   const TensorView q = starts.q ? as_entries(given_q, batch) : given_q,
                    k = starts.kv ? as_entries(given_k, batch) : given_k,
                    v = starts.kv ? as_entries(given_v, batch) : given_v;
-  expect_like_q(k, q, "k");
-  expect_like_q(v, q, "v");
+  check_stored(k, q, "k");
+  check_stored(v, q, "v");
   expect_equal(k.shape[0], q.shape[0], "k", "batch", "q");
   expect_equal(v.shape[0], q.shape[0], "v", "batch", "q");
   expect_equal(v.shape[1], k.shape[1], "v", "heads", "k");
@@ -212,7 +207,7 @@ AttentionCall validated(const TensorView& given_q, const TensorView& given_k, co
   AttentionCall call;
   AttentionProblem& problem = call.problem;
   problem.device = q.device;
-  problem.dtype = q.dtype;
+  problem.dtype = product_type(q, k, v);
   problem.batch = q.shape[0];
   problem.query_heads = q.shape[1];
   problem.kv_heads = k.shape[1];
@@ -234,7 +229,8 @@ AttentionCall validated(const TensorView& given_q, const TensorView& given_k, co
     refuse("softcap is " + std::to_string(problem.softcap) + "; expected 0 (none) or a positive finite number");
   }
   problem.needed = needed_by(options);
-  if (problem.out.dtype != problem.dtype) problem.needed.add(Feature::out_f32);
+  if (problem.out.dtype != q.dtype) problem.needed.add(Feature::out_f32);
+  set_scales(call, options, data);
   set_lengths(call, options.lengths, data);
   set_positions(call, options, data);
   set_head_numbers(call, options, data);

@@ -22,8 +22,8 @@ struct TensorLayout {
 /// What a call computes and of what kind of tensors: all that choosing a way and planning it look at.
 struct AttentionProblem {
   Device device;
-  int threads = 1;  ///< of the queue that it will run on
-  DType dtype = DType::f32;
+  int threads = 1;           ///< of the queue that it will run on
+  DType dtype = DType::f32;  ///< what kernels multiply: q's, or f32 where k or v are of another type
   std::int64_t batch = 0, query_heads = 0, kv_heads = 0, query_length = 0, kv_length = 0, head_dim = 0,
                value_dim = 0;
   /// 4 dimensions each, in the order of the public call. Those of packed sequences are (B, H, all rows, D), with a stride of 0
@@ -41,6 +41,8 @@ struct AttentionProblem {
   Window window;                                          ///< of positions; a causal mask is one with right = 0
   kernels::Band band;  ///< which keys queries see by position: what these and other masks come to
   std::optional<TensorLayout> alibi_slopes, sinks;  ///< (B, Hq), stride 0 where they repeat
+  /// (B, Hkv, Lkv, scales of a row), stride 0 where they repeat.
+  std::optional<TensorLayout> k_scales, v_scales;
   std::optional<TensorLayout> boolean,
       bias;                         ///< mask tensors of shape (B, Hq, Lq, Lkv), stride 0 where they repeat
   std::optional<TensorLayout> lse;  ///< where the call wants it
@@ -66,6 +68,7 @@ struct AttentionArguments {
   void *query_offsets = nullptr, *query_lengths = nullptr, *kv_lengths = nullptr;
   void *query_starts = nullptr, *kv_starts = nullptr;
   void *alibi_slopes = nullptr, *sinks = nullptr;
+  void *k_scales = nullptr, *v_scales = nullptr;
   void *out = nullptr, *lse = nullptr;
   /// Where a way that `notes_rows` says that exact_rows has rows to compute again.
   std::uint32_t* broken = nullptr;

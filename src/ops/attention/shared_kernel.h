@@ -11,11 +11,18 @@
 
 namespace flashtile::inline v0_2::ops {
 
+/// Quantised keys become floats as tiles are filled, which neither simdgroup nor Metal's kernels do.
+inline Features known_of_text(std::string_view text, Device device) {
+  const bool fills_tiles = device.type == DeviceType::cpu || device.type == DeviceType::cuda;
+  return text == "tensor_ops" && fills_tiles ? Features::all() : kScoreRuleFeatures;
+}
+
 template <const char* Text>
 std::string_view declines_without_kernel(const AttentionProblem& problem) {
   const std::string_view why = backend::of(problem.device.type).cannot_run(Text, problem.device.index);
   if (!why.empty()) return why;
-  if (find_kernel(Text, problem) != nullptr) return unknown(problem.needed, kScoreRuleFeatures);
+  if (find_kernel(Text, problem) != nullptr)
+    return unknown(problem.needed, known_of_text(Text, problem.device));
   return "no kernel is compiled for this device, element type and head size";
 }
 

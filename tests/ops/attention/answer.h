@@ -47,8 +47,9 @@ inline Answer answer_to(const Call& call, AttentionOptions options, Device devic
     copies.push_back(copy_to(view, device));
     return copies.back().view();
   };
-  for (std::optional<TensorView>* given : {&options.mask.boolean, &options.mask.bias, &options.lengths.q,
-                                           &options.lengths.kv, &options.alibi_slopes, &options.sinks})
+  for (std::optional<TensorView>* given :
+       {&options.mask.boolean, &options.mask.bias, &options.lengths.q, &options.lengths.kv,
+        &options.alibi_slopes, &options.sinks, &options.k_scales, &options.v_scales})
     if (*given) *given = there(**given);
   if (!c.offsets.empty()) options.query_offset = there(call.offsets);
   const TensorView q = there(call.q.view), k = there(call.k.view), v = there(call.v.view);

@@ -17,6 +17,7 @@
 #include "reference/attention.h"
 #include "reference/bounds.h"
 #include "reference/plain_attention.h"
+#include "tests/ops/attention/codes.h"
 
 namespace flashtile::test {
 
@@ -82,6 +83,9 @@ struct TestMask {
 /// What masked places of K and V hold.
 enum class Poison { none, nan, infinity };
 
+/// How many scales K and V have, where their types take some.
+enum class Scales { one, of_heads, of_rows, of_groups, none };
+
 struct Case {
   std::string name;
   std::int64_t batch = 1, query_heads = 1, kv_heads = 1, query_length = 1, kv_length = 1, head_dim = 64;
@@ -96,8 +100,11 @@ struct Case {
   float softcap = 0.0f;
   enum class Slopes { none, of_heads, of_entries };
   Slopes slopes = Slopes::none;
-  std::vector<float> sinks{};  ///< of heads; none: not given
-  bool out_f32 = false;        ///< whatever the inputs' type
+  std::vector<float> sinks{};               ///< of heads; none: not given
+  bool out_f32 = false;                     ///< whatever the inputs' type
+  std::optional<DType> k_type{}, v_type{};  ///< where they are not q's
+  Scales scales = Scales::of_rows;
+  DType scale_type = DType::f32;
   std::optional<TestMask> boolean{}, bias{};
   Layout layout = Layout::bhsd;
   std::optional<Layout> kv_layout{};  ///< of k and v, where it is not that of q
@@ -112,6 +119,7 @@ struct Case {
   bool has_lengths() const { return !query_lengths.empty() || !kv_lengths.empty(); }
   bool has_entries() const { return has_lengths() || !offsets.empty(); }
   bool has_head_numbers() const { return slopes != Slopes::none || !sinks.empty(); }
+  bool quantised() const { return k_type || v_type; }
   void set(const TestMask& mask) { (mask.dtype == DType::u8 ? boolean : bias) = mask; }
 };
 inline void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
@@ -131,7 +139,7 @@ inline void set(const TensorView& view, std::int64_t offset, double value) {
     case DType::u8: static_cast<std::uint8_t*>(view.data)[offset] = static_cast<std::uint8_t>(value); break;
     case DType::i32: static_cast<std::int32_t*>(view.data)[offset] = static_cast<std::int32_t>(value); break;
     case DType::i64: static_cast<std::int64_t*>(view.data)[offset] = static_cast<std::int64_t>(value); break;
-    default: FAIL() << "set: " << name(view.dtype);
+    default: set_code(view, offset, value);
   }
 }
 inline double get(const TensorView& view, std::int64_t offset) {
@@ -140,7 +148,7 @@ inline double get(const TensorView& view, std::int64_t offset) {
     case DType::f16: return static_cast<float>(static_cast<const half*>(view.data)[offset]);
     case DType::bf16: return static_cast<float>(static_cast<const bfloat*>(view.data)[offset]);
     case DType::u8: return static_cast<const std::uint8_t*>(view.data)[offset];
-    default: return kNaN;
+    default: return code_at(view, offset);
   }
 }
 
@@ -159,9 +167,10 @@ void for_each(const TensorView& v, F f) {
   }
 }
 
-/// Memory for a tensor in a layout, all of it holding `around`.
+/// Memory for a tensor in a layout, all of it holding `around`. Elements that share bytes stay together.
 inline Stored stored(DType dtype, const Dims& shape, Layout layout, double around) {
   const std::int64_t b = shape[0], h = shape[1], l = shape[2], d = shape[3];
+  const std::int64_t u = block_of(dtype).elements;
   Stored s;
   Dims strides{h * l * d, l * d, d, 1};
   std::int64_t first = 0, size = element_count(shape);
@@ -169,9 +178,9 @@ inline Stored stored(DType dtype, const Dims& shape, Layout layout, double aroun
     case Layout::bhsd: break;
     case Layout::bshd: strides = {l * h * d, d, h * d, 1}; break;
     case Layout::padded:
-      strides = {h * (l * (d + 3) + 5) + 7, l * (d + 3) + 5, d + 3, 1};
-      first = 1;
-      size = b * strides[0] + 2;
+      strides = {h * (l * (d + 3 * u) + 5 * u) + 7 * u, l * (d + 3 * u) + 5 * u, d + 3 * u, 1};
+      first = u;
+      size = b * strides[0] + 2 * u;
       break;
     case Layout::repeated: strides = {0, 0, d, 1}; break;
     case Layout::one_row: strides = {h * d, d, 0, 1}; break;
@@ -180,9 +189,10 @@ inline Stored stored(DType dtype, const Dims& shape, Layout layout, double aroun
       first = l > 0 ? (l - 1) * d : 0;
       break;
   }
-  s.memory = Tensor(dtype, {size > 0 ? size : 1});
+  s.memory = Tensor(dtype, {size > 0 ? size : u});
   for (std::int64_t n = 0; n < s.memory.size(); ++n) set(s.memory, n, around);
-  s.view = {static_cast<std::byte*>(s.memory.data()) + first * bits(dtype) / 8, dtype, shape, strides, {}};
+  s.view = {
+      static_cast<std::byte*>(s.memory.data()) + first / u * block_of(dtype).bytes, dtype, shape, strides, {}};
   return s;
 }
 
@@ -209,9 +219,11 @@ class Call {
     const Layout kv_layout = c.kv_layout.value_or(c.layout);
     const bool kv_repeats = kv_layout == Layout::repeated || kv_layout == Layout::one_row;
     q = stored(dtype, {c.batch, c.query_heads, c.query_length, c.head_dim}, c.layout, kNaN);
-    k = stored(dtype, {c.batch, c.kv_heads, c.kv_length, c.head_dim}, kv_layout, kNaN);
-    v = stored(dtype, {c.batch, c.kv_heads, c.kv_length, c.values()}, kv_layout, kNaN);
+    k = stored(c.k_type.value_or(dtype), {c.batch, c.kv_heads, c.kv_length, c.head_dim}, kv_layout, kNaN);
+    v = stored(c.v_type.value_or(dtype), {c.batch, c.kv_heads, c.kv_length, c.values()}, kv_layout, kNaN);
     fill(random);
+    k_scales = make_scales(k, 3);
+    v_scales = make_scales(v, 5);
     if (c.boolean) boolean = make_mask(*c.boolean, random);
     if (c.bias) bias = make_mask(*c.bias, random);
     if (c.poison != Poison::none && !kv_repeats) poison();
@@ -224,6 +236,8 @@ class Call {
     kv_lengths = numbers(c.kv_lengths);
     if (!kv_repeats) poison_padding();
     for (Stored* s : {&q, &k, &v}) read_back(*s);
+    multiply(k, k_scales);
+    multiply(v, v_scales);
     describe_for_oracle();
   }
 
@@ -242,9 +256,13 @@ class Call {
     if (c.softcap != 0.0f) o.softcap = c.softcap;
     if (c.boolean) o.mask.boolean = boolean.view;
     if (c.bias) o.mask.bias = bias.view;
+    if (k_scales.view.data != nullptr) o.k_scales = scale_view(k_scales);
+    if (v_scales.view.data != nullptr) o.v_scales = scale_view(v_scales);
     return o;
   }
 
+  /// What ways multiply.
+  DType product_type() const { return c.quantised() ? DType::f32 : dtype; }
   DType out_dtype() const { return c.out_f32 ? DType::f32 : dtype; }
   std::int64_t rows() const { return c.batch * c.query_heads * c.query_length; }
   /// A row of the oracle's answer; what its keys were is not kept.
@@ -261,7 +279,8 @@ class Call {
       plain_error_ = 0;
       std::int64_t row = 0;
       for_each_row([&](auto b, auto h, auto i) {
-        const std::vector<double> plain = reference::plain_attention_row(oracle, b, h, i, format_of(dtype));
+        const std::vector<double> plain =
+            reference::plain_attention_row(oracle, b, h, i, format_of(product_type()));
         for (std::int64_t d = 0; d < c.values(); ++d) {
           const auto column = static_cast<std::size_t>(d);
           const double error = std::fabs(plain[column] - expected(row).out[column]);
@@ -276,6 +295,8 @@ class Call {
   const Case c;
   const DType dtype;
   Stored q, k, v, boolean, bias;
+  Stored k_scales,
+      v_scales;  ///< (B, Hkv, Lkv, of a row), 1 where they repeat; without data where there are none
   TensorView offsets, query_lengths, kv_lengths;  ///< (B), every second element of their memory
   TensorView slopes, sinks;                       ///< of heads, likewise
   reference::AttentionCase oracle;
@@ -289,7 +310,8 @@ class Call {
     if (judged_.empty()) {
       for_each_row([&](auto b, auto h, auto i) {
         Judged next{reference::attention_row(oracle, b, h, i), {}};
-        next.bounds = reference::attention_bounds(oracle, next.row, format_of(dtype), format_of(out_dtype()));
+        next.bounds =
+            reference::attention_bounds(oracle, next.row, format_of(product_type()), format_of(out_dtype()));
         next.row.keys = {};
         judged_.push_back(std::move(next));
       });
@@ -326,9 +348,54 @@ class Call {
             value = s == &v ? random.normal() : s == &q ? 0.5 : static_cast<double>(i) / 64;
             break;
         }
-        set(s->view, offset, value);
+        set(s->view, offset, value * usual_code(s->view.dtype));
       });
     }
+    for (Stored* s : {&k, &v}) {
+      for_each(s->view, [&](auto offset, auto index, auto, auto, auto, auto) {
+        set_block_scale(s->view, offset, scale_value(index / 32, s->view.dtype));
+      });
+    }
+  }
+
+  /// Scales of both signs, so that elements are about as large as normal numbers.
+  static double scale_value(std::int64_t index, DType codes) {
+    return static_cast<double>(index % 5 - (index % 7 == 3 ? 7 : -2)) / 4 / usual_code(codes);
+  }
+
+  /// Scales for K or V; what lies around them is NaN.
+  Stored make_scales(const Stored& rows, std::int64_t seed) const {
+    const DType codes = rows.view.dtype;
+    if (c.scales == Scales::none || !takes_scales(codes)) return {};
+    const std::int64_t columns = rows.view.shape[3];
+    Dims shape{1, 1, 1, 1};
+    if (c.scales != Scales::one) shape[1] = c.kv_heads;
+    if (c.scales == Scales::of_rows || c.scales == Scales::of_groups)
+      shape[0] = c.batch, shape[2] = c.kv_length;
+    if (c.scales == Scales::of_groups) shape[3] = columns % 8 == 0 ? columns / 8 : columns % 2 == 0 ? 2 : 1;
+    Stored scales = stored(c.scale_type, shape, c.layout == Layout::bhsd ? Layout::bhsd : Layout::padded, kNaN);
+    for_each(scales.view, [&](auto offset, auto index, auto, auto, auto, auto) {
+      set(scales.view, offset, scale_value(seed + index, codes));
+    });
+    return scales;
+  }
+  /// As calls are given them: without dimensions where there is one, or one a head.
+  TensorView scale_view(const Stored& scales) const {
+    TensorView view = scales.view;
+    if (c.scales == Scales::one) view.shape = view.strides = {};
+    if (c.scales == Scales::of_heads) view.shape = {c.kv_heads}, view.strides = {scales.view.strides[1]};
+    return view;
+  }
+  /// Codes become elements, as the oracle sees them.
+  static void multiply(Stored& rows, const Stored& scales) {
+    if (scales.view.data == nullptr) return;
+    const Dims& shape = scales.view.shape;
+    for_each(rows.view, [&](auto, auto index, auto b, auto h, auto i, auto d) {
+      const Dims at{b, h, i, d * shape[3] / rows.view.shape[3]};
+      std::int64_t offset = 0;
+      for (int n = 0; n < 4; ++n) offset += shape[n] == 1 ? 0 : at[n] * scales.view.strides[n];
+      rows.exact[static_cast<std::size_t>(index)] *= get(scales.view, offset);
+    });
   }
 
   Stored make_mask(const TestMask& test, Random& random) const {
@@ -403,8 +470,9 @@ class Call {
       });
     };
     fill_behind(q, c.query_lengths);
-    fill_behind(k, c.kv_lengths);
-    fill_behind(v, c.kv_lengths);
+    for (Stored* s : {&k, &v}) fill_behind(*s, c.kv_lengths);
+    for (Stored* s : {&k_scales, &v_scales})
+      if (s->view.data != nullptr && s->view.shape[2] > 1) fill_behind(*s, c.kv_lengths);
   }
 
   void describe_for_oracle() {
@@ -426,7 +494,8 @@ class Call {
     oracle.v = packed(v);
     for (reference::Array4* operand : {&oracle.q, &oracle.k, &oracle.v})
       operand->subnormals_are_zero =
-          dtype == DType::bf16;  // on CPUs; elsewhere results differ by what is flushed
+          product_type() == DType::bf16;  // on CPUs; elsewhere results differ by what is flushed
+    oracle.rounds_elements = c.quantised();
     oracle.causal = c.causal || c.diagonal;
     const bool ends_together = c.causal == CausalCorner::bottom_right;
     oracle.diagonal = ends_together ? c.kv_length - c.query_length : c.diagonal.value_or(0);

@@ -21,15 +21,17 @@ constexpr Features kEverything = Features::all();
 
 /// What a way must know on a device where it runs at all.
 const std::map<std::string, std::map<DeviceType, Features>> kMust{
-    {"flash.cpu", {{DeviceType::cpu, kEverything}}},
+    {"flash.cpu", {{DeviceType::cpu, kEverything.without(Feature::quantised)}}},
     {"tensor_ops", {{DeviceType::cpu, kEverything}, {DeviceType::cuda, kEverything}}},
-    {"simdgroup", {{DeviceType::cpu, kEverything}, {DeviceType::cuda, kEverything}}},
+    {"simdgroup",
+     {{DeviceType::cpu, kEverything.without(Feature::quantised)},
+      {DeviceType::cuda, kEverything.without(Feature::quantised)}}},
     {"flash.sm90",
      {{DeviceType::cuda,
        {Feature::causal, Feature::window, Feature::query_offset, Feature::softcap, Feature::lse}}}},
     {"unfused",
-     {{DeviceType::cpu, kEverything.without(Feature::packed)},
-      {DeviceType::cuda, kEverything.without(Feature::packed)}}},
+     {{DeviceType::cpu, kEverything.without(Feature::quantised).without(Feature::packed)},
+      {DeviceType::cuda, kEverything.without(Feature::quantised).without(Feature::packed)}}},
     {"vendor.onednn", {{DeviceType::cpu, {}}}},
     {"vendor.cudnn",
      {{DeviceType::cuda, {Feature::bias, Feature::causal, Feature::query_offset, Feature::lse}}}},
@@ -46,6 +48,7 @@ bool plans(const std::string& way, Device device, const Feature* feature) {
                    numbers = packed_view(nullptr, DType::i32, {1}, device),
                    starts = packed_view(nullptr, DType::i32, {2}, device),
                    head_floats = packed_view(nullptr, DType::f32, {1}, device);
+  TensorView v = x;
   AttentionOptions options{.way = way};
   AttentionOutputs outputs{.out = x};
   if (feature != nullptr) {
@@ -60,13 +63,14 @@ bool plans(const std::string& way, Device device, const Feature* feature) {
       case Feature::packed: options.row_starts = {.q = starts, .kv = starts}; break;
       case Feature::alibi_slopes: options.alibi_slopes = head_floats; break;
       case Feature::sinks: options.sinks = head_floats; break;
+      case Feature::quantised: v.dtype = DType::q8_0; break;
       case Feature::softcap: options.softcap = 1.0f; break;
       case Feature::out_f32: outputs.out = packed_view(nullptr, DType::f32, {1, 1, 64, 64}, device); break;
       case Feature::lse: outputs.lse = packed_view(nullptr, DType::f32, {1, 1, 64}, device); break;
     }
   }
   try {
-    plan_attention_into(outputs, x, x, x, options);
+    plan_attention_into(outputs, x, x, v, options);
     return true;
   } catch (const Error& error) {
     if (error.code() != ErrorCode::unsupported) throw;

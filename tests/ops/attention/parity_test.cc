@@ -28,6 +28,94 @@ auto adder_to(std::vector<Case>& all, const std::string& prefix, const Case& bas
   };
 }
 
+/// K and V of other types than q: each type, with scales of each kind, for many queries and for few.
+void add_quantised(std::vector<Case>& all) {
+  const Case base{.name = "",
+                  .batch = 2,
+                  .query_heads = 4,
+                  .kv_heads = 2,
+                  .query_length = 37,
+                  .kv_length = 70,
+                  .head_dim = 64,
+                  .value_dim = 32};
+  const auto add = adder_to(all, "Quantised_", base);
+  for (const DType dtype : {DType::i8, DType::int4, DType::f8_e4m3, DType::f8_e5m2, DType::q8_0, DType::q4_0}) {
+    const std::string of = name(dtype);
+    const auto of_type = [dtype](Case& c) { c.k_type = c.v_type = dtype; };
+    add(of, of_type);
+    add(of + "_Padded", [&](Case& c) {
+      of_type(c);
+      c.layout = Layout::padded;
+      c.causal = kBottomRight;
+    });
+    add(of + "_Bshd", [&](Case& c) {
+      of_type(c);
+      c.layout = Layout::bshd;
+      c.scales = Scales::of_heads;
+    });
+    for (const std::int64_t lq : {1, 3}) {
+      add(of + "_Few_" + std::to_string(lq), [&](Case& c) {
+        of_type(c);
+        c.query_length = lq;
+        c.kv_length = 1100;
+        c.head_dim = c.value_dim = lq == 1 ? 128 : 96;
+        c.scale_type = DType::f16;
+        c.out_f32 = lq == 3;
+      });
+    }
+    add(of + "_Lengths", [&](Case& c) {
+      of_type(c);
+      c.kv_lengths = {33, 64};
+      c.query_lengths = {37, 20};
+      c.scales = Scales::of_groups;
+    });
+    add(of + "_Poison", [&](Case& c) {
+      of_type(c);
+      c.boolean = boolean({1, 1, 1, 0}, MaskFill::padding);
+      c.poison = Poison::nan;
+    });
+  }
+  for (const DType dtype : {DType::i8, DType::int4, DType::f8_e4m3}) {
+    for (const Scales scales : {Scales::one, Scales::of_groups}) {
+      add(std::string(name(dtype)) + (scales == Scales::one ? "_OneScale" : "_Groups"), [&](Case& c) {
+        c.k_type = c.v_type = dtype;
+        c.scales = scales;
+        c.head_dim = 40, c.value_dim = 24;
+        c.scale_type = DType::f16;
+      });
+    }
+  }
+  add("f8_WithoutScales", [](Case& c) {
+    c.k_type = DType::f8_e4m3, c.v_type = DType::f8_e5m2;
+    c.scales = Scales::none;
+    c.head_dim = 33, c.value_dim = 17;
+  });
+  const std::vector<std::pair<DType, DType>> pairs{{DType::i8, DType::int4},      {DType::q8_0, DType::q4_0},
+                                                   {DType::q4_0, DType::f8_e4m3}, {DType::bf16, DType::q8_0},
+                                                   {DType::f16, DType::f32},      {DType::int4, DType::bf16}};
+  for (const auto& [k, v] : pairs) {
+    add(std::string(name(k)) + "_" + name(v), [&](Case& c) {
+      c.k_type = k, c.v_type = v;
+      c.window = {.left = 30, .right = 2};
+      c.bias = bias(DType::f16, {1, 0, 0, 0});
+      c.softcap = 5.0f;
+    });
+  }
+  for (const DType dtype : {DType::i8, DType::q8_0, DType::q4_0}) {  // chains of additions, and their ends
+    for (const std::int64_t lkv : {4096, 4097}) {
+      add(std::string(name(dtype)) + "_Chain_" + std::to_string(lkv), [&](Case& c) {
+        c.k_type = c.v_type = dtype;
+        c.batch = 1, c.query_heads = 2, c.kv_heads = 1, c.query_length = 1, c.head_dim = c.value_dim = 32;
+        c.kv_length = lkv;
+      });
+    }
+  }
+  add("q8_0_NoKeys", [](Case& c) {
+    c.k_type = c.v_type = DType::q8_0;
+    c.kv_length = 0;
+  });
+}
+
 std::vector<Case> cases() {
   std::vector<Case> all;
   // Lengths around tiles of 8, 16, 32, 64 and 128, and Lq > Lkv.
@@ -665,6 +753,7 @@ std::vector<Case> cases() {
     });
   }
 
+  add_quantised(all);
   all.push_back(
       {.name = "NoKeys", .query_heads = 2, .kv_heads = 1, .query_length = 5, .kv_length = 0, .head_dim = 16});
   all.push_back(
@@ -699,6 +788,10 @@ bool is_hopper(Device device) {
 std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device device) {
   const Case& c = call.c;
   const bool empty = c.batch * c.query_heads * c.query_length * c.kv_length == 0;
+  // In whatever words: who must take them is in the table of features_test.cc.
+  const bool reads_codes =
+      way == "tensor_ops" && (device.type == DeviceType::cpu || device.type == DeviceType::cuda);
+  if (c.quantised() && !reads_codes) return {{"", true}};
   if (c.head_dim > 256 || c.values() > 256) {
     const std::string text = "this version takes 1 ... 256";
     if (device.type != DeviceType::cpu) return {{text, true}};
@@ -800,7 +893,7 @@ TEST_P(Parity, AgreesWithTheOracle) {
   // The library's tanh may be off by 2.5e-7, on every backend; a plain program's is a host's. Values are around 1.
   const double capped = static_cast<double>(c.softcap) * 2.5e-7;
   EXPECT_LE(worst, 2.0 * call.plain_error() + capped + reference::rounding_floor(largest, format_of(dtype)) +
-                       reference::flushed(c.kv_length, format_of(dtype)))
+                       reference::flushed(c.kv_length, format_of(call.product_type())))
       << "further from the oracle than twice a plain program in the same type";
 }
 

@@ -57,11 +57,11 @@ TEST(AttentionArguments, RankAndTypeOfQ) {
             "attention: q has dtype i32; expected f32, f16 or bf16");
 }
 
-TEST(AttentionArguments, TypesMustMatch) {
-  EXPECT_EQ(message_of([](ValidCall& c) { c.k_view.dtype = DType::f16; }),
-            "attention: k has dtype f16, q has f32; they must match");
-  EXPECT_EQ(message_of([](ValidCall& c) { c.v_view.dtype = DType::bf16; }),
-            "attention: v has dtype bf16, q has f32; they must match");
+TEST(AttentionArguments, TypesOfKVAndOut) {
+  EXPECT_EQ(message_of([](ValidCall& c) { c.k_view.dtype = DType::i32; }),
+            "attention: k has dtype i32; expected f32, f16, bf16, i8, int4, f8_e4m3, f8_e5m2, q8_0 or q4_0");
+  EXPECT_EQ(message_of([](ValidCall& c) { c.v_view.dtype = DType::uint4; }),
+            "attention: v has dtype uint4; expected f32, f16, bf16, i8, int4, f8_e4m3, f8_e5m2, q8_0 or q4_0");
   EXPECT_EQ(message_of([](ValidCall& c) { c.outputs.out.dtype = DType::f16; }),
             "attention: out has dtype f16; expected f32");
 }
@@ -94,7 +94,7 @@ TEST(AttentionArguments, NumbersOutsideAnEnum) {
   EXPECT_EQ(message_of([](ValidCall& c) { c.k_view.dtype = DType(77); }),
             "attention: k has dtype DType(77); expected an enumerator of DType");
   EXPECT_EQ(message_of([](ValidCall& c) { c.k_view.dtype = DType::int4; }),
-            "attention: k has dtype int4, q has f32; they must match");
+            "attention: k has dtype int4 and no k_scales; give them: f32 or f16");
   EXPECT_EQ(message_of([](ValidCall& c) { c.q_view.device.type = DeviceType(9); }),
             "attention: q is on DeviceType(9):0; expected DeviceType::cpu, cuda, metal or metal_emulated");
   EXPECT_EQ(message_of([](ValidCall& c) { c.q_view.device.index = 3; }),

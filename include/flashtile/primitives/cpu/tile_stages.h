@@ -4,7 +4,7 @@
 // Protocol, the same on every backend: load_tile_async<Scope>(stages, s, tensor) starts loading; all simdgroups
 // of the scope call it with the same arguments. wait_tiles<Scope, Pending>() returns when all but the last
 // Pending loads have arrived for everybody, and is a barrier of the scope, so that a stage may be loaded anew
-// after it. On a CPU a load is done at once, and right tiles that can be read in place are not copied at all:
+// after it. fill_tile() computes a stage's elements in place of a load. On a CPU a load is done at once, and right tiles that can be read in place are not copied at all:
 // the source must not change until the tile has been used.
 #pragma once
 
@@ -166,6 +166,59 @@ inline void load_tile_async(row_tile_stages<T, Rows, Columns, Stages>& stages, i
       std::memcpy(static_cast<void*>(row), m.data + r * m.stride,
                   static_cast<std::size_t>(columns) * sizeof(T));
     std::memset(static_cast<void*>(row + columns), 0, static_cast<std::size_t>(Columns - columns) * sizeof(T));
+  }
+}
+
+/// Can fill_tile() compute tiles in place of a load, because products read copies of them?
+inline constexpr bool kFillsTiles = true;
+
+/// The half that is stored as these 16 bits, as a float.
+inline float half_of_bits(std::uint16_t bits) { return half::to_float(bits); }
+
+/// Starts filling a stage of floats: `rows` rows of `columns` elements, as far as the tile has room, and zeros elsewhere.
+/// f(row, column, count, to) stores elements column ... column + count - 1 of a row at `to`; it is called for each once.
+template <class Scope, class P, int Rows, int Depth, int Simdgroups, int Stages, class F>
+inline void fill_tile(detail::left_tile_stages<float, P, Rows, Depth, false, Simdgroups, Stages>& stages,
+                      int stage, std::int64_t rows, int columns, F f) {
+  float filled[Rows * Simdgroups][Depth];
+  const int count = static_cast<int>(max<std::int64_t>(0, min<std::int64_t>(rows, Rows * Simdgroups)));
+  columns = min(columns, Depth);
+  for (int r = 0; r < count; ++r) f(r, 0, columns, filled[r]);
+  const int64_t strides[2] = {1, Depth};
+  load_tile_async<Scope>(stages, stage,
+                         tensor<const float, dextents<int, 2>, tensor_inline>(
+                             &filled[0][0], dextents<int, 2>(columns, count), strides));
+}
+template <class Scope, class P, int Depth, int Columns, bool Transposed, int Stages, class F>
+inline void fill_tile(detail::right_tile_stages<float, P, Depth, Columns, Transposed, Stages>& stages,
+                      int stage, std::int64_t rows, int columns, F f) {
+  using Memory = detail::right_tile_stages<float, P, Depth, Columns, Transposed, Stages>;
+  static_assert(P::kPerStep == 1, "fill_tile: a step of floats is one");
+  const int lines =
+      static_cast<int>(max<std::int64_t>(0, min<std::int64_t>(rows, Transposed ? Columns : Depth)));
+  columns = min(columns, Transposed ? Depth : Columns);
+  const auto own = detail::own_rows<Scope>(lines);
+  for (int r = own.begin; r < own.end; ++r) {
+    float* const line = stages.packed[stage] + r * Memory::kPitch;
+    f(r, 0, columns, line);
+    for (int i = columns; i < panel::rounded_up(columns, kLanes); ++i) line[i] = 0.0f;
+  }
+  if (Scope::simdgroups > 1 && simdgroup_index_in_threadgroup() > 0) return;
+  constexpr std::ptrdiff_t kLine = Memory::kPitch * std::ptrdiff_t{sizeof(float)};
+  stages.loaded[stage] = {{stages.packed[stage], Transposed ? kLine : 4, Transposed ? 4 : kLine},
+                          Transposed ? columns : lines,
+                          Transposed ? lines : columns};
+}
+template <class Scope, class T, int Rows, int Columns, int Stages, class F>
+inline void fill_tile(row_tile_stages<T, Rows, Columns, Stages>& stages, int stage, std::int64_t rows,
+                      int columns, F f) {
+  const auto own = detail::own_rows<Scope>(Rows);
+  columns = min(columns, Columns);
+  for (int r = own.begin; r < own.end; ++r) {
+    T* const row = stages.data[stage][r];
+    const int count = r < rows ? columns : 0;
+    if (count > 0) f(r, 0, count, row);
+    std::memset(static_cast<void*>(row + count), 0, static_cast<std::size_t>(Columns - count) * sizeof(T));
   }
 }
 

@@ -218,6 +218,35 @@ FT_FUNCTION void load_rows_async(tile_stages<T, Order, Rows, Columns, Stages>& s
   detail::commit_copies();
 }
 
+/// Can fill_tile() compute tiles in place of a load, because products read copies of them?
+inline constexpr bool kFillsTiles = true;
+
+/// The half that is stored as these 16 bits, as a float.
+FT_FUNCTION float half_of_bits(std::uint16_t bits) { return half::to_float(bits); }
+
+/// Fills a stage: `rows` rows of `columns` elements, as far as the tile has room, and zeros elsewhere; f(row, column, count,
+/// to) stores elements column ... column + count - 1 of a row at `to`. Counts as one load for wait_tiles.
+template <class Scope, class T, class Order, int Rows, int Columns, int Stages, class F>
+FT_FUNCTION void fill_tile(tile_stages<T, Order, Rows, Columns, Stages>& stages, int i, std::int64_t rows,
+                           int columns, F f) {
+  detail::check_scope<Scope>();
+  constexpr int kChunk = Order::kChunk, kChunksPerRow = Order::kColumns / kChunk;
+  constexpr int kChunks = Order::kRows * kChunksPerRow;
+  const int count = rows < Rows ? static_cast<int>(rows) : Rows;
+  if (columns > Columns) columns = Columns;
+  auto to = tile(stages, i);
+  FT_NO_UNROLL for (int chunk = detail::scope_thread<Scope>(); chunk < kChunks;
+                    chunk += detail::scope_threads<Scope>) {
+    const int row = chunk / kChunksPerRow, column = chunk % kChunksPerRow * kChunk;
+    const int left = row < count ? columns - column : 0;
+    alignas(16) T elements[kChunk] = {};
+    if (left > 0) f(row, column, left < kChunk ? left : kChunk, elements);
+    *reinterpret_cast<uint4*>(to.bytes + Order::offset(row, column)) =
+        *reinterpret_cast<const uint4*>(elements);
+  }
+  detail::commit_copies();
+}
+
 /// Waits until at most the Pending loads started last are unfinished in every thread of the scope. What the
 /// others loaded can then be read, and every thread is done with what it read before.
 template <class Scope, int Pending>

@@ -40,6 +40,28 @@ inline void load_tile_async(threadgroup row_tile_stages<T, Rows, Columns, Stages
   }
 }
 
+/// Can fill_tile() compute tiles in place of a load, because all products read copies of them?
+inline constexpr constant bool kFillsTiles = false;
+
+/// The half that is stored as these 16 bits, as a float.
+inline float half_of_bits(uint16_t bits) { return static_cast<float>(as_type<half>(bits)); }
+
+/// Fills stage i: `rows` rows of `columns` elements, as far as the tile has room, and zeros elsewhere; f(row, column, count,
+/// to) stores elements column ... column + count - 1 of a row at `to`.
+template <class Scope, class T, int Rows, int Columns, int Stages, class F>
+inline void fill_tile(threadgroup row_tile_stages<T, Rows, Columns, Stages>& stages, int i, int64_t rows,
+                      int columns, F f) {
+  static_assert(detail::is_one_simdgroup<Scope>::value, "fill_tile: a threadgroup has one simdgroup here");
+  using Tile = row_tile_stages<T, Rows, Columns, Stages>;
+  threadgroup T* to = stages.elements + i * Tile::kStageElements;
+  for (int at = detail::lane(); at < Rows * Columns; at += 32) {
+    const int row = at / Columns, column = at % Columns;
+    T value = T(0.0f);
+    if (row < rows && column < columns) f(row, column, 1, &value);
+    to[row * Tile::kElementsPerRow + column] = value;
+  }
+}
+
 /// The loads are done, and every lane is done with what it read before. They are not asynchronous here.
 template <class Scope, int Pending>
 inline void wait_tiles() {

@@ -75,10 +75,8 @@ struct AttentionExactRows {
     constexpr int kValues = 32;
     const KeyRange all = head.keys_of(first, kAtOnce);
     for (int column = all.begin; column < all.end && broken != 0; column += kValues) {
-      const auto values = head.values(column, all.end);
       const int count = all.end - column < kValues ? all.end - column : kValues;
-      const uint32_t special =
-          simd_rows_not_finite<kValues>(&values(0, 0), p.v_strides.row, count, p.value_dim);
+      const uint32_t special = head.template broken_values<kValues>(column, count);
       for (int c = 0; c < count; ++c) {
         if ((special >> c & 1) != 0) broken = close_columns(p, memory, head, first, broken, column + c);
       }
@@ -90,13 +88,12 @@ struct AttentionExactRows {
   static FT_FUNCTION uint32_t close_columns(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
                                             FT_THREAD const Head<T>& head, int64_t first, uint32_t broken,
                                             int key) {
-    const auto values = head.values(key, key + 1);
     const Band band = head.entry().band;
     for (int i = 0; i < kAtOnce; ++i) {
       if ((broken >> i & 1) == 0 || !band.visible(first + i, key)) continue;
       if (entry_at(p.rule.mask, head.batch, head.head, first + i, key) == kMinusInfinity) continue;
       simd_for_each_index(p.value_dim, [&](int d) {
-        const float element = head.out_at(first + i, d), value = static_cast<float>(values(d, 0));
+        const float element = head.out_at(first + i, d), value = head.value_at(key, d);
         if (value == element || (value != value && element != element)) memory.open[i][d] = false;
       });
       simdgroup_barrier(mem_flags::mem_threadgroup);
@@ -167,9 +164,8 @@ struct AttentionExactRows {
       for (int c = 0; c < count; ++c) {
         if (!memory.seen[c]) continue;
         const float weight = exp2((memory.scores[c] - top) * exponent) * inverse * kShare;
-        const auto values = head.values(column + c, keys.end);
         simd_for_each_index(columns, [&](int d) {
-          memory.chain[d] = fma(weight, static_cast<float>(values(d, 0)), memory.chain[d]);
+          memory.chain[d] = fma(weight, head.value_at(column + c, d), memory.chain[d]);
         });
       }
       simd_for_each_index(columns, [&](int d) { memory.sums[d] += memory.chain[d]; });
@@ -208,14 +204,12 @@ struct AttentionExactRows {
   }
 
   static FT_FUNCTION float product_of(FT_THREAD const Head<T>& head, int64_t row, int column) {
-    const auto q = head.queries(row);
-    const auto k = head.keys(column, column + 1);
     constexpr int kChains = 4;  // one would wait for each addition
     float dot[kChains] = {};
     for (int d = 0; d < head.p.head_dim; d += kChains) {
       FT_UNROLL for (int i = 0; i < kChains; ++i) {
         if (d + i < head.p.head_dim)
-          dot[i] = fma(static_cast<float>(q(d + i, 0)), static_cast<float>(k(d + i, 0)), dot[i]);
+          dot[i] = fma(head.query_at(row, d + i), head.key_at(column, d + i), dot[i]);
       }
     }
     return (dot[0] + dot[1]) + (dot[2] + dot[3]);

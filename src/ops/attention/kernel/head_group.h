@@ -28,13 +28,28 @@ struct HeadGroup {
     const int row = static_cast<int>(first);
     return entry().keys(query_of(row), query_of(row + count - 1));
   }
-  FT_FUNCTION Matrix<const T> keys(int64_t row, int end) const { return shared().keys(row, end); }
-  FT_FUNCTION Matrix<const T> values(int64_t row, int end) const { return shared().values(row, end); }
+  template <class Scope, class Stages>
+  FT_FUNCTION void load_keys(FT_THREADGROUP Stages& stages, int stage, int64_t row, int end) const {
+    shared().template load_keys<Scope>(stages, stage, row, end);
+  }
+  template <class Scope, class Stages>
+  FT_FUNCTION void load_values(FT_THREADGROUP Stages& stages, int stage, int64_t row, int end) const {
+    shared().template load_values<Scope>(stages, stage, row, end);
+  }
 
   /// Starts loading the queries of rows from `row` on.
   template <class Scope, class Stages>
   FT_FUNCTION void load_queries(FT_THREADGROUP Stages& stages, int64_t row) const {
     const int first = static_cast<int>(row);
+    if constexpr (kReadsCodes<T>) {
+      if (p.coded_q.given()) {
+        return fill_tile<Scope>(
+            stages, 0, rows() - first, p.head_dim,
+            [=, *this](int r, int column, int count, FT_THREAD auto* to) {
+              coded_query_rows(p, batch, head_of(first + r), query_of(first + r)).read(0, column, count, to);
+            });
+      }
+    }
     load_rows_async<Scope>(stages, 0, rows() - first, p.head_dim, [&](int r) {
       return query_rows<T>(p, batch, head_of(first + r), query_of(first + r)).first;
     });

@@ -16,6 +16,23 @@ struct RowStrides {
   int64_t batch, head, row;
 };
 
+/// How elements of q, k, v and out are stored.
+enum class StoredType : int32_t { none, f32, f16, bf16, i8, int4, f8_e4m3, f8_e5m2, q8_0, q4_0 };
+
+/// Rows whose elements are codes, each of which stands for code * scale; coded_rows.h reads them.
+struct CodedRows {
+  FT_DEVICE const uint8_t* data;
+  RowStrides strides;            ///< bytes
+  StoredType type;               ///< none: rows are of the type that the kernel multiplies
+  int32_t group;                 ///< so many adjacent elements of a row share a scale
+  FT_DEVICE const void* scales;  ///< nullptr: all are 1, or in the rows
+  RowStrides scale_strides;      ///< elements
+  int64_t scale_group_stride;    ///< from a group's scale to the next one's
+  bool scales_are_f16;           ///< else f32
+
+  FLASHTILE_HOST_DEVICE constexpr bool given() const FT_CONSTANT { return type != StoredType::none; }
+};
+
 enum class EntryType : int32_t { none, u8, f32, f16, bf16 };
 
 /// A tensor of Lq x Lkv entries, or 1 along a repeated dimension, for each batch and head (stride 0 where
@@ -124,9 +141,11 @@ struct AttentionParams {
   FT_DEVICE const void* k;
   FT_DEVICE const void* v;
   FT_DEVICE void* out;
-  bool out_is_f32;       ///< whatever the type of q, k and v
+  StoredType out_type;   ///< that of q, or f32
   FT_DEVICE float* lse;  ///< nullptr when not asked for
   RowStrides q_strides, k_strides, v_strides, out_strides, lse_strides;
+  /// Where k or v are of another type than q, all three are read as these, and multiplied as floats.
+  CodedRows coded_q, coded_k, coded_v;
   ScoreRule rule;
   HeadNumbers sinks;        ///< logits of heads that have no value, see softmax.h
   FT_DEVICE float* scores;  ///< (Lq, Lkv) of one head, for kernels that work on stored scores

@@ -4,6 +4,7 @@
 
 #include "flashtile/detail/grid.h"
 #include "flashtile/primitives.h"
+#include "src/ops/attention/kernel/coded_rows.h"
 #include "src/ops/attention/kernel/entry.h"
 
 namespace flashtile::inline v0_2::kernels {
@@ -59,10 +60,14 @@ FT_FUNCTION RowRun<E> out_rows(FT_CONSTANT const AttentionParams& p, int64_t bat
   return rows_from(static_cast<FT_DEVICE E*>(p.out), p.out_strides, batch, head,
                    row + first_row(p.query_starts, batch, p.query_length));
 }
-/// f(TypeOf<the output's element type>), where q, k and v are of T.
+/// f(TypeOf<the output's element type>), where T is what is multiplied.
 template <class T, class F>
 FT_FUNCTION void with_out_type(FT_CONSTANT const AttentionParams& p, F f) {
-  if (p.out_is_f32)
+  if constexpr (kReadsCodes<T>) {
+    if (p.out_type == StoredType::f16) return f(TypeOf<half>());
+    if (p.out_type == StoredType::bf16) return f(TypeOf<bfloat>());
+  }
+  if (p.out_type == StoredType::f32)
     f(TypeOf<float>());
   else
     f(TypeOf<T>());
@@ -122,8 +127,72 @@ struct Head {
   /// Starts loading the queries from `row` on.
   template <class Scope, class Stages>
   FT_FUNCTION void load_queries(FT_THREADGROUP Stages& stages, int64_t row) const {
+    if constexpr (kReadsCodes<T>) {
+      if (p.coded_q.given()) {
+        const auto run = coded_query_rows(p, batch, head, row);
+        return fill_tile<Scope>(stages, 0, rows() - row, p.head_dim, reader_of(run));
+      }
+    }
     auto source = queries(row);
     load_tile_async<Scope>(stages, 0, source);
+  }
+  /// Starts loading keys row ... end - 1, as far as the stage has room; or values.
+  template <class Scope, class Stages>
+  FT_FUNCTION void load_keys(FT_THREADGROUP Stages& stages, int stage, int64_t row, int end) const {
+    if constexpr (kReadsCodes<T>) {
+      if (p.coded_k.given()) {
+        const auto run = coded_key_rows(p, batch, kv_head, row);
+        return fill_tile<Scope>(stages, stage, end - row, p.head_dim, reader_of(run));
+      }
+    }
+    auto source = keys(row, end);
+    load_tile_async<Scope>(stages, stage, source);
+  }
+  template <class Scope, class Stages>
+  FT_FUNCTION void load_values(FT_THREADGROUP Stages& stages, int stage, int64_t row, int end) const {
+    if constexpr (kReadsCodes<T>) {
+      if (p.coded_v.given()) {
+        const auto run = coded_value_rows(p, batch, kv_head, row);
+        return fill_tile<Scope>(stages, stage, end - row, p.value_dim, reader_of(run));
+      }
+    }
+    auto source = values(row, end);
+    load_tile_async<Scope>(stages, stage, source);
+  }
+
+  // Single elements, for rows that are computed again.
+  FT_FUNCTION float query_at(int64_t row, int column) const {
+    if constexpr (kReadsCodes<T>)
+      if (p.coded_q.given()) return coded_query_rows(p, batch, head, row).element(0, column);
+    return static_cast<float>(query_rows<T>(p, batch, head, row).first[column]);
+  }
+  FT_FUNCTION float key_at(int64_t row, int column) const {
+    if constexpr (kReadsCodes<T>)
+      if (p.coded_k.given()) return coded_key_rows(p, batch, kv_head, row).element(0, column);
+    return static_cast<float>(key_rows<T>(p, batch, kv_head, row).first[column]);
+  }
+  FT_FUNCTION float value_at(int64_t row, int column) const {
+    if constexpr (kReadsCodes<T>)
+      if (p.coded_v.given()) return coded_value_rows(p, batch, kv_head, row).element(0, column);
+    return static_cast<float>(value_rows<T>(p, batch, kv_head, row).first[column]);
+  }
+  /// Which of `count` rows of values from `row` on, at most N, hold an infinity or a NaN: one bit a row.
+  template <int N>
+  FT_FUNCTION uint32_t broken_values(int64_t row, int count) const {
+    if constexpr (kReadsCodes<T>) {
+      if (p.coded_v.given()) {
+        uint32_t broken = 0;
+        for (int r = 0; r < count; ++r) {
+          for (int d = 0; d < p.value_dim; ++d) {
+            const float value = value_at(row + r, d);
+            if (value - value != 0.0f) broken |= 1u << r;
+          }
+        }
+        return broken;
+      }
+    }
+    const auto rows = value_rows<T>(p, batch, kv_head, row);
+    return simd_rows_not_finite<N>(rows.first, rows.step, count, p.value_dim);
   }
   FT_FUNCTION FT_DEVICE float& lse(int64_t row) const { return lse_of(p, batch, head, row); }
 
@@ -145,6 +214,13 @@ struct Head {
       broken = simd_rows_not_finite<N>(rows.first, rows.step, count, p.value_dim);
     });
     return broken;
+  }
+
+ private:
+  /// What fills a tile with rows that it reads.
+  template <class Run>
+  static FT_FUNCTION auto reader_of(Run run) {
+    return [=](int row, int column, int count, FT_THREAD auto* to) { run.read(row, column, count, to); };
   }
 };
 

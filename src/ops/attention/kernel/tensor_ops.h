@@ -164,13 +164,11 @@ struct AttentionTensorOps {
   /// Starts loading the tile whose first key is `column`, without keys from `end` on.
   static FT_FUNCTION void load_keys(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Rows& head, int stage,
                                     int column, int end) {
-    auto keys = head.keys(column, end);
-    load_tile_async<Scope>(memory.k, stage, keys);
+    head.template load_keys<Scope>(memory.k, stage, column, end);
   }
   static FT_FUNCTION void load_values(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Rows& head, int stage,
                                       int column, int end) {
-    auto values = head.values(column, end);
-    load_tile_async<Scope>(memory.v, stage, values);
+    head.template load_values<Scope>(memory.v, stage, column, end);
   }
 };
 
