@@ -42,11 +42,11 @@ LAYERS = [
     ("src/backends/cuda/*", PUBLIC + CORE + LAUNCH + ["src/backends/*"], CUDA + SYSTEM),
     ("src/backends/metal/*", PUBLIC + CORE + LAUNCH + ["src/backends/*"], ["Foundation/*", "Metal/*"] + SYSTEM),
     ("src/backends/*", PUBLIC + CORE + LAUNCH + ["src/backends/*"], ["tbb/*", "oneapi/tbb/*"] + SYSTEM),
-    ("src/ops/gemm/kernel/instances*", PUBLIC + PRIMITIVES + CORE + LAUNCH + ["src/ops/gemm/*", "src/ops/common/*", "src/backends/*"], CUDA),
+    ("src/ops/gemm/kernel/*instances*", PUBLIC + PRIMITIVES + CORE + LAUNCH + ["src/ops/gemm/*", "src/ops/common/*", "src/backends/*"], CUDA),
     ("src/ops/gemm/kernel/*", PRIMITIVES + LAUNCH + ["src/ops/gemm/kernel/*", "src/ops/common/kernel/*"], []),
     ("src/ops/gemm/*", PUBLIC + CORE + LAUNCH + ["src/backends/*", "src/ops/gemm/*", "src/ops/common/*"],
      ["cublas*", "cudnn*", "oneapi/dnnl/*"] + CUDA + SYSTEM),
-    ("src/ops/attention/kernel/instances*", PUBLIC + PRIMITIVES + CORE + LAUNCH +
+    ("src/ops/attention/kernel/*instances*", PUBLIC + PRIMITIVES + CORE + LAUNCH +
      ["src/ops/attention/*", "src/ops/common/*", "src/backends/*"], CUDA),
     ("src/ops/attention/kernel/*", PRIMITIVES + LAUNCH + ["src/ops/attention/kernel/*", "src/ops/common/kernel/*"], []),
     # attention may use the ops before it, gemm; gemm may not use attention
@@ -77,7 +77,7 @@ LAYERS = [
     ("reference/*", ["reference/*"], []),
 ]
 STANDARD = re.compile(r"^[a-z0-9_]+$|^(std[a-z]*|math|string|errno|float|limits|signal|time)\.h$")
-KERNEL_TEXT = re.compile(r"^src/ops/\w+/kernel/(?!instances)")
+KERNEL_TEXT = re.compile(r"^src/ops/\w+/kernel/(?!.*instances)")
 
 
 def matches(path, patterns):

@@ -57,6 +57,14 @@ std::span<const Kernel> compiled_for(Device device, DType dtype, const KernelTab
 #define FLASHTILE_METAL_TABLES(function)
 #endif
 
+/// The instruction sets that kernels scheduled for CPUs are compiled for: those of FLASHTILE_CPU_BACKENDS and
+/// AMX.
+#if defined(__x86_64__)
+#define FLASHTILE_SCHEDULED_BACKENDS(X, ...) FLASHTILE_CPU_BACKENDS(X, __VA_ARGS__) X(cpu_amx, amx, __VA_ARGS__)
+#else
+#define FLASHTILE_SCHEDULED_BACKENDS FLASHTILE_CPU_BACKENDS
+#endif
+
 /// In namespace flashtile::kernels: declares `std::span<const Kernel> function()` in the namespace of each
 /// backend of this build, and defines `tables`, which lists them.
 // NOLINTBEGIN(bugprone-macro-parentheses): a name that is defined takes none
@@ -66,6 +74,20 @@ std::span<const Kernel> compiled_for(Device device, DType dtype, const KernelTab
   FLASHTILE_DECLARE_METAL_TABLES(Kernel, function)                  \
   constexpr KernelTable<Kernel> tables[] = {FLASHTILE_CPU_BACKENDS( \
       FLASHTILE_CPU_TABLE, function) FLASHTILE_GPU_TABLES(function) FLASHTILE_METAL_TABLES(function)};
+
+/// The same for kernels scheduled for CPUs.
+#define FLASHTILE_SCHEDULED_TABLES(tables, Kernel, function)              \
+  FLASHTILE_SCHEDULED_BACKENDS(FLASHTILE_DECLARE_TABLE, Kernel, function) \
+  constexpr KernelTable<Kernel> tables[] = {FLASHTILE_SCHEDULED_BACKENDS(FLASHTILE_CPU_TABLE, function)};
 // NOLINTEND(bugprone-macro-parentheses)
+
+/// The rows of a table that were compiled for an instruction set; none where none were.
+template <class Kernel, int Count>
+std::span<const Kernel> compiled_for(backend::Isa isa, const KernelTable<Kernel> (&tables)[Count]) {
+  for (const KernelTable<Kernel>& table : tables) {
+    if (table.isa == isa) return table.kernels();
+  }
+  return {};
+}
 
 }  // namespace flashtile::inline v0_2::kernels

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <string>
 
-#include "flashtile/detail/run_on_cpu.h"
+#include "src/ops/common/on_threads.h"
 #include "src/ops/gemm/ways.h"
 
 #if FLASHTILE_HAS_CBLAS
@@ -131,9 +131,7 @@ std::string kernel(const GemmProblem&) { return "cblas_sgemm"; }
 void run(const GemmProblem& problem, const GemmBuffers&, std::span<std::byte>, const Queue& queue) {
   const Blocks blocks{Cblas::get(), problem};
   const OneThreadACall limit(blocks.cblas);
-  detail::run_on_cpu(
-      queue, blocks.count, 0, 1,
-      [](const void* context, std::int64_t i, void*) { static_cast<const Blocks*>(context)->run(i); }, &blocks);
+  on_threads(queue, blocks.count, 0, [&](std::int64_t i, std::byte*) { blocks.run(i); });
 }
 
 #else
