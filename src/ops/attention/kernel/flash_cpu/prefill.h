@@ -29,88 +29,84 @@ inline constexpr int kPanels = kTurnsValues<T> ? 4
 template <class T>
 class Prefill : PanelTask<T, kWidth> {
  public:
-  static KeySplits splits(const AttentionParams& p) { return Tasks(p, kPanels<T>, kWidth).splits; }
-  static std::int64_t tasks(const AttentionParams& p) { return Tasks(p, kPanels<T>, kWidth).count(p); }
-  static std::size_t scratch_bytes(const AttentionParams& p) { return Prefill(p, nullptr, nullptr).used_; }
-  static void run(const AttentionParams& p, void* workspace, std::int64_t task, void* scratch) {
-    Prefill(p, workspace, scratch).attend(task);
+  static CpuSchedule schedule(const AttentionParams& p) {
+    const auto run = [](const CpuSchedule& schedule, const CpuTask& task) {
+      const panel::Session<typename Element::Step> session;
+      Prefill block(schedule, task);
+      block.attend(block.first_row(), schedule.tasks.block_rows);
+      block.clear_padding();
+    };
+    return schedule_of<T>("panels", p, tasks_of(p, kPanels<T>, kWidth), scratch_bytes(p), run);
   }
-  /// Computes `count` queries from `first` on for another schedule, whose own arithmetic
-  /// cannot represent their numbers.
-  static void run_some(const AttentionParams& p, void* workspace, const Tasks& tasks, const Tasks::Place& place,
-                       std::int64_t first, int count, void* scratch) {
+  static std::size_t scratch_bytes(const AttentionParams& p) { return Memory(Scratch(), p).bytes; }
+  /// Computes `count` queries from `first` on for another schedule, whose own arithmetic cannot represent their
+  /// numbers.
+  static void run_some(const CpuSchedule& schedule, const CpuTask& task, std::int64_t first, int count) {
     const panel::Session<typename Element::Step> session;
     constexpr int kMost = kPanels<T> * kWidth;
-    for (; count > 0; first += kMost, count -= kMost)
-      Prefill(p, workspace, scratch).attend(tasks, place, first, min(count, kMost));
+    for (; count > 0; first += kMost, count -= kMost) Prefill(schedule, task).attend(first, min(count, kMost));
   }
 
  private:
   using Base = PanelTask<T, kWidth>;
-  using Base::batch_;
   using Base::entry_;
-  using Base::keys_of;
-  using Base::kv_head_;
   using Base::p_;
   using Element = Operand<T>;
 
-  Prefill(const AttentionParams& p, void* workspace, void* scratch)
-      : Base(p, workspace, scratch), head_steps_(steps_of<T>(p.head_dim)) {
-    for (int i = 0; i < kPanels<T>; ++i) this->allot(panels_[i], totals_[i], head_steps_, p.value_dim);
-    scores_ = this->template take<float>(kKeys * kWidth);
-    staged_keys_ = this->template take<float>(
-        panel::in_place<T>(p.head_dim) ? 0 : kKeys * staged_key_stride<T>(p.head_dim));
-    staged_values_ = this->template take<float>(staged_value_size<T>(p.value_dim));
-  }
+  struct Memory {
+    Panel panels[kPanels<T>];
+    PanelTotals<kWidth> totals[kPanels<T>];
+    float *scores, *keys, *values;  ///< of a block; keys and values where they are not read in place
+    std::size_t bytes;              ///< of it all
 
-  void attend(std::int64_t task) {
-    const panel::Session<typename Element::Step> session;
-    const Tasks tasks(p_, kPanels<T>, kWidth);
-    const Tasks::Place place = tasks.place(task);
-    const int count = tasks.panels * kWidth;
-    attend(tasks, place, place.block * count, count);
-    if (place.split == 0) this->clear_padding(tasks, place, place.block * count, count);
-  }
-  void attend(const Tasks& tasks, const Tasks::Place& place, std::int64_t first, int count) {
-    this->go_to(tasks, place);
+    Memory(Scratch scratch, const AttentionParams& p) {
+      for (int i = 0; i < kPanels<T>; ++i)
+        allot(scratch, panels[i], totals[i], steps_of<T>(p.head_dim), p.value_dim, p.kv_length);
+      scores = scratch.take<float>(kKeys * kWidth);
+      keys = scratch.take<float>(panel::in_place<T>(p.head_dim) ? 0 : kKeys * staged_key_stride<T>(p.head_dim));
+      values = scratch.take<float>(staged_value_size<T>(p.value_dim));
+      bytes = scratch.bytes();
+    }
+  };
+
+  Prefill(const CpuSchedule& schedule, const CpuTask& task)
+      : Base(schedule, task), memory_(Scratch(task.scratch), p_) {}
+
+  /// Rows first ... first + count - 1 of the unit.
+  void attend(std::int64_t first, int count) {
     int used = 0, begin = p_.kv_length, end = 0;
     for (; count > 0 && first < this->rows_; first += kWidth, count -= kWidth) {
-      Panel& panel = panels_[used++];
-      start(panel, tasks, place.unit, first, count);
-      const KeyRange range = keys_of(panel);
-      begin = min(begin, range.begin);
-      end = max(end, range.end);
+      start(memory_.panels[used], first, count);
+      ranges_[used] = this->keys_of(memory_.panels[used]);
+      begin = min(begin, ranges_[used].begin);
+      end = max(end, ranges_[used++].end);
     }
-    begin = max(begin / kKeys * kKeys, tasks.splits.begin(place.split));
-    end = min(end, tasks.splits.begin(place.split + 1));
-    for (int column = begin; column < end; column += kKeys) {
+    for (int column = begin / kKeys * kKeys; column < end; column += kKeys) {
       const int keys = min(kKeys, end - column);
-      const RightRows k = keys_operand(this->keys_at(column), keys, p_.head_dim, staged_keys_);
-      const RightRows v = values_operand(this->values_at(column), keys, p_.value_dim, staged_values_);
-      for (int i = 0; i < used; ++i) step(panels_[i], k, v, column, keys);
+      const RightRows k = keys_operand(this->keys_at(column), keys, p_.head_dim, memory_.keys);
+      const RightRows v = values_operand(this->values_at(column), keys, p_.value_dim, memory_.values);
+      for (int i = 0; i < used; ++i) step(memory_.panels[i], ranges_[i], k, v, column, keys);
       if (const int next = column + kKeys; next < end && ends_chain(column, next)) {
-        for (int i = 0; i < used; ++i) totals_[i].add(panels_[i], p_.rule.exponent);
+        for (int i = 0; i < used; ++i) memory_.totals[i].add(memory_.panels[i], p_.rule.exponent);
       }
     }
-    const int splits = tasks.splits.count;
     for (int i = 0; i < used; ++i) {
-      totals_[i].finish(panels_[i], p_.rule.exponent);
-      this->finish(panels_[i], Partials(p_, this->workspace_, splits), splits, place.split);
+      memory_.totals[i].finish(memory_.panels[i], p_.rule.exponent);
+      this->finish(memory_.panels[i]);
     }
   }
 
-  void start(Panel& panel, const Tasks& tasks, std::int64_t unit, std::int64_t first, int count) {
-    Base::start(panel, tasks, unit, first, min(count, kWidth));
+  void start(Panel& panel, std::int64_t first, int count) {
+    Base::start(panel, first, min(count, kWidth));
     const auto query = [&](int lane) { return this->query_at(panel.head[lane], panel.position[lane]); };
-    panel::pack_lines<T, kWidth>(panel.queries, query, panel.count, panel.vectors, p_.head_dim, staged_keys_);
+    panel::pack_lines<T, kWidth>(panel.queries, query, panel.count, panel.vectors, p_.head_dim, memory_.keys);
   }
 
-  /// One block of keys against one panel of queries.
-  void step(const Panel& panel, RightRows k, RightRows v, int column, int keys) {
-    const KeyRange range = keys_of(panel);
+  /// One block of keys against one panel of queries, which sees those of `range`.
+  void step(const Panel& panel, const KeyRange& range, RightRows k, RightRows v, int column, int keys) {
     keys = min(keys, range.end - column);
     if (keys <= 0 || column + keys <= range.begin) return;
-    const MaskBlock block = classify(p_.rule.mask, panel, batch_, column, keys);
+    const MaskBlock block = classify(p_.rule.mask, panel, this->place_.batch, column, keys);
     if (block == MaskBlock::hidden) return;
 
     if (range.all_see(column, keys)) {
@@ -120,8 +116,8 @@ class Prefill : PanelTask<T, kWidth> {
       multiply_values(panel, v, 0, keys, {0, panel.vectors});
       return;
     }
-    // On a diagonal, causal or a window's, kDiagonalKeys keys are multiplied at a time, and registers whose lanes
-    // see none of them are left out.
+    // On a diagonal, causal or a window's, kDiagonalKeys keys are multiplied at a time, and registers whose
+    // lanes see none of them are left out.
     const Diagonal diagonal(panel, entry_.band, column);
     for (int c = 0; c < keys; c += kDiagonalKeys<T>) {
       const int count = min(kDiagonalKeys<T>, keys - c);
@@ -136,17 +132,19 @@ class Prefill : PanelTask<T, kWidth> {
   }
 
   void apply_rule(const Panel& panel, int column, int keys, MaskBlock block) {
-    flash_cpu::apply_rule<kWidth>(p_.rule, entry_, panel, batch_, column, keys, block, scores_);
+    flash_cpu::apply_rule<kWidth>(p_.rule, this->entry_, panel, this->place_.batch, column, keys, block,
+                                  memory_.scores);
   }
 
   /// Scores of keys c ... c + count - 1 of the block, for some registers of lanes.
   void multiply_scores(const Panel& panel, RightRows k, int c, int count, Diagonal::Registers registers) {
     const int first = registers.first * kLanes, vectors = registers.end - registers.first;
-    float* to = scores_ + c * kWidth + first;
+    float* to = memory_.scores + c * kWidth + first;
     const float* queries = panel.queries + first;
     using panel::Mode;
-    for (int d = 0; d < head_steps_; d += kDepthSteps) {
-      const int steps = min(kDepthSteps, head_steps_ - d);
+    const int head_steps = steps_of<T>(p_.head_dim);
+    for (int d = 0; d < head_steps; d += kDepthSteps) {
+      const int steps = min(kDepthSteps, head_steps - d);
       const auto rows = k.from(c, d);
       if (d == 0)
         panel::multiply<typename Element::Step, Mode::overwrite>(to, rows, queries, count, steps, vectors);
@@ -160,20 +158,18 @@ class Prefill : PanelTask<T, kWidth> {
     constexpr int kPer = Element::kPerStep;
     const int first = registers.first * kLanes, vectors = registers.end - registers.first;
     panel::multiply<typename Element::Step, panel::Mode::accumulate>(
-        panel.output + first, v.from(0, c / kPer), scores_ + c / kPer * kWidth + first, p_.value_dim,
+        panel.output + first, v.from(0, c / kPer), memory_.scores + c / kPer * kWidth + first, p_.value_dim,
         (count + kPer - 1) / kPer, vectors);
   }
 
   void softmax(const Panel& panel, int keys) {
     panel::with_vectors(panel.vectors, [&](auto v) {
-      softmax_step<T, decltype(v)::value>(panel, scores_, keys, p_.rule, p_.value_dim);
+      softmax_step<T, decltype(v)::value>(panel, memory_.scores, keys, p_.rule, p_.value_dim);
     });
   }
 
-  int head_steps_;
-  Panel panels_[kPanels<T>];
-  PanelTotals<kWidth> totals_[kPanels<T>];
-  float *scores_, *staged_keys_, *staged_values_;
+  Memory memory_;
+  KeyRange ranges_[kPanels<T>];  ///< the keys that each panel sees
 };
 
 }  // namespace flash_cpu

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "src/ops/attention/kernel/flash_cpu/operands.h"
+#include "src/ops/attention/kernel/flash_cpu/schedule.h"
 #include "src/ops/attention/kernel/settle_rows_cpu.h"
 #include "src/ops/attention/kernel/softmax.h"
 
@@ -26,27 +27,18 @@ FT_FUNCTION KeyRange keys_of_all(const AttentionParams& p) {
   return p.band.keys(0, max(0, p.query_length - 1), p.kv_length);
 }
 
-/// Which keys a part of the work looks at.
-struct KeySplits {
-  int count;  ///< 1: no split, results go straight to the output
-  int keys;   ///< of each part but the last
-  int first;  ///< key of the first part, a multiple of kKeys: no query sees one before it
-
-  /// `longest`: the most keys of a part; sums of more are not exact enough.
-  KeySplits(const AttentionParams& p, std::int64_t tasks, int longest = 1 << 30) {
-    const std::int64_t wanted =
-        tasks >= kEnoughTasks ? 1 : (kEnoughTasks + tasks - 1) / max<std::int64_t>(tasks, 1);
-    const KeyRange seen = keys_of_all(p);
-    first = seen.begin / kKeys * kKeys;
-    const int length = seen.end - first;
-    const int most = max(1, length / kSplitKeys);
-    const int parts = max(static_cast<int>(min<std::int64_t>(wanted, most)), length / longest);
-    keys = max(kKeys, rounded_up((length + parts - 1) / parts, kKeys));
-    count = max(1, (length + keys - 1) / keys);
-  }
-  /// First key of a part, and the one after the last of the part before.
-  int begin(int split) const { return first + split * keys; }
-};
+/// The keys in parts for `tasks` tasks that would otherwise look at all of them; `longest`: the most keys of a
+/// part, since sums of more are not exact enough.
+inline KeySplits key_splits(const AttentionParams& p, std::int64_t tasks, int longest = 1 << 30) {
+  const std::int64_t wanted =
+      tasks >= kEnoughTasks ? 1 : (kEnoughTasks + tasks - 1) / max<std::int64_t>(tasks, 1);
+  const KeyRange seen = keys_of_all(p);
+  const int first = seen.begin / kKeys * kKeys, length = seen.end - first;
+  const int most = max(1, length / kSplitKeys);
+  const int parts = max(static_cast<int>(min<std::int64_t>(wanted, most)), length / longest);
+  const int keys = max(kKeys, rounded_up((length + parts - 1) / parts, kKeys));
+  return {max(1, (length + keys - 1) / keys), keys, first};
+}
 
 /// One query's result over one split, not yet divided by the sum: maximum, sum, the sum that lse is
 /// computed from, then output columns.
@@ -61,24 +53,25 @@ struct PartialRow {
   float* output() const { return data + kHeader; }
 };
 
-/// All partial rows of a call, in its workspace.
+/// All partial rows of a call, at the start of its workspace; none where keys are not split.
 class Partials {
  public:
-  Partials(const AttentionParams& p, void* workspace, int splits)
+  Partials(const AttentionParams& p, std::byte* workspace, int splits)
       : p_(p),
-        data_(static_cast<float*>(workspace)),
+        data_(reinterpret_cast<float*>(workspace)),
         splits_(splits),
         stride_(PartialRow::kHeader + rounded_up(p.value_dim, 16)) {}
 
-  std::size_t bytes() const {
-    if (splits_ == 1) return 0;
-    return static_cast<std::size_t>(p_.query_starts.given() ? 1 : p_.batch) *
-           static_cast<std::size_t>(p_.query_heads) * static_cast<std::size_t>(p_.query_length) *
-           static_cast<std::size_t>(splits_) * static_cast<std::size_t>(stride_) * sizeof(float);
+  static std::size_t bytes(const AttentionParams& p, int splits) {
+    const Partials rows(p, nullptr, splits);
+    if (splits == 1) return 0;
+    const std::int64_t entries = p.query_starts.given() ? 1 : p.batch;
+    return static_cast<std::size_t>(entries * p.query_heads * p.query_length) *
+           static_cast<std::size_t>(splits) * static_cast<std::size_t>(rows.stride_) * sizeof(float);
   }
   PartialRow row(std::int64_t batch, std::int64_t head, std::int64_t position, int split) const {
-    const bool packed = p_.query_starts.given();
-    const std::int64_t query = ((packed ? 0 : batch) * p_.query_heads + head) * p_.query_length +
+    const std::int64_t entry = p_.query_starts.given() ? 0 : batch;
+    const std::int64_t query = (entry * p_.query_heads + head) * p_.query_length +
                                first_row(p_.query_starts, batch, p_.query_length) + position;
     return {data_ + (query * splits_ + split) * stride_};
   }
@@ -126,7 +119,8 @@ auto tree_sum(int begin, int end, const F& f) -> decltype(f(begin)) {
   return tree_sum(begin, middle, f) + tree_sum(middle, end, f);
 }
 
-/// Merges one query's parts; writes its row of the output and its lse. Padding has no parts, and is written already.
+/// Merges one query's parts; writes its row of the output and its lse. Padding has no parts, and is written
+/// already.
 template <class T>
 FT_FUNCTION void merge_row(const AttentionParams& p, const Partials& partials, int splits, std::int64_t batch,
                            std::int64_t head, std::int64_t position) {
@@ -147,6 +141,37 @@ FT_FUNCTION void merge_row(const AttentionParams& p, const Partials& partials, i
   });
   store_lse(p, batch, head, position, top, lse_sum);
   settle_rows(Head<T>(p, batch, head), position, 1, &lse_sum);
+}
+
+/// The stage that merges, which has no tasks where keys are not split.
+template <class T>
+CpuStage merge_stage(const AttentionParams& p, const KeySplits& splits) {
+  if (splits.count == 1) return {};
+  const auto run = [](const CpuSchedule& schedule, const CpuTask& task) {
+    const AttentionParams& params = schedule.params;
+    const int parts = schedule.tasks.splits.count;
+    const std::int64_t length = params.longest_query, head = task.index / length;
+    merge_row<T>(params, Partials(params, task.workspace, parts), parts, head / params.query_heads,
+                 head % params.query_heads, task.index % length);
+  };
+  return {std::int64_t{p.batch} * p.query_heads * p.longest_query, run};
+}
+
+/// A schedule that needs no more than its tasks and the merge.
+template <class T>
+CpuSchedule schedule_of(const char* name, const AttentionParams& p, const CpuTasks& tasks,
+                        std::size_t scratch_bytes, void (*run)(const CpuSchedule&, const CpuTask&)) {
+  const std::int64_t heads = max<std::int64_t>(1, std::int64_t{p.batch} * p.kv_heads);
+  return {name,
+          p,
+          tasks,
+          heads,
+          heads,
+          Partials::bytes(p, tasks.splits.count),
+          scratch_bytes,
+          {},
+          {p.batch * tasks.of_entry(), run},
+          merge_stage<T>(p, tasks.splits)};
 }
 
 }  // namespace flash_cpu
