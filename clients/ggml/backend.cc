@@ -53,7 +53,11 @@ ggml_status compute_graph(ggml_backend_t backend, ggml_cgraph* graph) {
   return GGML_STATUS_SUCCESS;
 }
 
-void set_threads(ggml_backend_t backend, int threads) { context_of(backend).threads = Threads(threads); }
+/// llama.cpp calls this before each graph.
+void set_threads(ggml_backend_t backend, int threads) {
+  if (Context& context = context_of(backend); context.threads.count() != threads)
+    context.threads = Threads(threads);
+}
 
 void set_abort_callback(ggml_backend_t backend, ggml_abort_callback should_stop, void* data) {
   context_of(backend).should_stop = should_stop;

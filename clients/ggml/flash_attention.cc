@@ -20,7 +20,8 @@ namespace {
 using flashtile::DType;
 using flashtile::TensorView;
 
-/// The least queries for which a call of its own is sooner than ggml's loop over one query after another.
+/// The least queries for which a call of its own is sooner than ggml's loop over one query after another. llama.cpp turns flash
+/// attention off by itself where the op of a single query is taken.
 constexpr std::int64_t kLeastQueries = 8;
 /// The least multiply-adds that pay for leaving ggml's graph and coming back.
 constexpr double kLeastWork = 1e6;

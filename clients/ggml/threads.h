@@ -14,6 +14,7 @@ class Threads {
  public:
   explicit Threads(int count);
 
+  int count() const { return count_; }
   /// Where flashtile puts its work.
   const flashtile::Queue& queue() const { return queue_; }
   /// Calls body(i) for each i in [0, count), and rethrows the first exception.

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Runs one file of tests: run.py FILE. Exits 77 with a reason when a module that its NEEDS names is not installed."""
+"""Runs one file of tests: run.py FILE. Exits 77 with a reason when a module that its NEEDS names is not installed, or an
+environment variable, which has a $ before it, is not set."""
 import ast
 import importlib.util
+import os
 import pathlib
 import sys
 import unittest
@@ -19,7 +21,11 @@ def needs(file):
 
 def main(name):
     for module in needs(FOLDER / name):
-        if importlib.util.find_spec(module) is None:
+        if module.startswith("$"):
+            if not os.environ.get(module[1:]):
+                print(f"{module[1:]} is not set")
+                return 77
+        elif importlib.util.find_spec(module) is None:
             print(f"this Python has no {module}")
             return 77
     sys.path.insert(0, str(FOLDER))
