@@ -99,6 +99,18 @@ inline bool attends(const std::optional<TensorView>& mask, std::int64_t b, std::
   }
 }
 
+/// Do segments and a block map let query i attend to key j?
+inline bool attends(const Mask& mask, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j) {
+  if (mask.segments.q && mask.segments.kv) {
+    const auto id = [&](const TensorView& ids, std::int64_t row) {
+      return static_cast<const std::int32_t*>(ids.data)[b * ids.strides[0] + row * ids.strides[1]];
+    };
+    if (id(*mask.segments.q, i) != id(*mask.segments.kv, j)) return false;
+  }
+  if (!mask.blocks) return true;
+  return attends(mask.blocks->view, b, h, i / mask.blocks->q_block, j / mask.blocks->kv_block);
+}
+
 }  // namespace detail
 
 /// Pairs of a query and a key that it attends to, over all batches and query heads, counted from the mask. The
@@ -107,12 +119,14 @@ inline double attended_pairs(const AttentionSizes& s, const Mask& mask,
                              const std::optional<QueryOffset>& query_offset = {}, const EntryRows& rows = {}) {
   // Batch entries and heads that may differ are counted, and stand for those that repeat them.
   const auto own = [&](int from_right) {
-    return std::max(detail::size_of(mask.boolean, from_right), detail::size_of(mask.bias, from_right));
+    const std::int64_t of_map = mask.blocks ? detail::size_of(mask.blocks->view, from_right) : 1;
+    return std::max(
+        {detail::size_of(mask.boolean, from_right), detail::size_of(mask.bias, from_right), of_map});
   };
   const auto of_entries = [](const std::optional<QueryOffset>& offset) {
     return offset && std::holds_alternative<TensorView>(*offset);
   };
-  const bool differ = rows.given() || of_entries(mask.causal) || of_entries(query_offset);
+  const bool differ = rows.given() || mask.segments.q || of_entries(mask.causal) || of_entries(query_offset);
   const std::int64_t entries = differ ? s.batch : std::min(own(4), s.batch),
                      heads = std::min(own(3), s.query_heads);
   std::int64_t pairs = 0;
@@ -121,12 +135,14 @@ inline double attended_pairs(const AttentionSizes& s, const Mask& mask,
     for (std::int64_t h = 0; h < heads; ++h) {
       for (std::int64_t i = 0; i < entry.query_length; ++i) {
         const detail::Keys keys = detail::seen_keys(entry, mask, query_offset, b, i);
-        if (!mask.boolean && !mask.bias) {
+        if (!mask.boolean && !mask.bias && !mask.segments.q && !mask.blocks) {
           pairs += keys.end - keys.begin;
           continue;
         }
         for (std::int64_t j = keys.begin; j < keys.end; ++j) {
-          pairs += detail::attends(mask.boolean, b, h, i, j) && detail::attends(mask.bias, b, h, i, j) ? 1 : 0;
+          const bool attended = detail::attends(mask.boolean, b, h, i, j) &&
+                                detail::attends(mask.bias, b, h, i, j) && detail::attends(mask, b, h, i, j);
+          pairs += attended ? 1 : 0;
         }
       }
     }

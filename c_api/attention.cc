@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "c_api/call.h"
 #include "c_api/numbers.h"
@@ -47,6 +48,16 @@ std::optional<QueryOffset> offset_of(const OffsetFields& given) {
          "FLASHTILE_OFFSETS");
 }
 
+std::optional<BlockMap> blocks_of(const flashtile_attention_options& o) {
+  if (o.block_map != nullptr)
+    return BlockMap{view_of(o.block_map, "attention: block_map"), o.q_block, o.kv_block};
+  for (const auto& [name, rows] : {std::pair{"q_block", o.q_block}, std::pair{"kv_block", o.kv_block}})
+    if (rows != 0)
+      refuse(std::string("attention: ") + name + " is " + std::to_string(rows) +
+             ", and block_map is not given; it counts only then");
+  return std::nullopt;
+}
+
 AttentionOptions options_of(const flashtile_attention_options* given) {
   const flashtile_attention_options o = read(given, "attention: options", kLeastOptions);
   AttentionOptions options;
@@ -62,6 +73,10 @@ AttentionOptions options_of(const flashtile_attention_options* given) {
   options.sinks = optional_view_of(o.sinks, "attention: sinks");
   options.row_starts.q = optional_view_of(o.q_row_starts, "attention: q_row_starts");
   options.row_starts.kv = optional_view_of(o.kv_row_starts, "attention: kv_row_starts");
+  options.block_table = optional_view_of(o.block_table, "attention: block_table");
+  options.mask.segments.q = optional_view_of(o.q_segments, "attention: q_segments");
+  options.mask.segments.kv = optional_view_of(o.kv_segments, "attention: kv_segments");
+  options.mask.blocks = blocks_of(o);
   if (o.window != nullptr) options.mask.window = Window{o.window->left, o.window->right};
   options.mask.boolean = optional_view_of(o.mask, "attention: mask");
   options.mask.bias = optional_view_of(o.bias, "attention: bias");

@@ -158,6 +158,19 @@ void add_attention_options(CLI::App& command, Options& options, Texts& texts) {
       "q_row_starts",
       "a file of integers (B + 1): where packed sequences begin in q (Tq, Hq, D); --shape is of all rows then");
   tensor("kv_row_starts", "the same in k (Tk, Hkv, D) and v (Tk, Hkv, Dv)");
+  tensor("block_table",
+         "a file of i32 (B, most): the pages of each batch entry; k and v are (pages, page size, Hkv, D), "
+         "--kv-lengths says how many rows are there, and --shape is of all rows of an entry");
+  tensor("q_segments", "a file of i32 (B, Lq): a query attends only to keys with its id");
+  tensor("kv_segments", "a file of i32 (B, Lkv): the ids of keys");
+  tensor("block_map",
+         "a file of bool or u8 (1 or B, 1 or Hq, blocks of queries, blocks of keys): 0 hides a block");
+  command.add_option("--q-block", options.q_block, "queries of a block of --block-map")
+      ->type_name("N")
+      ->group(kAttentionGroup);
+  command.add_option("--kv-block", options.kv_block, "keys of a block of --block-map")
+      ->type_name("N")
+      ->group(kAttentionGroup);
   tensor("alibi_slopes", "a file of f32, (Hq) or (B, Hq): scores lose slope |position of the query - key|");
   tensor("sinks", "a file of f32 (Hq): a further logit of each row, without a value; or random");
   command

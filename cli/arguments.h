@@ -25,7 +25,8 @@ enum ExitCode : int { kDone = 0, kCheckFailed = 1, kUsage = 2, kUnsupported = 3,
 
 /// Attention's tensors that have a file each, beside q, k, v, mask and bias.
 inline constexpr const char* kFurtherTensors[] = {"causal",       "query_offset",  "q_lengths",    "kv_lengths",
-                                                  "q_row_starts", "kv_row_starts", "alibi_slopes", "sinks"};
+                                                  "q_row_starts", "kv_row_starts", "block_table",  "q_segments",
+                                                  "kv_segments",  "block_map",     "alibi_slopes", "sinks"};
 
 struct Options {
   Command command = Command::info;
@@ -52,6 +53,7 @@ struct Options {
   std::optional<DType> mask_dtype;             ///< of a bias
   std::optional<DType> out_dtype;              ///< of attention's result, where it differs from q's
   std::map<std::string, std::string> tensors;  ///< files of kFurtherTensors, by their names
+  std::int64_t q_block = 0, kv_block = 0;      ///< of a block map
   std::optional<float> scale, softcap;
   float alpha = 1, beta = 0;  ///< gemm
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "cli/inputs.h"
@@ -85,8 +86,9 @@ class AttentionJob final : public Job {
     return is_packed(starts) ? tensor : view(tensor, name);
   }
   TensorView q() const { return side(q_.view, "q", "q_row_starts"); }
-  TensorView k() const { return side(k_.view, "k", "kv_row_starts"); }
-  TensorView v() const { return side(v_.view, "v", "kv_row_starts"); }
+  TensorView k() const { return is_paged() ? k_.view : side(k_.view, "k", "kv_row_starts"); }
+  TensorView v() const { return is_paged() ? v_.view : side(v_.view, "v", "kv_row_starts"); }
+  bool is_paged() const { return tensors_.contains("block_table"); }
   enum class Where { host, device };
   static std::optional<TensorView> view_at(Where where, const std::optional<Input>& input);
   void read_or_make_inputs(const std::vector<std::int64_t>& shape, Values values, Reader& reader);
@@ -97,6 +99,7 @@ class AttentionJob final : public Job {
   Mask mask(Where where) const;
   Lengths lengths(Where where) const;
   RowStarts row_starts(Where where) const;
+  static Dims pool_shape(const TensorView& table, std::int64_t heads, std::int64_t length, std::int64_t size);
   void set_sizes();
   void check_inputs() const;
   bool fits_the_other_layout() const;
@@ -124,11 +127,11 @@ class AttentionJob final : public Job {
 AttentionJob::AttentionJob(const Options& options, const std::vector<std::int64_t>& shape, Values values)
     : Job(queue_of(options)), options_(options) {
   Reader reader(options_, notes_);
-  memory_for("q, k and v", [&] { read_or_make_inputs(shape, values, reader); });
   for (const auto& [name, path] : options_.tensors) {
     if (name != "sinks" || path != "random")
       tensors_[name] = on_device(reader.further(name, path), options_.device);
   }
+  memory_for("q, k and v", [&] { read_or_make_inputs(shape, values, reader); });
   set_sizes();
   if (const auto sinks = options_.tensors.find("sinks");
       sinks != options_.tensors.end() && sinks->second == "random")
@@ -151,6 +154,15 @@ void AttentionJob::set_sizes() {
   };
   if (packed) expect_packed(query, "q");
   if (keys_packed) expect_packed(key, "k"), expect_packed(value, "v");
+  const auto table = tensor_at(Where::host, "block_table");
+  if (table && (table->rank() != 2 || key.rank() != 4 || value.rank() != 4)) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format(
+            "attention: k has shape {}, v {}, block_table {}; expected (pages, page size, Hkv, D), (pages, "
+            "page size, Hkv, Dv) and (B, most)",
+            to_string(key.shape), to_string(value.shape), to_string(table->shape)));
+  }
   const auto starts = tensor_at(Where::host, "q_row_starts");
   const std::int64_t batch = !packed               ? query.shape[0]
                              : starts->rank() == 1 ? std::max<std::int64_t>(0, starts->shape[0] - 1)
@@ -158,9 +170,9 @@ void AttentionJob::set_sizes() {
   const auto rows = [](const TensorView& t, bool of_all) { return of_all ? t.shape[0] : t.shape[2]; };
   sizes_ = {batch,
             query.shape[1],
-            key.shape[1],
+            table ? key.shape[2] : key.shape[1],
             rows(query, packed),
-            rows(key, keys_packed),
+            table ? table->shape[1] * key.shape[1] : rows(key, keys_packed),
             query.shape[query.rank() - 1],
             value.shape[value.rank() - 1]};
   shape_ = {sizes_.batch,     sizes_.query_heads, sizes_.kv_heads, sizes_.query_length,
@@ -189,6 +201,7 @@ void AttentionJob::check_inputs() const {
 
 /// Would the inputs go together if heads and lengths changed places?
 bool AttentionJob::fits_the_other_layout() const {
+  if (is_paged()) return false;
   const Layout other = options_.layout == Layout::bhsd ? Layout::bshd : Layout::bhsd;
   try {
     plan_attention(bhsd_view(q_.view, other, "q"), bhsd_view(k_.view, other, "k"),
@@ -208,7 +221,9 @@ void AttentionJob::read_or_make_inputs(const std::vector<std::int64_t>& shape, V
   }
   Input* const inputs[] = {&q_, &k_, &v_};
   const DType dtype = options_.dtype.value_or(DType::f32);
+  const auto table = tensor_at(Where::host, "block_table");
   const auto dims = [&](const char* starts, std::int64_t heads, std::int64_t length, std::int64_t size) {
+    if (table && std::string_view(starts) == "kv_row_starts") return pool_shape(*table, heads, length, size);
     return is_packed(starts) ? Dims{length, heads, size}
                              : in_layout(options_.layout, shape[0], heads, length, size);
   };
@@ -221,6 +236,21 @@ void AttentionJob::read_or_make_inputs(const std::vector<std::int64_t>& shape, V
                      : on_device(random_tensor(dtype, shapes[i], options_.seed, i), options_.device);
   }
   if (options_.v_in_k) v_ = first_columns(k_, shape[6]);
+}
+
+/// Pools with a page for each number of the table, which has `length` rows of an entry.
+Dims AttentionJob::pool_shape(const TensorView& table, std::int64_t heads, std::int64_t length,
+                              std::int64_t size) {
+  const std::int64_t most = table.rank() == 2 ? table.shape[1] : 0;
+  if (most == 0 || length % most != 0) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format(
+            "--block-table: its shape is {}, and --shape has {} keys; expected (B, most), and as many keys in "
+            "each of the most pages",
+            to_string(table.shape), length));
+  }
+  return {table.shape[0] * most, length / most, heads, size};
 }
 
 Input AttentionJob::random_mask_input(DType mask_dtype, Values values, std::uint64_t stream) const {
@@ -271,10 +301,14 @@ std::optional<QueryOffset> AttentionJob::query_offset(Where where) const {
 Mask AttentionJob::mask(Where where) const {
   std::optional<QueryOffset> causal = options_.causal;
   if (const auto given = tensor_at(where, "causal")) causal = *given;
-  return {.causal = causal,
-          .window = options_.window,
-          .boolean = view_at(where, boolean_),
-          .bias = view_at(where, bias_)};
+  Mask mask{.causal = causal,
+            .window = options_.window,
+            .boolean = view_at(where, boolean_),
+            .bias = view_at(where, bias_),
+            .segments = {tensor_at(where, "q_segments"), tensor_at(where, "kv_segments")}};
+  if (const auto map = tensor_at(where, "block_map"))
+    mask.blocks = BlockMap{*map, options_.q_block, options_.kv_block};
+  return mask;
 }
 
 Lengths AttentionJob::lengths(Where where) const {
@@ -292,6 +326,7 @@ AttentionOptions AttentionJob::with_way(const std::string& way) const {
           .query_offset = query_offset(Where::device),
           .lengths = lengths(Where::device),
           .row_starts = row_starts(Where::device),
+          .block_table = tensor_at(Where::device, "block_table"),
           .alibi_slopes = tensor_at(Where::device, "alibi_slopes"),
           .sinks = tensor_at(Where::device, "sinks"),
           .out_dtype = options_.out_dtype,
@@ -340,7 +375,10 @@ reference::AttentionCase AttentionJob::oracle_case() const {
   const bool has_offsets = std::holds_alternative<TensorView>(offset);
   const std::int64_t position = has_offsets ? 0 : bench::offset_of(sizes_, offset);
   const auto operand = [&](const TensorView& host, const char* name, const char* starts) {
-    auto array = oracle_array<4>(is_packed(starts) ? bhsd_view(host, Layout::bshd, name) : view(host, name));
+    const bool in_pages = is_paged() && std::string_view(starts) == "kv_row_starts";
+    auto array = oracle_array<4>(in_pages            ? host.permuted({0, 2, 1, 3})
+                                 : is_packed(starts) ? bhsd_view(host, Layout::bshd, name)
+                                                     : view(host, name));
     array.subnormals_are_zero = subnormals_are_zero(dtype(), dtype(), options_.device);
     return array;
   };
@@ -353,6 +391,9 @@ reference::AttentionCase AttentionJob::oracle_case() const {
     if (view->rank() == 1) view->shape = {1, view->shape[0]}, view->strides = {0, view->strides[0]};
     slopes = oracle_array<2>(*view);
   }
+  const auto pairs = [](const std::optional<TensorView>& view) {
+    return view ? oracle_array<2>(*view) : reference::Array<2>{};
+  };
   const auto array = [](const std::optional<Input>& mask) {
     return mask ? oracle_array<4>(mask->host_view()) : reference::Array4{};
   };
@@ -383,6 +424,13 @@ reference::AttentionCase AttentionJob::oracle_case() const {
           .slopes = slopes,
           .sinks = numbers(tensor_at(Where::host, "sinks")),
           .attend = array(boolean_),
+          .query_segments = pairs(given.segments.q),
+          .kv_segments = pairs(given.segments.kv),
+          .blocks = given.blocks ? oracle_array<4>(given.blocks->view) : reference::Array4{},
+          .q_block = options_.q_block,
+          .kv_block = options_.kv_block,
+          .pages = pairs(tensor_at(Where::host, "block_table")),
+          .page_size = is_paged() ? k_.view.shape[1] : 1,
           .bias = array(bias_)};
 }
 
@@ -408,8 +456,10 @@ reference::AttentionCase AttentionJob::oracle_of_sequence(reference::AttentionCa
   oracle.query_length = sizes.query_length;
   oracle.kv_length = sizes.kv_length;
   oracle.q.first += bench::number_of(*starts.q, b) * oracle.q.strides[2];
-  for (reference::Array4* side : {&oracle.k, &oracle.v})
-    side->first += starts.kv ? bench::number_of(*starts.kv, b) * side->strides[2] : b * side->strides[0];
+  oracle.pages.first += b * oracle.pages.strides[0];
+  if (!is_paged())
+    for (reference::Array4* side : {&oracle.k, &oracle.v})
+      side->first += starts.kv ? bench::number_of(*starts.kv, b) * side->strides[2] : b * side->strides[0];
   oracle.query_lengths = oracle.kv_lengths = {};
   if (oracle.positions.data != nullptr) oracle.positions.first += b * oracle.positions.strides[0];
   if (oracle.slopes.data != nullptr) oracle.slopes.first += b * oracle.slopes.strides[0];
@@ -491,11 +541,12 @@ Json AttentionJob::describe() const {
   json["window"] = options_.window ? Json{options_.window->left, options_.window->right} : Json(nullptr);
   json["query_offset"] = offset(query_offset(Where::host));
   json["softcap"] = options_.softcap ? Json(*options_.softcap) : Json(nullptr);
-  for (const char* tensor :
-       {"q_lengths", "kv_lengths", "q_row_starts", "kv_row_starts", "alibi_slopes", "sinks"}) {
+  for (const char* tensor : {"q_lengths", "kv_lengths", "q_row_starts", "kv_row_starts", "block_table",
+                             "q_segments", "kv_segments", "block_map", "alibi_slopes", "sinks"}) {
     const auto found = tensors_.find(tensor);
     json[tensor] = found == tensors_.end() ? Json(nullptr) : Json(name(found->second.view.dtype));
   }
+  json["blocks"] = mask(Where::host).blocks ? Json{options_.q_block, options_.kv_block} : Json(nullptr);
   json["mask"] = boolean_ ? Json("boolean") : Json(nullptr);
   json["bias"] = bias_ ? Json(name(bias_->view.dtype)) : Json(nullptr);
   json["scale"] = options_.scale ? Json(*options_.scale) : Json(nullptr);

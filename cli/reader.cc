@@ -94,8 +94,7 @@ void Reader::note_unused() {
   if (!file_) return;
   // The names of attention's inputs here and elsewhere, and those that files of other programs carry.
   constexpr const char* kMasks[] = {"mask", "attn_mask", "attention_mask", "bias", "attn_bias"};
-  constexpr const char* kOthers[] = {"q_segments",  "kv_segments", "block_map",
-                                     "block_table", "k_scales",    "v_scales"};
+  constexpr const char* kOthers[] = {"k_scales", "v_scales"};
   const auto note = [&](const std::string& stored, const std::string& options_that_add) {
     const bool piped = options_.file == "-";  // and cannot be read again
     notes_.push_back(

@@ -44,6 +44,8 @@ std::string command_line(const Options& options, const std::vector<std::int64_t>
     if (!file->empty()) add(option, file_word(*file));
   }
   for (const auto& [tensor, file] : options.tensors) add(option_of(tensor).c_str(), file_word(file));
+  if (options.q_block != 0) add("--q-block", std::to_string(options.q_block));
+  if (options.kv_block != 0) add("--kv-block", std::to_string(options.kv_block));
   if (!options.names.empty()) {
     std::vector<std::string> pairs;
     for (const auto& [name, stored] : options.names) pairs.push_back(fmt::format("{}={}", name, stored));

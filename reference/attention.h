@@ -33,7 +33,13 @@ struct AttentionCase {
   Array<1> sinks;                ///< (Hq) logits without a value; no data = none
   Array4 attend;                 ///< nonzero = may attend; no data = everywhere
   bool rounds_elements = false;  ///< those of k and v are code * scale, rounded to float32
-  Array4 bias;                   ///< added to the scaled score, -inf excludes; no data = 0
+  Array<2> query_segments,
+      kv_segments;  ///< ids (B, Lq), (B, Lkv): a pair attends where they are equal; no data = everywhere
+  Array4 blocks;    ///< (B, Hq, blocks of Lq, blocks of Lkv): 0 hides; no data = no block
+  std::int64_t q_block = 1, kv_block = 1;  ///< sizes of these blocks
+  Array<2> pages;  ///< (B, any): row j is row j % page_size of page pages(b, j / page_size) of k and v, which
+  std::int64_t page_size = 1;  ///< are (pages, Hkv, page_size, D) then; no data = k and v have batch entries
+  Array4 bias;                 ///< added to the scaled score, -inf excludes; no data = 0
 };
 
 /// A score, and the sizes that its rounding errors are measured by.
@@ -80,6 +86,8 @@ inline bool attends(const AttentionCase& a, std::int64_t b, std::int64_t h, std:
   if (a.causal && j - i > diagonal) return false;
   if (a.left >= 0 && i + position - j > a.left) return false;
   if (a.right >= 0 && j - (i + position) > a.right) return false;
+  if (a.query_segments.data != nullptr && a.query_segments(b, i) != a.kv_segments(b, j)) return false;
+  if (a.blocks.data != nullptr && a.blocks(b, h, i / a.q_block, j / a.kv_block) == 0) return false;
   if (a.attend.data != nullptr && a.attend(b, h, i, j) == 0) return false;
   if (a.bias.data != nullptr && a.bias(b, h, i, j) == -std::numeric_limits<double>::infinity()) return false;
   return true;
@@ -91,8 +99,15 @@ inline double slope_of(const AttentionCase& a, std::int64_t b, std::int64_t h, s
   return -a.slopes(b, h) * std::fabs(static_cast<double>(i + offset_of(a, b, a.position) - j));
 }
 
+/// Row j of an entry's keys, or of its values.
+inline Array<1> row_of(const AttentionCase& a, const Array4& rows, std::int64_t b, std::int64_t kv_head,
+                       std::int64_t j) {
+  if (a.pages.data == nullptr) return rows(b, kv_head, j);
+  return rows(static_cast<std::int64_t>(a.pages(b, j / a.page_size)), kv_head, j % a.page_size);
+}
+
 inline Score score_of(const AttentionCase& a, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j) {
-  const auto q = a.q(b, h, i), k = a.k(b, h / (a.query_heads / a.kv_heads), j);
+  const auto q = a.q(b, h, i), k = row_of(a, a.k, b, h / (a.query_heads / a.kv_heads), j);
   double dot = 0, size = 0;
   for (std::int64_t d = 0; d < a.head_dim; ++d) {
     const double product = q(d) * k(d);
@@ -114,7 +129,7 @@ inline Score score_of(const AttentionCase& a, std::int64_t b, std::int64_t h, st
 inline Array<1> values_of(const AttentionCase& a, const AttentionRow& row, const AttendedKey& key) {
   static constexpr std::uint8_t kZero = 0;
   if (key.index == AttendedKey::kSink) return {&kZero, {0}, Element::u8};
-  return a.v(row.batch, row.kv_head, key.index);
+  return row_of(a, a.v, row.batch, row.kv_head, key.index);
 }
 
 /// weight * value, where a weight that is too small for a double is not 0: an infinity stays one.

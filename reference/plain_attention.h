@@ -25,7 +25,7 @@ inline std::vector<double> plain_attention_row(const AttentionCase& a, std::int6
     if (!attends(a, b, h, i, j)) continue;
     float dot = 0;
     for (std::int64_t d = 0; d < a.head_dim; ++d) {
-      dot += static_cast<float>(a.q(b, h, i, d)) * static_cast<float>(a.k(b, kv_head, j, d));
+      dot += static_cast<float>(a.q(b, h, i, d)) * static_cast<float>(row_of(a, a.k, b, kv_head, j)(d));
     }
     const float bias = a.bias.data != nullptr ? static_cast<float>(a.bias(b, h, i, j)) : 0.0f;
     const float score = dot * static_cast<float>(a.scale), cap = static_cast<float>(a.softcap);
@@ -45,7 +45,7 @@ inline std::vector<double> plain_attention_row(const AttentionCase& a, std::int6
   for (std::int64_t d = 0; d < a.value_dim; ++d) {
     float value = 0;
     for (std::size_t n = 0; n < keys.size(); ++n) {
-      value += scores[n] * static_cast<float>(a.v(b, kv_head, keys[n], d));
+      value += scores[n] * static_cast<float>(row_of(a, a.v, b, kv_head, keys[n])(d));
     }
     out.push_back(static_cast<double>(rounded(value)));
   }

@@ -44,7 +44,12 @@ struct AttentionOptions {
   /// Where queries lie among the keys, for windows; unset = as mask.causal says, or else 0.
   std::optional<QueryOffset> query_offset{};
   Lengths lengths{};
-  RowStarts row_starts{};  ///< without mask tensors in this version
+  RowStarts row_starts{};  ///< without mask tensors, segments and block maps in this version
+  /// i32 (B, most) on q's device: k and v are pools of pages, (pages, page size, Hkv, D) and (pages, page size, Hkv, Dv), and
+  /// row j of batch entry b is row j % page size of page block_table[b, j / page size]. lengths.kv says how many rows there
+  /// are; pages behind them are not read, nor are their numbers. A page may be of any size, and several entries'. Numbers
+  /// are checked before a call on a CPU; a GPU takes those out of range as the nearest that is in it.
+  std::optional<TensorView> block_table{};
   /// f32 of shape (Hq) or (B, Hq) on q's device: a score loses its head's slope times |position of the query - key|,
   /// after the softcap and before masks (ALiBi, Press et al. 2022).
   std::optional<TensorView> alibi_slopes{};
@@ -68,7 +73,7 @@ struct AttentionOptions {
 /// Scaled dot-product attention: O = softmax(scale * Q K^T + mask) V. Forward only: there are no gradients.
 ///
 /// Shapes    q (B, Hq, Lq, D), k (B, Hkv, Lkv, D), v (B, Hkv, Lkv, Dv) -> O (B, Hq, Lq, Dv).
-///           Packed sequences have 3 dimensions, see RowStarts. Other layouts, such as BSHD, are strided views of these. Hq is a multiple of Hkv: query head h
+///           Packed sequences have 3 dimensions, see RowStarts, and k and v may be pools of pages, see block_table. Other layouts, such as BSHD, are strided views of these. Hq is a multiple of Hkv: query head h
 ///           reads KV head h / (Hq / Hkv). Any length may be 0. D is 1 ... 576 and Dv
 ///           1 ... 512 on CPUs, both 1 ... 256 on GPUs.
 /// Strides   Any, also 0, in all dimensions but the last, whose stride is 1.

@@ -199,6 +199,15 @@ typedef struct flashtile_attention_options {
   /// lse (Tq, Hq); with those of k and v these are (Tk, Hkv, D) and (Tk, Hkv, Dv). NULL: they have 4 dimensions.
   const flashtile_tensor* q_row_starts;
   const flashtile_tensor* kv_row_starts;
+  /// i32 (B, most) on q's device: k and v are pools of pages (pages, page size, Hkv, D or Dv), and row j of batch entry b is row
+  /// j % page size of page block_table[b, j / page size]; kv_lengths says how many rows there are. NULL: no pools.
+  const flashtile_tensor* block_table;
+  /// i32 (B, Lq) and (B, Lkv), both or neither: a query attends only to keys whose id is its own. NULL: to any.
+  const flashtile_tensor* q_segments;
+  const flashtile_tensor* kv_segments;
+  /// u8 (1 or B, 1 or Hq, ceil(Lq / q_block), ceil(Lkv / kv_block)): the blocks whose entry is 0 are hidden and cost nothing.
+  const flashtile_tensor* block_map;
+  int64_t q_block, kv_block;  ///< queries and keys of a block of block_map; 0 without it
 } flashtile_attention_options;
 
 /// Memory for results and scratch, all of it the caller's: none of it is shared with another argument.

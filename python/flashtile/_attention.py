@@ -14,7 +14,8 @@ pool = Pool()
 
 
 def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None,
-              q_row_starts=None, kv_row_starts=None, alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, way=None,
+              q_row_starts=None, kv_row_starts=None, block_table=None, q_segments=None, kv_segments=None, block_map=None,
+              q_block=None, kv_block=None, alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, way=None,
               threads=None, out=None, out_dtype=None, return_lse=False):
     """Scaled dot-product attention: softmax(scale * q kᵀ + bias) v, exactly.
 
@@ -41,8 +42,17 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
     kv_lengths     the same of k and v; "bottom_right" is that of the rows that are there
     q_row_starts   int32 or int64 (B + 1), ascending: packed sequences. q is (Tq, Hq, D) then, the result (Tq, Hq, Dv), lse (Tq,
                    Hq), and sequence b is rows q_row_starts[b] ... q_row_starts[b + 1] - 1 of them; rows of none are not
-                   written. Without mask and bias
+                   written. Without mask, bias, segments and block_map
     kv_row_starts  the same of k (Tk, Hkv, D) and v (Tk, Hkv, Dv); without it they are padded
+    block_table    int32 (B, most): k and v are pools of pages (pages, page size, Hkv, D) and (pages, page size, Hkv, Dv), and row
+                   j of batch entry b is row j % page size of page block_table[b, j // page size]. kv_lengths says how many
+                   rows are there; numbers of pages behind them are not read
+    q_segments     int32 (B, Lq), with kv_segments: a query attends only to keys whose id is its own
+    kv_segments    int32 (B, Lkv)
+    block_map      boolean or uint8 (1 or B, 1 or Hq, ceil(Lq / q_block), ceil(Lkv / kv_block)): blocks of q_block queries and
+                   kv_block keys whose entry is 0 are hidden, and cost nothing
+    q_block        with block_map: the queries of a block
+    kv_block       with block_map: the keys of a block
     alibi_slopes   float32 (Hq) or (B, Hq): a score loses slope * |position of the query - key|, after softcap
     sinks          float32 (Hq): a further logit of each row, without a value; it takes its share of the weights, and lse
                    includes it. Leave it out where parts of the keys are merged later: merge_attention() takes it
@@ -56,7 +66,8 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
     return_lse     also returns log(sum(exp(scores))), float32 (B, Hq, Lq)
     """
     key = None
-    tensors = mask, bias, q_lengths, kv_lengths, q_row_starts, kv_row_starts, alibi_slopes, sinks
+    tensors = (mask, bias, q_lengths, kv_lengths, q_row_starts, kv_row_starts, block_table, q_segments, kv_segments, block_map,
+               q_block, kv_block, alibi_slopes, sinks)
     if all(tensor is None for tensor in tensors) and not return_lse and out_dtype is None and pool.serves(q, k, v) \
             and not is_array(causal) and not is_array(query_offset):
         if out is None and q.ndim == v.ndim == 4:
@@ -71,8 +82,9 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
     results = set_results(call, q, q_row_starts=q_row_starts, kv_row_starts=kv_row_starts, out=out, out_dtype=out_dtype,
                           return_lse=return_lse)
     set_options(call, q, scale=scale, softcap=softcap, causal=causal, query_offset=query_offset, q_lengths=q_lengths, kv_lengths=kv_lengths,
-                q_row_starts=q_row_starts, kv_row_starts=kv_row_starts, alibi_slopes=alibi_slopes, sinks=sinks, window=window, mask=mask,
-                bias=bias, way=way, threads=threads)
+                q_row_starts=q_row_starts, kv_row_starts=kv_row_starts, block_table=block_table, q_segments=q_segments,
+                kv_segments=kv_segments, block_map=block_map, q_block=q_block, kv_block=kv_block, alibi_slopes=alibi_slopes,
+                sinks=sinks, window=window, mask=mask, bias=bias, way=way, threads=threads)
     call.run()
     if key is not None:
         pool.keep(key, call)
@@ -81,7 +93,9 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
 
 
 def plan(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None, q_row_starts=None,
-         kv_row_starts=None, alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, way=None, threads=None, out=None, out_dtype=None, return_lse=False):
+         kv_row_starts=None, block_table=None, q_segments=None, kv_segments=None, block_map=None, q_block=None, kv_block=None,
+         alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, way=None, threads=None, out=None, out_dtype=None,
+         return_lse=False):
     """What attention() would do for these arguments: a Plan. Computes nothing; same errors."""
     call = call_of(lib.flashtile_plan_attention, q, k, v)
     if out is not None or out_dtype is not None or return_lse:
@@ -90,8 +104,9 @@ def plan(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, q
     else:
         call.arguments = (None, *call.arguments[1:])
     set_options(call, q, scale=scale, softcap=softcap, causal=causal, query_offset=query_offset, q_lengths=q_lengths, kv_lengths=kv_lengths,
-                q_row_starts=q_row_starts, kv_row_starts=kv_row_starts, alibi_slopes=alibi_slopes, sinks=sinks, window=window, mask=mask,
-                bias=bias, way=way, threads=threads)
+                q_row_starts=q_row_starts, kv_row_starts=kv_row_starts, block_table=block_table, q_segments=q_segments,
+                kv_segments=kv_segments, block_map=block_map, q_block=q_block, kv_block=kv_block, alibi_slopes=alibi_slopes,
+                sinks=sinks, window=window, mask=mask, bias=bias, way=way, threads=threads)
     return plan_of(call)
 
 
@@ -133,20 +148,28 @@ def dtype_of(given, of_q):
 
 
 def set_options(call, q, *, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None, q_row_starts=None,
-                kv_row_starts=None, alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, way=None, threads=None):
+                kv_row_starts=None, block_table=None, q_segments=None, kv_segments=None, block_map=None, q_block=None,
+                kv_block=None, alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, way=None, threads=None):
     options = call.options
     if scale is not None:
         options.scale = call.point_to(c_float(scale))
     options.softcap = softcap or 0.0
     if causal is True and q_row_starts is not kv_row_starts:
         raise ValueError('causal is True, and q and k have row starts of their own; say which corner, "top_left" or "bottom_right"')
+    if causal is True and block_table is not None:
+        raise ValueError('causal is True, and k is paged; say which corner, "top_left" or "bottom_right"')
     options.causal, options.causal_offset, options.causal_offsets = offset_of(
         call, corner_of(causal, call.tensors[0].shape[2], call.tensors[1].shape[2]), "causal")
     options.query_offset, options.query_offset_number, options.query_offsets = offset_of(call, query_offset, "query_offset")
     for name, numbers in (("q_lengths", q_lengths), ("kv_lengths", kv_lengths), ("q_row_starts", q_row_starts),
-                          ("kv_row_starts", kv_row_starts), ("alibi_slopes", alibi_slopes), ("sinks", sinks)):
+                          ("kv_row_starts", kv_row_starts), ("block_table", block_table), ("q_segments", q_segments),
+                          ("kv_segments", kv_segments), ("block_map", block_map), ("alibi_slopes", alibi_slopes),
+                          ("sinks", sinks)):
         if numbers is not None:
             setattr(options, name, call.take(numbers, name)[1])
+    for name, rows in (("q_block", q_block), ("kv_block", kv_block)):
+        if rows is not None:
+            setattr(options, name, whole(rows, name))
     if window is not None:
         left, right = (whole(limit, "window") for limit in window)
         options.window = call.point_to(Window(left, right))

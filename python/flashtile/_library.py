@@ -57,7 +57,8 @@ class AttentionOptions(Sized):
                 ("query_offset", c_int32), ("softcap", c_float), ("scale", c_void_p), ("window", c_void_p), ("mask", c_void_p),
                 ("bias", c_void_p), ("way", c_char_p), ("queue", c_void_p), ("causal_offsets", c_void_p), ("query_offsets", c_void_p),
                 ("q_lengths", c_void_p), ("kv_lengths", c_void_p), ("alibi_slopes", c_void_p), ("sinks", c_void_p),
-                ("q_row_starts", c_void_p), ("kv_row_starts", c_void_p)]
+                ("q_row_starts", c_void_p), ("kv_row_starts", c_void_p), ("block_table", c_void_p), ("q_segments", c_void_p),
+                ("kv_segments", c_void_p), ("block_map", c_void_p), ("q_block", c_int64), ("kv_block", c_int64)]
 
 
 class AttentionOutputs(Sized):

@@ -135,6 +135,31 @@ TEST(CApi, PassesEveryOptionOn) {
   };
   EXPECT_EQ(outcome(before_all_keys, 1.0f), "ok");
   EXPECT_EQ(outcome([&](Options& o) { o.sinks = &sinks; }, 0.0f), "ok");
+  std::int32_t q_id_of[] = {4, 4, 4}, kv_id_of[] = {9, 4};
+  const std::int64_t three_ids[] = {1, 3}, two_ids[] = {1, 2}, a_block[] = {1, 1, 1, 2};
+  flashtile_tensor q_ids, kv_ids, map;
+  flashtile_packed_tensor(&q_ids, q_id_of, FLASHTILE_I32, 2, three_ids);
+  flashtile_packed_tensor(&kv_ids, kv_id_of, FLASHTILE_I32, 2, two_ids);
+  flashtile_packed_tensor(&map, first.data(), FLASHTILE_U8, 4, a_block);
+  EXPECT_EQ(outcome([&](Options& o) { o.q_segments = &q_ids, o.kv_segments = &kv_ids; }, 3.0f), "ok");
+  EXPECT_EQ(outcome([&](Options& o) { o.q_segments = &q_ids; }, 3.0f),
+            "invalid_argument: attention: mask.segments.q is given, and mask.segments.kv is not; a pair is "
+            "compared by both");
+  EXPECT_EQ(outcome([&](Options& o) { o.block_map = &map, o.q_block = 5, o.kv_block = 1; }, 1.0f), "ok");
+  EXPECT_EQ(outcome([&](Options& o) { o.kv_block = 1; }, 1.0f),
+            "invalid_argument: attention: kv_block is 1, and block_map is not given; it counts only then");
+  EXPECT_EQ(
+      outcome([&](Options& o) { o.block_table = &kv_ids; }, 1.0f),
+      "invalid_argument: attention: block_table is given, and lengths.kv is not, which says how many rows of "
+      "the pages are there");
+  std::int32_t page_of[] = {1};
+  const std::int64_t a_page[] = {1, 1}, key_pool[] = {2, 2, 1, 8}, value_pool[] = {2, 2, 1, 4};
+  flashtile_tensor table;
+  flashtile_packed_tensor(&table, page_of, FLASHTILE_I32, 2, a_page);
+  flashtile_packed_tensor(&call.k, call.k_data.data(), FLASHTILE_F32, 4, key_pool);
+  flashtile_packed_tensor(&call.v, call.v_data.data(), FLASHTILE_F32, 4, value_pool);
+  EXPECT_EQ(outcome([&](Options& o) { o.block_table = &table, o.kv_lengths = &one_row; }, 1.0f), "ok");
+  call.k = Call::packed(call.k_data, {1, 2, 2, 8}), call.v = Call::packed(call.v_data, {1, 2, 2, 4});
   EXPECT_EQ(outcome([&](Options& o) { o.causal = FLASHTILE_OFFSETS; }, 2.0f),
             "invalid_argument: attention: causal_offsets is NULL; it must be given");
   EXPECT_EQ(

@@ -135,6 +135,38 @@ const std::vector<Field>& fields() {
        {"none", "heads", "entries"},
        {{1, 1, 2}},
        [](Drawn& d, N n) { d.c.slopes = static_cast<Case::Slopes>(n); }},
+      {feature,
+       "segments",
+       0,
+       {"none", "documents", "shuffled"},
+       {{1, 1, 2}},
+       [](Drawn& d, N n) { d.c.segments = static_cast<Case::Segments>(n); }},
+      {feature,
+       "q_block",
+       0,
+       {},
+       {{2, 1, 20}, {2, 64, 64}, {1, 128, 300}},
+       [](Drawn& d, N n) { d.c.q_block = n; }},
+      {feature,
+       "kv_block",
+       1,
+       {},
+       {{2, 2, 20}, {2, 64, 64}, {1, 128, 300}},
+       [](Drawn& d, N n) { d.c.kv_block = n; },
+       {"q_block"}},
+      {feature,
+       "blocks_repeat",
+       0,
+       {"no", "yes"},
+       {{1, 1, 1}},
+       [](Drawn& d, N n) { d.c.blocks_repeat = n == 1; },
+       {"q_block"}},
+      {feature,
+       "page_size",
+       0,
+       {},
+       {{1, 1, 15}, {3, 16, 16}, {1, 17, 300}},
+       [](Drawn& d, N n) { d.c.page_size = n; }},
       {feature, "sinks", 0, {"none", "some"}, {{1, 1, 1}}, [](Drawn& d, N n) { d.sinks = n == 1; }},
       {feature, "out_dtype", 0, {"q", "f32"}, {{1, 1, 1}}, [](Drawn& d, N n) { d.c.out_f32 = n == 1; }},
       {feature,
@@ -289,7 +321,8 @@ void set_numbers(Drawn& d) {
     c.sinks.push_back(static_cast<float>(4 * random.uniform() - 2));
   const bool at_the_end = c.causal == CausalCorner::bottom_right;
   if (d.query_offset == Drawn::Offset::entries && !c.causal && !c.diagonal) c.offsets = entries(-150, 150);
-  if (d.query_offset == Drawn::Offset::position && !(at_the_end && c.has_lengths()))
+  const bool has_lengths = c.has_lengths() || c.page_size > 0;
+  if (d.query_offset == Drawn::Offset::position && !(at_the_end && has_lengths))
     c.query_offset = at_the_end ? c.kv_length - c.query_length : c.causal ? 0 : d.position;
 }
 
@@ -340,6 +373,7 @@ Drawn drawn(const Numbers& numbers) {
   for (std::size_t i = 0; i < numbers.size(); ++i) fields()[i].set(d, numbers[i]);
   Case& c = d.c;
   c.query_heads = c.kv_heads * d.group;
+  if (c.page_size > 0) c.kv_length = (c.kv_length + c.page_size - 1) / c.page_size * c.page_size;
   if (c.window->left < 0 && c.window->right < 0) c.window.reset();
   if (d.causal_at_position) c.diagonal = d.position;
   set_numbers(d);

@@ -156,9 +156,10 @@ TEST(ArgumentErrors, Words) {
   EXPECT_EQ(mistake("check x.npz --rows 1x"), "--rows: '1x' is neither a number from 1 on nor all\n");
   EXPECT_EQ(mistake("run x.npz --names q"), "--names: 'q' is not of the form q=NAME\n");
   EXPECT_EQ(mistake("run x.npz --names q="), "--names: 'q=' is not of the form q=NAME\n");
-  EXPECT_EQ(mistake("run x.npz --names a=x"),
-            "--names: 'a' is none of q, k, v, mask, bias, causal, query_offset, q_lengths, kv_lengths, "
-            "q_row_starts, kv_row_starts, alibi_slopes, sinks\n");
+  EXPECT_EQ(
+      mistake("run x.npz --names a=x"),
+      "--names: 'a' is none of q, k, v, mask, bias, causal, query_offset, q_lengths, kv_lengths, "
+      "q_row_starts, kv_row_starts, block_table, q_segments, kv_segments, block_map, alibi_slopes, sinks\n");
   EXPECT_EQ(mistake("run x.npz --op gemm --names b=x,b=y"), "--names: 'b' is given twice\n");
   EXPECT_EQ(mistake("run x.npz --way ,"), "--way: ',' is neither auto, all, nor names with commas between\n");
   EXPECT_EQ(mistake("run x.npz --way all,unfused"),

@@ -133,7 +133,8 @@ TEST_F(FilesTest, AMaskThatIsNotUsedIsNoted) {
   EXPECT_EQ(result.error, file + " also holds 'mask', which is not used; --mask " + file + " adds it\n" + file +
                               " also holds 'attn_bias', which is not used; --bias " + file +
                               " --names bias=attn_bias adds it\n" + file +
-                              " also holds 'q_segments', which is not used\n");
+                              " also holds 'q_segments', which is not used; --q-segments " + file +
+                              " adds it\n");
   EXPECT_EQ(json_of("check " + file)[0]["notes"].size(), 3u);
   const Result used = flashtile("run " + file + " --mask " + file + " --out " + path("o.npy"));
   EXPECT_THAT(used.error, Not(HasSubstr("'mask'")));

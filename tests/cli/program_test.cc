@@ -183,6 +183,28 @@ TEST_F(ProgramTest, ReadsMasksAndMatricesFromFiles) {
       EXPECT_EQ(row["batch"], 3) << line;
     }
   }
+  // Two pages of 3 keys an entry, of which all but one row are there; segments and blocks of the same sizes.
+  const std::vector<std::int32_t> table{3, 0, 1, 2}, ids{1, 1, 5, 5, 2, 2, 2, 1, 1, 5, 5, 5, 2, 2};
+  const std::vector<std::uint8_t> blocks{1, 0, 1, 1, 0, 1};
+  io::write_tensor_file(path("table.npy"),
+                        std::vector<io::NamedView>{{"", packed_view(table.data(), DType::i32, {2, 2})}});
+  io::write_tensor_file(path("six.npy"),
+                        std::vector<io::NamedView>{{"", packed_view(ids.data(), DType::i32, {2, 6})}});
+  io::write_tensor_file(path("four.npy"),
+                        std::vector<io::NamedView>{{"", packed_view(ids.data(), DType::i32, {2, 4})}});
+  io::write_tensor_file(path("blocks.npy"),
+                        std::vector<io::NamedView>{{"", packed_view(blocks.data(), DType::u8, {1, 1, 2, 3})}});
+  const std::string six =
+      "check --shape 2,2,1,4,6,8 --rows all --way tensor_ops --kv-lengths " + path("lengths.npy");
+  const std::string segments = " --q-segments " + path("four.npy") + " --kv-segments " + path("six.npy");
+  const std::string map = " --block-map " + path("blocks.npy") + " --q-block 3 --kv-block 2";
+  EXPECT_EQ(json_of(six + " --block-table " + path("table.npy"))[0]["block_table"], "i32");
+  EXPECT_EQ(json_of(six + segments)[0]["q_segments"], "i32");
+  EXPECT_EQ(json_of(six + map)[0]["blocks"], (Json{3, 2}));
+  EXPECT_EQ(json_of(six + segments + map + " --block-table " + path("table.npy"))[0]["kv_segments"], "i32");
+  const Result uneven = flashtile("check --shape 2,2,1,4,7,8 --block-table " + path("table.npy"));
+  EXPECT_EQ(uneven.code, 2) << uneven.error;
+  EXPECT_THAT(uneven.error, HasSubstr("--block-table: its shape is (2, 2), and --shape has 7 keys"));
   const Result short_one = flashtile("check --shape 3,1,1,8,3,8" + packed);
   EXPECT_EQ(short_one.code, 2) << short_one.error;
   EXPECT_THAT(short_one.error, HasSubstr("row_starts.q[3] is 9; expected 0 ... 8"));

@@ -73,6 +73,33 @@ class Attention(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "expected 3 dimensions"):
             flashtile.attention(q[None], k, v, q_row_starts=q_starts, kv_row_starts=kv_starts)
 
+    def test_segments_blocks_and_pages(self):
+        q, k, v = inputs()
+        q_ids, kv_ids = np.repeat([[3, 8]], 2, 0).repeat([4, 5], 1).astype(np.int32), np.repeat([[3, 8]], 2, 0).repeat([6, 7], 1).astype(np.int32)
+        mask = q_ids[:, None, :, None] == kv_ids[:, None, None, :]
+        expected = flashtile.attention(q, k, v, mask=mask)
+        close = dict(rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(flashtile.attention(q, k, v, q_segments=q_ids, kv_segments=kv_ids), expected, **close)
+        block_map = np.array([[[[1, 0, 1], [0, 1, 1]]]], bool)
+        mask = block_map.repeat(5, 2).repeat(5, 3)[:, :, :9, :13]
+        found = flashtile.attention(q, k, v, block_map=block_map, q_block=5, kv_block=5)
+        np.testing.assert_allclose(found, flashtile.attention(q, k, v, mask=mask), **close)
+        with self.assertRaisesRegex(ValueError, "kv_block is 5, and block_map is not given"):
+            flashtile.attention(q, k, v, kv_block=5)
+        lengths, table = np.array([13, 7]), np.array([[1, 5, 0, 3], [4, 2, 99, -1]], np.int32)
+        pools = []
+        for x in (k, v):
+            pool = np.full((6, 4, *x.shape[1:2], x.shape[3]), np.nan, x.dtype)
+            for b, j in ((b, j) for b in range(2) for j in range(lengths[b])):
+                pool[table[b, j // 4], j % 4] = x[b, :, j]
+            pools.append(pool)
+        expected = flashtile.attention(q, k, v, kv_lengths=lengths)
+        np.testing.assert_allclose(flashtile.attention(q, *pools, block_table=table, kv_lengths=lengths), expected, **close)
+        with self.assertRaisesRegex(ValueError, r"block_table\[0, 3\] is 6; expected 0 ... 5"):
+            flashtile.attention(q, *pools, block_table=table + 3 * (np.arange(4) == 3).astype(np.int32), kv_lengths=lengths)
+        with self.assertRaisesRegex(ValueError, "k is paged; say which corner"):
+            flashtile.attention(q, *pools, block_table=table, kv_lengths=lengths, causal=True)
+
     def test_results_may_be_of_float32(self):
         q, k, v = inputs(dtype=np.float16)
         for out_dtype in (np.float32, "float32", np.dtype(np.float32)):

@@ -33,10 +33,14 @@ void check_packing(const AttentionOptions& options) {
   };
   refuse_both(q.has_value(), options.lengths.q.has_value(), "q");
   refuse_both(kv.has_value(), options.lengths.kv.has_value(), "kv");
-  const char* mask = options.mask.boolean ? "mask.boolean" : options.mask.bias ? "mask.bias" : nullptr;
-  if (q && mask != nullptr)
-    refuse(std::string(mask) +
-           " is given, and q is packed; this version takes mask tensors without row_starts");
+  const Mask& mask = options.mask;
+  const char* of_pairs = mask.boolean                          ? "mask.boolean"
+                         : mask.bias                           ? "mask.bias"
+                         : mask.segments.q || mask.segments.kv ? "mask.segments"
+                         : mask.blocks                         ? "mask.blocks"
+                                                               : nullptr;
+  if (q && of_pairs != nullptr)
+    refuse(std::string(of_pairs) + " is given, and q is packed; this version takes it without row_starts");
 }
 
 std::int64_t batch_of(const TensorView& q, const RowStarts& starts) {

@@ -23,6 +23,9 @@ namespace flashtile::inline v0_2::ops {
   F(query_offsets, "query offsets of batch entries") \
   F(lengths, "lengths of batch entries")             \
   F(packed, "packed sequences")                      \
+  F(paged, "paged keys and values")                  \
+  F(segments, "segments")                            \
+  F(blocks, "block maps")                            \
   F(alibi_slopes, "ALiBi slopes")                    \
   F(sinks, "attention sinks")                        \
   F(quantised, "k or v of another type than q")      \
@@ -69,9 +72,9 @@ class Features {
 /// What a call with these options asks for.
 inline Features needed_by(const AttentionOptions& options) {
   // A new field stops this from compiling: it is a feature, or is named here as none.
-  const auto& [scale, softcap, mask, query_offset, lengths, row_starts, alibi_slopes, sinks, k_scales, v_scales,
-               out_dtype, way, queue] = options;
-  const auto& [causal, window, boolean, bias] = mask;
+  const auto& [scale, softcap, mask, query_offset, lengths, row_starts, block_table, alibi_slopes, sinks,
+               k_scales, v_scales, out_dtype, way, queue] = options;
+  const auto& [causal, window, boolean, bias, segments, blocks] = mask;
   Features needed;
   static_cast<void>(out_dtype);  // needs a feature where it is not q's, see problem.cc
   if (k_scales || v_scales) needed.add(Feature::quantised);  // or where types differ, see problem.cc
@@ -84,6 +87,9 @@ inline Features needed_by(const AttentionOptions& options) {
   }
   if (lengths.q || lengths.kv) needed.add(Feature::lengths);
   if (row_starts.q || row_starts.kv) needed.add(Feature::packed);
+  if (block_table) needed.add(Feature::paged);
+  if (segments.q || segments.kv) needed.add(Feature::segments);
+  if (blocks) needed.add(Feature::blocks);
   if (alibi_slopes) needed.add(Feature::alibi_slopes);
   if (sinks) needed.add(Feature::sinks);
   if (boolean) needed.add(Feature::boolean);

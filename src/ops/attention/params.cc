@@ -76,6 +76,26 @@ kernels::CodedRows coded_rows(const TensorLayout& layout, const void* data,
   return rows;
 }
 
+kernels::RowIds ids_of(const std::optional<TensorLayout>& layout, const void* data) {
+  if (!layout) return {};
+  return {static_cast<const std::int32_t*>(data), layout->strides[0]};
+}
+
+kernels::BlockMap blocks_of(const AttentionProblem& problem, const void* data) {
+  if (!problem.blocks) return {};
+  return {static_cast<const std::uint8_t*>(data), row_strides(*problem.blocks), problem.blocks->strides[3],
+          core::narrow(problem.q_block, "attention: q_block"),
+          core::narrow(problem.kv_block, "attention: kv_block")};
+}
+
+kernels::Pages pages_of(const AttentionProblem& problem, const void* data) {
+  if (!problem.block_table) return {};
+  const TensorLayout& table = *problem.block_table;
+  return {static_cast<const std::int32_t*>(data), table.strides[0], table.strides[1],
+          core::narrow(problem.page_size(), "attention: page size"),
+          core::narrow(problem.k.shape[0], "attention: pages")};
+}
+
 /// The most rows of a sequence; all rows where nobody has looked.
 std::int64_t longest_of(const std::optional<TensorLayout>& layout, void* data, const AttentionProblem& problem,
                         std::int64_t rows) {
@@ -115,6 +135,10 @@ kernels::AttentionParams params_of(const AttentionProblem& problem, const Attent
   if (problem.bias) mask.bias = entries_of(*problem.bias, arguments.bias);
   p.rule = kernels::ScoreRule(problem.scale, problem.softcap, mask,
                               numbers_of_heads(problem.alibi_slopes, arguments.alibi_slopes));
+  p.rule.segments = {ids_of(problem.query_segments, arguments.query_segments),
+                     ids_of(problem.kv_segments, arguments.kv_segments)};
+  p.rule.blocks = blocks_of(problem, arguments.blocks);
+  p.pages = pages_of(problem, arguments.block_table);
   p.sinks = numbers_of_heads(problem.sinks, arguments.sinks);
   p.band = problem.band;
   p.query_lengths = numbers_of(problem.query_lengths, arguments.query_lengths);
@@ -133,6 +157,7 @@ kernels::AttentionParams params_of(const AttentionProblem& problem, const Attent
       longest_of(problem.query_starts, arguments.query_starts, problem, problem.query_length));
   p.longest_kv =
       static_cast<std::int32_t>(longest_of(problem.kv_starts, arguments.kv_starts, problem, problem.kv_length));
+  if (problem.is_paged() && problem.k.shape[0] == 0) p.kv_length = p.longest_kv = 0;  // whatever lengths say
   p.head_dim = core::narrow(problem.head_dim, "attention: head_dim");
   p.value_dim = core::narrow(problem.value_dim, "attention: value_dim");
   return p;

@@ -11,6 +11,8 @@
 
 #include "src/ops/attention/checks.h"
 #include "src/ops/attention/entries.h"
+#include "src/ops/attention/pages.h"
+#include "src/ops/attention/pairs.h"
 #include "src/ops/attention/quantised.h"
 
 namespace flashtile::inline v0_2::ops {
@@ -137,6 +139,10 @@ struct Inputs {
     if (options.lengths.kv) f("lengths.kv", *options.lengths.kv);
     if (options.row_starts.q) f("row_starts.q", *options.row_starts.q);
     if (options.row_starts.kv) f("row_starts.kv", *options.row_starts.kv);
+    if (options.block_table) f("block_table", *options.block_table);
+    if (options.mask.segments.q) f("mask.segments.q", *options.mask.segments.q);
+    if (options.mask.segments.kv) f("mask.segments.kv", *options.mask.segments.kv);
+    if (options.mask.blocks) f("mask.blocks", options.mask.blocks->view);
     if (options.alibi_slopes) f("alibi_slopes", *options.alibi_slopes);
     if (options.sinks) f("sinks", *options.sinks);
     if (options.k_scales) f("k_scales", *options.k_scales);
@@ -177,19 +183,38 @@ AttentionCall validated(const TensorView& given_q, const TensorView& given_k, co
   }
   const RowStarts& starts = options.row_starts;
   check_packing(options);
+  check_paging(options);
+  const bool paged = options.block_table.has_value();
   check_rows(given_q, "q", starts.q ? "(Tq, Hq, D)" : "(B, Hq, Lq, D)", data);
-  check_rows(given_k, "k", starts.kv ? "(Tk, Hkv, D)" : "(B, Hkv, Lkv, D)", data);
-  check_rows(given_v, "v", starts.kv ? "(Tk, Hkv, Dv)" : "(B, Hkv, Lkv, Dv)", data);
+  check_rows(given_k, "k",
+             paged       ? "(pages, page size, Hkv, D)"
+             : starts.kv ? "(Tk, Hkv, D)"
+                         : "(B, Hkv, Lkv, D)",
+             data);
+  check_rows(given_v, "v",
+             paged       ? "(pages, page size, Hkv, Dv)"
+             : starts.kv ? "(Tk, Hkv, Dv)"
+                         : "(B, Hkv, Lkv, Dv)",
+             data);
   const std::int64_t batch = batch_of(given_q, starts);
-  const TensorView q = starts.q ? as_entries(given_q, batch) : given_q,
-                   k = starts.kv ? as_entries(given_k, batch) : given_k,
-                   v = starts.kv ? as_entries(given_v, batch) : given_v;
+  const auto keys_as_entries = [&](const TensorView& given) {
+    return paged ? pages_as_entries(given) : starts.kv ? as_entries(given, batch) : given;
+  };
+  const TensorView q = starts.q ? as_entries(given_q, batch) : given_q, k = keys_as_entries(given_k),
+                   v = keys_as_entries(given_v);
   check_stored(k, q, "k");
   check_stored(v, q, "v");
-  expect_equal(k.shape[0], q.shape[0], "k", "batch", "q");
-  expect_equal(v.shape[0], q.shape[0], "v", "batch", "q");
+  if (paged) {
+    expect_pages_of_q(k, v, q);
+    expect_equal(v.shape[0], k.shape[0], "v", "pages", "k");
+    expect_size(k.shape[2], 1, kLongest, "k", "page size");
+    expect_size(k.shape[0], 0, kLongest, "k", "pages");
+  } else {
+    expect_equal(k.shape[0], q.shape[0], "k", "batch", "q");
+    expect_equal(v.shape[0], q.shape[0], "v", "batch", "q");
+  }
   expect_equal(v.shape[1], k.shape[1], "v", "heads", "k");
-  expect_equal(v.shape[2], k.shape[2], "v", "length", "k");
+  expect_equal(v.shape[2], k.shape[2], "v", paged ? "page size" : "length", "k");
   expect_equal(k.shape[3], q.shape[3], "k", "head_dim", "q");
   const Widest widest = widest_on(q.device);
   expect_size(q.shape[3], 1, widest.head_dim, "q", "head_dim");
@@ -198,7 +223,9 @@ AttentionCall validated(const TensorView& given_q, const TensorView& given_k, co
   expect_size(q.shape[1], 0, kLongest, "q", "heads");
   expect_size(q.shape[2], 0, kLongest, "q", "length");
   expect_size(k.shape[1], 0, kLongest, "k", "heads");
-  expect_size(k.shape[2], 0, kLongest, "k", "length");
+  const std::int64_t kv_length =
+      paged ? rows_of_table(*options.block_table, batch, k.shape[2], q.device, data) : k.shape[2];
+  expect_size(kv_length, 0, kLongest, paged ? "block_table" : "k", paged ? "rows of pages," : "length");
   if (q.shape[1] > 0 && (k.shape[1] == 0 || q.shape[1] % k.shape[1] != 0)) {
     refuse("q has " + text(q.shape[1]) + " heads, k has " + text(k.shape[1]) +
            "; query heads must be a multiple of KV heads");
@@ -212,7 +239,7 @@ AttentionCall validated(const TensorView& given_q, const TensorView& given_k, co
   problem.query_heads = q.shape[1];
   problem.kv_heads = k.shape[1];
   problem.query_length = q.shape[2];
-  problem.kv_length = k.shape[2];
+  problem.kv_length = kv_length;
   problem.head_dim = q.shape[3];
   problem.value_dim = v.shape[3];
   problem.q = layout_of(with_harmless_strides(q));
@@ -232,12 +259,15 @@ AttentionCall validated(const TensorView& given_q, const TensorView& given_k, co
   if (problem.out.dtype != q.dtype) problem.needed.add(Feature::out_f32);
   set_scales(call, options, data);
   set_lengths(call, options.lengths, data);
+  set_pages(call, options, data);
   set_positions(call, options, data);
   set_head_numbers(call, options, data);
   call.arguments.q = q.data;
   call.arguments.k = k.data;
   call.arguments.v = v.data;
   set_masks(call, options.mask, data);
+  set_segments(call, options.mask.segments, data);
+  set_blocks(call, options.mask.blocks, data);
   return call;
 }
 
@@ -289,7 +319,8 @@ TensorView view_of(const AttentionProblem& problem, const TensorLayout& layout, 
 }
 
 bool AttentionProblem::hides_some() const {
-  return boolean || bias || query_offsets || query_lengths || kv_lengths || query_starts || kv_length == 0 ||
+  return boolean || bias || query_segments || blocks || query_offsets || query_lengths || kv_lengths ||
+         query_starts || kv_length == 0 ||
          band.hides_some(static_cast<std::int32_t>(query_length), static_cast<std::int32_t>(kv_length));
 }
 

@@ -27,18 +27,23 @@ struct AttentionProblem {
   std::int64_t batch = 0, query_heads = 0, kv_heads = 0, query_length = 0, kv_length = 0, head_dim = 0,
                value_dim = 0;
   /// 4 dimensions each, in the order of the public call. Those of packed sequences are (B, H, all rows, D), with a stride of 0
-  /// from one entry to the next.
+  /// from one entry to the next; those of pools of pages are (pages, Hkv, page size, D).
   TensorLayout q, k, v;
   TensorLayout out;  ///< packed, where the call gives none
   float scale = 1.0f;
   float softcap = 0.0f;  ///< 0: none
   /// Query i is at position i + offset; 0 where entries have offsets of their own.
   std::int64_t query_offset = 0;
-  bool ends_together = false;                             ///< the last query of each entry is at its last key
-  std::optional<TensorLayout> query_offsets;              ///< (B)
-  std::optional<TensorLayout> query_lengths, kv_lengths;  ///< (B) of the rows that are there
-  std::optional<TensorLayout> query_starts, kv_starts;    ///< (B + 1) of packed sequences
-  Window window;                                          ///< of positions; a causal mask is one with right = 0
+  bool ends_together = false;                               ///< the last query of each entry is at its last key
+  std::optional<TensorLayout> query_offsets;                ///< (B)
+  std::optional<TensorLayout> query_lengths, kv_lengths;    ///< (B) of the rows that are there
+  std::optional<TensorLayout> query_starts, kv_starts;      ///< (B + 1) of packed sequences
+  std::optional<TensorLayout> block_table;                  ///< (B, most) of the pages of each entry
+  std::optional<TensorLayout> query_segments, kv_segments;  ///< (B, Lq), (B, Lkv)
+  std::optional<TensorLayout>
+      blocks;  ///< (B, Hq, blocks of queries, blocks of keys), stride 0 where it repeats
+  std::int64_t q_block = 0, kv_block = 0;  ///< rows of these
+  Window window;                           ///< of positions; a causal mask is one with right = 0
   kernels::Band band;  ///< which keys queries see by position: what these and other masks come to
   std::optional<TensorLayout> alibi_slopes, sinks;  ///< (B, Hq), stride 0 where they repeat
   /// (B, Hkv, Lkv, scales of a row), stride 0 where they repeat.
@@ -52,6 +57,8 @@ struct AttentionProblem {
   bool empty() const { return batch == 0 || query_heads == 0 || query_length == 0; }
   /// Is there a pair of query and key that may be masked?
   bool hides_some() const;
+  bool is_paged() const { return block_table.has_value(); }
+  std::int64_t page_size() const { return k.shape[2]; }
   bool q_is_packed() const { return query_starts.has_value(); }
   Dims out_shape() const {
     return q_is_packed() ? Dims{query_length, query_heads, value_dim}
@@ -66,7 +73,8 @@ struct AttentionProblem {
 struct AttentionArguments {
   void *q = nullptr, *k = nullptr, *v = nullptr, *boolean = nullptr, *bias = nullptr;
   void *query_offsets = nullptr, *query_lengths = nullptr, *kv_lengths = nullptr;
-  void *query_starts = nullptr, *kv_starts = nullptr;
+  void *query_starts = nullptr, *kv_starts = nullptr, *block_table = nullptr;
+  void *query_segments = nullptr, *kv_segments = nullptr, *blocks = nullptr;
   void *alibi_slopes = nullptr, *sinks = nullptr;
   void *k_scales = nullptr, *v_scales = nullptr;
   void *out = nullptr, *lse = nullptr;

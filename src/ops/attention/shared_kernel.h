@@ -11,10 +11,11 @@
 
 namespace flashtile::inline v0_2::ops {
 
-/// Quantised keys become floats as tiles are filled, which neither simdgroup nor Metal's kernels do.
+/// Quantised keys become floats as tiles are filled, and rows of pages are gathered into them, which neither simdgroup nor
+/// Metal's kernels do.
 inline Features known_of_text(std::string_view text, Device device) {
   const bool fills_tiles = device.type == DeviceType::cpu || device.type == DeviceType::cuda;
-  return text == "tensor_ops" && fills_tiles ? Features::all() : kScoreRuleFeatures;
+  return text == "tensor_ops" && fills_tiles ? Features::all() : kScoreRuleFeatures.without(Feature::paged);
 }
 
 template <const char* Text>

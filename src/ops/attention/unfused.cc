@@ -25,7 +25,7 @@ std::int64_t score_stride(const AttentionProblem& problem) {
 std::string_view declines(const AttentionProblem& problem) {
   if (find_kernel(kSoftmax, problem) == nullptr)
     return "no softmax pass is compiled for this device and element type";
-  return unknown(problem.needed, kScoreRuleFeatures.without(Feature::packed));
+  return unknown(problem.needed, kScoreRuleFeatures.without(Feature::packed).without(Feature::paged));
 }
 
 std::int64_t scores_count(const AttentionProblem& problem) {
@@ -120,6 +120,10 @@ kernels::AttentionParams params_of_head(const AttentionProblem& problem, const A
   p.batch = p.query_heads = p.kv_heads = 1;
   if (problem.boolean) p.rule.mask.boolean.data = head_at(*problem.boolean, arguments.boolean, b, h);
   if (problem.bias) p.rule.mask.bias.data = head_at(*problem.bias, arguments.bias, b, h);
+  for (kernels::RowIds* ids : {&p.rule.segments.q, &p.rule.segments.kv})
+    if (ids->data != nullptr) ids->data = ids->of(b);
+  if (kernels::BlockMap& map = p.rule.blocks; map.given())
+    map.data += b * map.strides.batch + h * map.strides.head;
   if (problem.lse) p.lse = static_cast<float*>(head_at(*problem.lse, arguments.lse, b, h));
   for (kernels::HeadNumbers* numbers : {&p.rule.slopes, &p.sinks}) {
     if (numbers->given()) numbers->data += b * numbers->batch + h * numbers->head;

@@ -49,10 +49,12 @@ inline Answer answer_to(const Call& call, AttentionOptions options, Device devic
   };
   for (std::optional<TensorView>* given :
        {&options.mask.boolean, &options.mask.bias, &options.lengths.q, &options.lengths.kv,
-        &options.alibi_slopes, &options.sinks, &options.k_scales, &options.v_scales})
+        &options.alibi_slopes, &options.sinks, &options.k_scales, &options.v_scales, &options.block_table,
+        &options.mask.segments.q, &options.mask.segments.kv})
     if (*given) *given = there(**given);
+  if (options.mask.blocks) options.mask.blocks->view = there(options.mask.blocks->view);
   if (!c.offsets.empty()) options.query_offset = there(call.offsets);
-  const TensorView q = there(call.q.view), k = there(call.k.view), v = there(call.v.view);
+  const TensorView q = there(call.q.view), k = there(call.keys()), v = there(call.values());
   AttentionOutputs outputs{.out = there(answer.out.view)};
   if (c.lse) outputs.lse = there(answer.lse);
   if (workspace == Workspace::given) {

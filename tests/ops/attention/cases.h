@@ -4,12 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 #include <optional>
 #include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "flashtile/attention.h"
@@ -105,6 +107,11 @@ struct Case {
   std::optional<DType> k_type{}, v_type{};  ///< where they are not q's
   Scales scales = Scales::of_rows;
   DType scale_type = DType::f32;
+  enum class Segments { none, documents, shuffled };
+  Segments segments = Segments::none;
+  std::int64_t q_block = 0, kv_block = 0;  ///< of a block map; 0: none
+  bool blocks_repeat = false;              ///< one map for all entries and heads
+  std::int64_t page_size = 0;  ///< k and v are in pages of so many rows, which divide kv_length; 0: not
   std::optional<TestMask> boolean{}, bias{};
   Layout layout = Layout::bhsd;
   std::optional<Layout> kv_layout{};  ///< of k and v, where it is not that of q
@@ -118,6 +125,7 @@ struct Case {
   bool positioned() const { return causal || diagonal || window || query_offset || !offsets.empty(); }
   bool has_lengths() const { return !query_lengths.empty() || !kv_lengths.empty(); }
   bool has_entries() const { return has_lengths() || !offsets.empty(); }
+  bool has_pairs() const { return segments != Segments::none || q_block > 0; }
   bool has_head_numbers() const { return slopes != Slopes::none || !sinks.empty(); }
   bool quantised() const { return k_type || v_type; }
   void set(const TestMask& mask) { (mask.dtype == DType::u8 ? boolean : bias) = mask; }
@@ -235,9 +243,15 @@ class Call {
     if (!c.sinks.empty()) sinks = head_numbers(c.sinks, {c.query_heads});
     kv_lengths = numbers(c.kv_lengths);
     if (!kv_repeats) poison_padding();
+    if (c.segments != Case::Segments::none) {
+      query_ids = ids(c.query_length, random);
+      kv_ids = ids(c.kv_length, random);
+    }
+    if (c.q_block > 0) blocks = make_blocks(random);
     for (Stored* s : {&q, &k, &v}) read_back(*s);
     multiply(k, k_scales);
     multiply(v, v_scales);
+    if (c.page_size > 0) make_pages(random);
     describe_for_oracle();
   }
 
@@ -250,7 +264,10 @@ class Call {
     if (c.query_offset) o.query_offset = *c.query_offset;
     if (!c.offsets.empty()) o.query_offset = offsets;
     if (!c.query_lengths.empty()) o.lengths.q = query_lengths;
-    if (!c.kv_lengths.empty()) o.lengths.kv = kv_lengths;
+    if (!c.kv_lengths.empty() || c.page_size > 0) o.lengths.kv = kv_lengths;
+    if (c.segments != Case::Segments::none) o.mask.segments = {.q = query_ids, .kv = kv_ids};
+    if (c.q_block > 0) o.mask.blocks = BlockMap{blocks, c.q_block, c.kv_block};
+    if (c.page_size > 0) o.block_table = block_table;
     if (c.slopes != Case::Slopes::none) o.alibi_slopes = slopes;
     if (!c.sinks.empty()) o.sinks = sinks;
     if (c.softcap != 0.0f) o.softcap = c.softcap;
@@ -260,6 +277,10 @@ class Call {
     if (v_scales.view.data != nullptr) o.v_scales = scale_view(v_scales);
     return o;
   }
+
+  /// What the call is given as k and v.
+  TensorView keys() const { return c.page_size > 0 ? k_pages.view : k.view; }
+  TensorView values() const { return c.page_size > 0 ? v_pages.view : v.view; }
 
   /// What ways multiply.
   DType product_type() const { return c.quantised() ? DType::f32 : dtype; }
@@ -299,6 +320,10 @@ class Call {
       v_scales;  ///< (B, Hkv, Lkv, of a row), 1 where they repeat; without data where there are none
   TensorView offsets, query_lengths, kv_lengths;  ///< (B), every second element of their memory
   TensorView slopes, sinks;                       ///< of heads, likewise
+  TensorView query_ids, kv_ids;                   ///< (B, Lq), (B, Lkv), rows apart
+  TensorView blocks;                              ///< every second element of its memory
+  TensorView block_table;                         ///< (B, most); what nobody reads is no page
+  Stored k_pages, v_pages;  ///< (pages, page size, Hkv, D) with the rows of k and v, NaN elsewhere
   reference::AttentionCase oracle;
 
  private:
@@ -443,6 +468,72 @@ class Call {
     return {static_cast<std::byte*>(memory.data()) + bits(c.numbers) / 8, c.numbers, {count}, {2}, {}};
   }
 
+  /// Ids of `length` rows of each entry: of documents one after another, the last of which differs between entries, or in any
+  /// order.
+  TensorView ids(std::int64_t length, Random& random) {
+    constexpr std::int32_t kIds[] = {std::numeric_limits<std::int32_t>::min(), -1, 0, 7,
+                                     std::numeric_limits<std::int32_t>::max()};
+    const std::int64_t pitch = length + 3;
+    numbers_.emplace_back(DType::i32, Dims{c.batch * pitch + 1});
+    auto* const memory = numbers_.back().as<std::int32_t>();
+    for (std::int64_t n = 0; n < c.batch * pitch + 1; ++n) memory[n] = 5;  // around them, no document's
+    for (std::int64_t b = 0; b < c.batch; ++b) {
+      for (std::int64_t i = 0; i < length; ++i) {
+        const std::int64_t of_documents = (i * (3 + b % 2) / std::max<std::int64_t>(length, 1) + b) % 5;
+        const auto any = static_cast<std::int64_t>(random.next() % 3);
+        memory[b * pitch + i + 1] = kIds[c.segments == Case::Segments::documents ? of_documents : any];
+      }
+    }
+    return {memory + 1, DType::i32, {c.batch, length}, {pitch, 1}, {}};
+  }
+
+  /// Two in five blocks are hidden.
+  TensorView make_blocks(Random& random) {
+    const auto of = [](std::int64_t rows, std::int64_t size) { return (rows + size - 1) / size; };
+    const Dims shape{c.blocks_repeat ? 1 : c.batch, c.blocks_repeat ? 1 : c.query_heads,
+                     of(c.query_length, c.q_block), of(c.kv_length, c.kv_block)};
+    numbers_.emplace_back(DType::u8, Dims{2 * element_count(shape) + 1});
+    TensorView view = packed_view(numbers_.back().data(), DType::u8, shape);
+    auto* const memory = numbers_.back().as<std::uint8_t>();
+    for (std::int64_t n = 0; n < numbers_.back().size(); ++n)
+      memory[n] =
+          n % 2 == 1 ? 9 : static_cast<std::uint8_t>(random.next() % 5 < 2 ? 0 : 1 + random.next() % 200);
+    for (int i = 0; i < 4; ++i) view.strides[i] *= 2;
+    return view;
+  }
+
+  /// Pools with the rows of k and v that are there, in pages in any order; entries share none.
+  void make_pages(Random& random) {
+    const std::int64_t most = c.kv_length / c.page_size, pages = c.batch * most + 2;
+    ASSERT_EQ(most * c.page_size, c.kv_length) << "pages divide the keys";
+    if (c.kv_lengths.empty())
+      kv_lengths = numbers(std::vector<std::int64_t>(static_cast<std::size_t>(c.batch), c.kv_length));
+    std::vector<std::int32_t> order;
+    for (std::int64_t page = 0; page < pages; ++page) order.push_back(static_cast<std::int32_t>(page));
+    for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.next() % i]);
+    numbers_.emplace_back(DType::i32, Dims{c.batch * (most + 1) * 2});
+    auto* const table = numbers_.back().as<std::int32_t>();
+    block_table = {table, DType::i32, {c.batch, most}, {(most + 1) * 2, 2}, {}};
+    for (std::int64_t n = 0; n < numbers_.back().size(); ++n)
+      table[n] = n % 3 == 0 ? std::numeric_limits<std::int32_t>::min() : 1'000'000'000;
+    const auto length_of = [&](std::int64_t b) {
+      return c.kv_lengths.empty() ? c.kv_length : c.kv_lengths[static_cast<std::size_t>(b)];
+    };
+    for (const auto& [rows, pool] : {std::pair{&k, &k_pages}, std::pair{&v, &v_pages}}) {
+      const std::int64_t size = rows->view.shape[3];
+      pool->memory = Tensor(rows->view.dtype, {pages, c.page_size, c.kv_heads, size});
+      pool->view = pool->memory.view();
+      for (std::int64_t n = 0; n < pool->memory.size(); ++n) set(pool->view, n, static_cast<double>(kNaN));
+      for_each(rows->view, [&](auto offset, auto, auto b, auto h, auto j, auto d) {
+        if (j >= length_of(b)) return;
+        const std::int32_t page = order[static_cast<std::size_t>(b * most + j / c.page_size)];
+        table[b * (most + 1) * 2 + j / c.page_size * 2] = page;
+        set(pool->view, ((page * c.page_size + j % c.page_size) * c.kv_heads + h) * size + d,
+            get(rows->view, offset));
+      });
+    }
+  }
+
   /// A tensor of floats of heads; what lies between them is none.
   TensorView head_numbers(const std::vector<float>& values, const Dims& shape) {
     const auto count = static_cast<std::int64_t>(values.size());
@@ -508,6 +599,17 @@ class Call {
     if (!c.query_lengths.empty()) oracle.query_lengths = described(query_lengths);
     if (!c.kv_lengths.empty()) oracle.kv_lengths = described(kv_lengths);
     oracle.ends_together = c.has_lengths() && c.causal == CausalCorner::bottom_right;
+    if (c.segments != Case::Segments::none) {
+      oracle.query_segments = {query_ids.data, {c.query_length + 3, 1}, reference::Element::i32};
+      oracle.kv_segments = {kv_ids.data, {c.kv_length + 3, 1}, reference::Element::i32};
+    }
+    if (c.q_block > 0) {
+      const Dims& s = blocks.strides;
+      oracle.blocks = {blocks.data,
+                       {c.blocks_repeat ? 0 : s[0], c.blocks_repeat ? 0 : s[1], s[2], s[3]},
+                       reference::Element::u8};
+      oracle.q_block = c.q_block, oracle.kv_block = c.kv_block;
+    }
     if (!c.sinks.empty()) oracle.sinks = {sinks.data, {2}, reference::Element::f32};
     if (c.slopes != Case::Slopes::none) {
       const std::int64_t of_entry = c.slopes == Case::Slopes::of_entries ? 2 * c.query_heads : 0;

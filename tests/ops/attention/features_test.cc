@@ -21,17 +21,23 @@ constexpr Features kEverything = Features::all();
 
 /// What a way must know on a device where it runs at all.
 const std::map<std::string, std::map<DeviceType, Features>> kMust{
-    {"flash.cpu", {{DeviceType::cpu, kEverything.without(Feature::quantised)}}},
+    {"flash.cpu",
+     {{DeviceType::cpu, kEverything.without(Feature::quantised)
+                            .without(Feature::paged)
+                            .without(Feature::segments)
+                            .without(Feature::blocks)}}},
     {"tensor_ops", {{DeviceType::cpu, kEverything}, {DeviceType::cuda, kEverything}}},
     {"simdgroup",
-     {{DeviceType::cpu, kEverything.without(Feature::quantised)},
-      {DeviceType::cuda, kEverything.without(Feature::quantised)}}},
+     {{DeviceType::cpu, kEverything.without(Feature::quantised).without(Feature::paged)},
+      {DeviceType::cuda, kEverything.without(Feature::quantised).without(Feature::paged)}}},
     {"flash.sm90",
      {{DeviceType::cuda,
        {Feature::causal, Feature::window, Feature::query_offset, Feature::softcap, Feature::lse}}}},
     {"unfused",
-     {{DeviceType::cpu, kEverything.without(Feature::quantised).without(Feature::packed)},
-      {DeviceType::cuda, kEverything.without(Feature::quantised).without(Feature::packed)}}},
+     {{DeviceType::cpu,
+       kEverything.without(Feature::quantised).without(Feature::paged).without(Feature::packed)},
+      {DeviceType::cuda,
+       kEverything.without(Feature::quantised).without(Feature::paged).without(Feature::packed)}}},
     {"vendor.onednn", {{DeviceType::cpu, {}}}},
     {"vendor.cudnn",
      {{DeviceType::cuda, {Feature::bias, Feature::causal, Feature::query_offset, Feature::lse}}}},
@@ -47,6 +53,10 @@ bool plans(const std::string& way, Device device, const Feature* feature) {
                    biases = packed_view(nullptr, dtype, {64, 64}, device),
                    numbers = packed_view(nullptr, DType::i32, {1}, device),
                    starts = packed_view(nullptr, DType::i32, {2}, device),
+                   table = packed_view(nullptr, DType::i32, {1, 4}, device),
+                   pool = packed_view(nullptr, dtype, {9, 16, 1, 64}, device),
+                   ids = packed_view(nullptr, DType::i32, {1, 64}, device),
+                   blocks = packed_view(nullptr, DType::u8, {1, 1, 2, 2}, device),
                    head_floats = packed_view(nullptr, DType::f32, {1}, device);
   TensorView v = x;
   AttentionOptions options{.way = way};
@@ -61,6 +71,10 @@ bool plans(const std::string& way, Device device, const Feature* feature) {
       case Feature::query_offsets: options.query_offset = numbers; break;
       case Feature::lengths: options.lengths = {.q = numbers, .kv = numbers}; break;
       case Feature::packed: options.row_starts = {.q = starts, .kv = starts}; break;
+      // Paged keys have lengths, so a way that declines these declines pages too.
+      case Feature::paged: options.lengths.kv = numbers, options.block_table = table; break;
+      case Feature::segments: options.mask.segments = {.q = ids, .kv = ids}; break;
+      case Feature::blocks: options.mask.blocks = BlockMap{blocks, 32, 32}; break;
       case Feature::alibi_slopes: options.alibi_slopes = head_floats; break;
       case Feature::sinks: options.sinks = head_floats; break;
       case Feature::quantised: v.dtype = DType::q8_0; break;
@@ -70,7 +84,8 @@ bool plans(const std::string& way, Device device, const Feature* feature) {
     }
   }
   try {
-    plan_attention_into(outputs, x, x, v, options);
+    const TensorView &keys = options.block_table ? pool : x, &values = options.block_table ? pool : v;
+    plan_attention_into(outputs, x, keys, values, options);
     return true;
   } catch (const Error& error) {
     if (error.code() != ErrorCode::unsupported) throw;

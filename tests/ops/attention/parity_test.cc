@@ -629,6 +629,78 @@ std::vector<Case> cases() {
     c.sinks = {0.0f, -3.0f, 30.0f, 1.0f};
     c.offsets = {7, 129, -3, 0, 64};
   });
+  // Segments, block maps and pages: tiles and their edges, each schedule of flash.cpu, keys in chains and in parts.
+  const Case pairs{.name = "",
+                   .batch = 2,
+                   .query_heads = 4,
+                   .kv_heads = 2,
+                   .query_length = 150,
+                   .kv_length = 200,
+                   .head_dim = 40,
+                   .value_dim = 24};
+  const auto add_pairs = [&](const std::string& name, auto change) {
+    for (const int what : {0, 1, 2, 3, 4}) {
+      Case c = pairs;
+      c.name = std::string(what == 0   ? "Documents"
+                           : what == 1 ? "Shuffled"
+                           : what == 2 ? "Blocks"
+                           : what == 3 ? "SmallBlocks"
+                                       : "Paged") +
+               name;
+      if (what == 0) c.segments = Case::Segments::documents;
+      if (what == 1) c.segments = Case::Segments::shuffled;
+      if (what == 2) c.q_block = 64, c.kv_block = 64;
+      if (what == 3) c.q_block = 3, c.kv_block = 5, c.blocks_repeat = true;
+      if (what == 4) c.page_size = 25, c.kv_lengths = {200, 77};
+      change(c);
+      all.push_back(c);
+    }
+  };
+  add_pairs("", nothing);
+  add_pairs("WithoutLse", [](Case& c) { c.lse = false; });
+  add_pairs("Causal", [](Case& c) { c.causal = kBottomRight; });
+  add_pairs("Window", [](Case& c) {
+    c.window = {.left = 20, .right = 3};
+    c.query_offset = 30;
+    c.softcap = 3.0f;
+  });
+  add_pairs("Mask", [](Case& c) {
+    c.boolean = boolean({0, 1, 0, 0});
+    c.bias = bias(DType::f16, {1, 0, 1, 0});
+    c.slopes = Case::Slopes::of_heads;
+    c.sinks = {-200.0f, 0.5f, 8.0f, 200.0f};
+  });
+  add_pairs("Lengths", [](Case& c) {
+    c.query_lengths = {63, 150};
+    c.kv_lengths = {65, 190};
+  });
+  add_pairs("LongRows", [](Case& c) {
+    c.query_heads = 2, c.kv_heads = 1, c.query_length = 300, c.kv_length = 700;
+    if (c.page_size > 0) c.page_size = 7, c.kv_lengths = {700, 1};
+    c.head_dim = c.value_dim = 64;
+  });
+  add_pairs("Chain", [](Case& c) {
+    c.batch = 1, c.query_heads = c.kv_heads = 1, c.head_dim = c.value_dim = 8;
+    c.query_length = 40, c.kv_length = 9000;
+    if (c.page_size > 0) c.page_size = 100, c.kv_lengths = {8999};
+  });
+  for (const std::int64_t lq : {1, 2, 5}) {
+    add_pairs("Few_" + std::to_string(lq), [&](Case& c) {
+      c.query_length = lq, c.kv_length = 1100;
+      if (c.page_size > 0) c.page_size = lq == 1 ? 20 : lq == 2 ? 10 : 1, c.kv_lengths = {1100, 513};
+      c.head_dim = c.value_dim = 64;
+    });
+  }
+  add_pairs("Small", [](Case& c) {
+    c.query_heads = 2, c.kv_heads = 1, c.query_length = 20, c.kv_length = 50, c.head_dim = c.value_dim = 16;
+    if (c.q_block == 64) c.q_block = 8, c.kv_block = 16;
+    if (c.page_size > 0) c.page_size = 5, c.kv_lengths = {0, 44};
+  });
+  add_pairs("Poison", [](Case& c) {
+    c.boolean = boolean({0, 0, 1, 1}, MaskFill::padding);
+    c.poison = Poison::nan;
+  });
+
   // Small ones, of which every third runs on metal-emulated: three of each.
   for (const int n : {0, 1, 2}) {
     const Case small{.name = "",
@@ -798,15 +870,22 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
     if (way == "tensor_ops" || way == "simdgroup")
       return {{"no kernel is compiled for this device, element type and head size", true}};
   }
-  if (way == "flash.cpu") return {{"it is for CPUs", device.type != DeviceType::cpu}};
+  if (way == "flash.cpu")
+    return {{"it is for CPUs", device.type != DeviceType::cpu},
+            {"it does not know", c.has_pairs() || c.page_size > 0}};
+  const bool on_metal = device.type == DeviceType::metal || device.type == DeviceType::metal_emulated;
+  if (way == "simdgroup" || (way == "tensor_ops" && on_metal))
+    return {{"it does not know paged keys and values", c.page_size > 0}};
   if (way == "unfused")
-    return {{"no softmax pass is compiled for this device", device.type == DeviceType::metal}};
+    return {{"no softmax pass is compiled for this device", device.type == DeviceType::metal},
+            {"it does not know paged keys and values", c.page_size > 0}};
   if (way == "vendor.onednn") {
     const bool strides =
         c.layout == Layout::repeated || c.layout == Layout::one_row || c.layout == Layout::reversed;
     return {{"oneDNN runs on the CPU here", device.type != DeviceType::cpu},
-            {"it does not know", c.masked() || c.positioned() || c.has_entries() || c.has_head_numbers() ||
-                                     c.softcap != 0.0f || c.lse || call.out_dtype() != call.dtype},
+            {"it does not know", c.has_pairs() || c.page_size > 0 || c.masked() || c.positioned() ||
+                                     c.has_entries() || c.has_head_numbers() || c.softcap != 0.0f || c.lse ||
+                                     call.out_dtype() != call.dtype},
             {"oneDNN takes no empty tensors", empty},
             {"oneDNN takes no repeated and no reversed dimensions", strides},
             {"oneDNN has no attention for this element type and layout on this processor",
@@ -816,8 +895,8 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
     const auto in_vectors = [](std::int64_t elements) { return elements % 8 == 0; };
     return {{"it is for NVIDIA GPUs of compute capability 9.0", !is_hopper(device)},
             {"no kernel is compiled for this element type", call.dtype == DType::f32},
-            {"it does not know",
-             c.masked() || c.has_entries() || c.has_head_numbers() || call.out_dtype() != call.dtype},
+            {"it does not know", c.has_pairs() || c.page_size > 0 || c.masked() || c.has_entries() ||
+                                     c.has_head_numbers() || call.out_dtype() != call.dtype},
             {"the copy engine takes rows that are multiples of 16 bytes apart",
              !in_vectors(c.head_dim) || !in_vectors(c.values())},
             {"the copy engine writes rows of whole multiples of 16 bytes", !in_vectors(c.values())}};
@@ -826,23 +905,24 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
     const auto in_vectors = [](std::int64_t elements, DType dtype) {
       return elements * bits(dtype) % 128 == 0;
     };
-    return {{"cuDNN runs on NVIDIA GPUs only", device.type != DeviceType::cuda},
-            {"cuDNN computes attention for f16 and bf16 only", call.dtype == DType::f32},
-            {"cuDNN takes no empty tensors", empty},
-            {"it does not know", c.boolean || c.window || c.has_entries() || c.has_head_numbers() ||
-                                     c.softcap != 0.0f || call.out_dtype() != call.dtype},
-            {"cuDNN's diagonal ends in a corner", c.query_offset.has_value()},
-            {"cuDNN takes no mask that repeats over the keys", c.bias && c.bias->shape.keys == 1},
-            {"cuDNN is not given an additive and a causal mask together", c.bias && c.causal},
-            {"cuDNN takes no queries before the first key",
-             c.causal == kBottomRight && c.query_length > c.kv_length},
-            {"cuDNN is given positive scales only", c.scale && !(*c.scale > 0)},
-            {"cuDNN takes rows of whole multiples of 16 bytes",
-             !in_vectors(c.head_dim, call.dtype) || !in_vectors(c.values(), call.dtype)},
-            {"cuDNN takes mask rows of whole multiples of 16 bytes",
-             c.bias && !in_vectors(c.kv_length, c.bias->dtype)},
-            {"cuDNN has no kernel for this problem on this device", true},  // what it has depends on the GPU
-            {"libcudnn", device.type == DeviceType::cuda}};                 // which may not be installed
+    return {
+        {"cuDNN runs on NVIDIA GPUs only", device.type != DeviceType::cuda},
+        {"cuDNN computes attention for f16 and bf16 only", call.dtype == DType::f32},
+        {"cuDNN takes no empty tensors", empty},
+        {"it does not know", c.has_pairs() || c.page_size > 0 || c.boolean || c.window || c.has_entries() ||
+                                 c.has_head_numbers() || c.softcap != 0.0f || call.out_dtype() != call.dtype},
+        {"cuDNN's diagonal ends in a corner", c.query_offset.has_value()},
+        {"cuDNN takes no mask that repeats over the keys", c.bias && c.bias->shape.keys == 1},
+        {"cuDNN is not given an additive and a causal mask together", c.bias && c.causal},
+        {"cuDNN takes no queries before the first key",
+         c.causal == kBottomRight && c.query_length > c.kv_length},
+        {"cuDNN is given positive scales only", c.scale && !(*c.scale > 0)},
+        {"cuDNN takes rows of whole multiples of 16 bytes",
+         !in_vectors(c.head_dim, call.dtype) || !in_vectors(c.values(), call.dtype)},
+        {"cuDNN takes mask rows of whole multiples of 16 bytes",
+         c.bias && !in_vectors(c.kv_length, c.bias->dtype)},
+        {"cuDNN has no kernel for this problem on this device", true},  // what it has depends on the GPU
+        {"libcudnn", device.type == DeviceType::cuda}};                 // which may not be installed
   }
   return {};
 }

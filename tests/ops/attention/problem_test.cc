@@ -211,9 +211,13 @@ TEST(AttentionArguments, RowStartsAscendInsideTheirTensor) {
             "attention: row_starts.kv is given, and row_starts.q is not; packed keys need packed queries");
   EXPECT_EQ(outcome([&](PackedCall& c) { c.options.lengths.q = view(q_starts); }),
             "attention: lengths.q and row_starts.q are given; packed sequences have no padding");
-  EXPECT_EQ(
-      outcome([&](PackedCall& c) { c.options.mask.bias = packed_view(q.data(), DType::f32, {1}); }),
-      "attention: mask.bias is given, and q is packed; this version takes mask tensors without row_starts");
+  EXPECT_EQ(outcome([&](PackedCall& c) { c.options.mask.bias = packed_view(q.data(), DType::f32, {1}); }),
+            "attention: mask.bias is given, and q is packed; this version takes it without row_starts");
+  const TensorView ids = packed_view(q_starts, DType::i32, {2, 1});
+  EXPECT_EQ(outcome([&](PackedCall& c) { c.options.mask.segments = {.q = ids, .kv = ids}; }),
+            "attention: mask.segments is given, and q is packed; this version takes it without row_starts");
+  EXPECT_EQ(outcome([&](PackedCall& c) { c.options.mask.blocks = BlockMap{ids, 1, 1}; }),
+            "attention: mask.blocks is given, and q is packed; this version takes it without row_starts");
   EXPECT_EQ(outcome([&](PackedCall& c) { c.k = padded; }),
             "attention: k has shape (2, 2, 7, 16); expected 3 dimensions (Tk, Hkv, D)");
   EXPECT_EQ(outcome([&](PackedCall& c) { c.outputs.out = packed_view(out.data(), DType::f32, {4, 10, 8}); }),
@@ -224,6 +228,99 @@ TEST(AttentionArguments, RowStartsAscendInsideTheirTensor) {
   const auto planned =
       plan_attention(q, k, v, {.row_starts = {view(q_starts), view(kv_starts)}, .way = "flash.cpu"});
   EXPECT_EQ(planned.way, "flash.cpu");
+}
+
+TEST(AttentionArguments, SegmentsAreIdsOfBothSides) {
+  const std::int32_t numbers[14] = {};
+  const auto ids = [&](const Dims& shape) { return packed_view(numbers, DType::i32, shape); };
+  const auto with = [&](Segments segments) {
+    return message_of([&](ValidCall& c) { c.options.mask.segments = segments; });
+  };
+  EXPECT_EQ(with({ids({2, 5}), ids({2, 7})}), "no error");
+  EXPECT_EQ(with({ids({2, 5}), {}}),
+            "attention: mask.segments.q is given, and mask.segments.kv is not; a pair is compared by both");
+  EXPECT_EQ(with({{}, ids({2, 7})}),
+            "attention: mask.segments.kv is given, and mask.segments.q is not; a pair is compared by both");
+  EXPECT_EQ(with({ids({2, 7}), ids({2, 7})}),
+            "attention: mask.segments.q has shape (2, 7); expected (B, Lq) = (2, 5)");
+  EXPECT_EQ(with({ids({2, 5}), ids({7})}),
+            "attention: mask.segments.kv has shape (7,); expected 2 dimensions (B, Lkv)");
+  EXPECT_EQ(with({packed_view(numbers, DType::f32, {2, 5}), ids({2, 7})}),
+            "attention: mask.segments.q has dtype f32; expected i32");
+}
+
+TEST(AttentionArguments, BlockMapsHaveAnEntryABlock) {
+  const std::uint8_t entries[48] = {};
+  const auto with = [&](const Dims& shape, std::int64_t q_block, std::int64_t kv_block,
+                        DType dtype = DType::u8) {
+    return message_of([&](ValidCall& c) {
+      c.options.mask.blocks = BlockMap{packed_view(entries, dtype, shape), q_block, kv_block};
+    });
+  };
+  EXPECT_EQ(with({2, 4, 3, 2}, 2, 4), "no error");
+  EXPECT_EQ(with({1, 1, 1, 1}, 99, std::int64_t{1} << 50), "no error");
+  EXPECT_EQ(with({1, 4, 3, 1}, 2, 4),
+            "attention: mask.blocks has shape (1, 4, 3, 1); expected (1 or B, 1 or Hq, ceil(Lq / q_block), "
+            "ceil(Lkv / kv_block)), B and so on being (2, 4, 3, 2)");
+  EXPECT_THAT(with({3, 2}, 2, 4), HasSubstr("attention: mask.blocks has shape (3, 2); expected"));
+  EXPECT_EQ(with({2, 4, 3, 2}, 0, 4), "attention: mask.blocks.q_block is 0; expected 1 or more");
+  EXPECT_EQ(with({2, 4, 3, 2}, 2, -1), "attention: mask.blocks.kv_block is -1; expected 1 or more");
+  EXPECT_EQ(with({2, 4, 3, 2}, 2, 4, DType::i8), "attention: mask.blocks has dtype i8; expected u8");
+}
+
+TEST(AttentionArguments, BlockTablesNamePagesThatAreThere) {
+  const Tensor k_pages(DType::f32, {3, 4, 2, 16}), v_pages(DType::f32, {3, 4, 2, 8});
+  const std::int32_t lengths[] = {5, 8}, long_ones[] = {5, 9}, none[] = {0, 0}, starts[] = {0, 3, 7};
+  // What lies behind an entry's length is not looked at.
+  const std::int32_t table[] = {2, 0, 1, 1}, with_rest[] = {2, 0, -7, 1, 1, 99}, wrong[] = {2, 0, 1, 3},
+                     negative[] = {0, -1, 1, 2};
+  const auto numbers = [](const std::int32_t* values, const Dims& shape) {
+    return packed_view(values, DType::i32, shape);
+  };
+  const auto outcome = [&](auto change) {
+    return message_of([&](ValidCall& c) {
+      c.k_view = k_pages, c.v_view = v_pages;
+      c.options.block_table = numbers(table, {2, 2});
+      c.options.lengths.kv = numbers(lengths, {2});
+      change(c);
+    });
+  };
+  EXPECT_EQ(outcome([](ValidCall&) {}), "no error");
+  EXPECT_EQ(outcome([&](ValidCall& c) { c.options.block_table = numbers(with_rest, {2, 3}); }), "no error");
+  EXPECT_EQ(outcome([&](ValidCall& c) { c.options.block_table = numbers(wrong, {2, 2}); }),
+            "attention: block_table[1, 1] is 3; expected 0 ... 2");
+  EXPECT_EQ(outcome([&](ValidCall& c) { c.options.block_table = numbers(negative, {2, 2}); }),
+            "attention: block_table[0, 1] is -1; expected 0 ... 2");
+  EXPECT_EQ(outcome([&](ValidCall& c) { c.options.lengths.kv = numbers(long_ones, {2}); }),
+            "attention: lengths.kv[1] is 9; expected 0 ... 8");
+  EXPECT_EQ(outcome([&](ValidCall& c) { c.options.lengths.kv.reset(); }),
+            "attention: block_table is given, and lengths.kv is not, which says how many rows of the pages are "
+            "there");
+  EXPECT_EQ(outcome([&](ValidCall& c) { c.options.block_table = numbers(table, {1, 4}); }),
+            "attention: block_table has shape (1, 4); expected (B, most) = (2, any)");
+  EXPECT_EQ(outcome([&](ValidCall& c) { c.options.block_table = packed_view(table, DType::i64, {2, 1}); }),
+            "attention: block_table has dtype i64; expected i32");
+  EXPECT_EQ(outcome([&](ValidCall& c) { c.v_view.shape[0] = 2; }),
+            "attention: v has pages 2, k has 3; they must match");
+  EXPECT_EQ(outcome([&](ValidCall& c) { c.v_view.shape[1] = 2; }),
+            "attention: v has page size 2, k has 4; they must match");
+  EXPECT_EQ(outcome([&](ValidCall& c) { c.k_view.shape[1] = c.v_view.shape[1] = 0; }),
+            "attention: k has page size 0; expected 1 ... 1073741824");
+  EXPECT_EQ(
+      outcome([&](ValidCall& c) { c.k_view = c.k_view.sliced(0, 0, 0), c.v_view = c.v_view.sliced(0, 0, 0); }),
+      "attention: block_table[0, 0] is 2; there are no pages");
+  EXPECT_EQ(outcome([&](ValidCall& c) {
+              c.k_view = c.k_view.sliced(0, 0, 0), c.v_view = c.v_view.sliced(0, 0, 0);
+              c.options.lengths.kv = numbers(none, {2});
+            }),
+            "no error");
+  EXPECT_EQ(outcome([&](ValidCall& c) { c.options.row_starts = {numbers(starts, {3}), numbers(starts, {3})}; }),
+            "attention: lengths.kv and row_starts.kv are given; packed sequences have no padding");
+  EXPECT_EQ(outcome([&](ValidCall& c) {
+              c.options.row_starts = {numbers(starts, {3}), numbers(starts, {3})};
+              c.options.lengths.kv.reset();
+            }),
+            "attention: block_table and row_starts.kv are given; k and v are paged, or packed");
 }
 
 TEST(AttentionArguments, SlopesAndSinksAreThoseOfHeads) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -149,6 +150,17 @@ class MaskedProperties : public Properties {
   struct Result {
     Tensor out, lse;
   };
+  /// Why the way declines a call; "" if it does not.
+  static std::string refusal(const TensorView& queries, const TensorView& keys, AttentionOptions options) {
+    options.way = GetParam();
+    try {
+      plan_attention(queries, keys, keys, options);
+      return "";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::unsupported) << e.what();
+      return e.what();
+    }
+  }
   Result run_with_lse(const TensorView& queries, const TensorView& keys, const TensorView& values,
                       AttentionOptions options = {}) {
     options.way = GetParam();
@@ -158,6 +170,16 @@ class MaskedProperties : public Properties {
     return r;
   }
 };
+
+/// Leaves the test where a way of ours may decline a call with these options, with the way's reason.
+#define SKIP_IF_UNKNOWN(q, k, options)                                                            \
+  if (const std::string why = refusal(q, k, options); !why.empty()) {                             \
+    const std::string pages = "it does not know paged keys and values";                           \
+    ASSERT_TRUE(GetParam() == "flash.cpu" ||                                                      \
+                (why.ends_with(pages) && (GetParam() == "simdgroup" || GetParam() == "unfused"))) \
+        << "unexpected refusal: " << why;                                                         \
+    GTEST_SKIP() << why;                                                                          \
+  }
 
 TEST_P(MaskedProperties, AConstantBiasLeavesTheResultAndShiftsLse) {
   const Tensor bias(DType::f32, {1, 1});
@@ -205,6 +227,71 @@ TEST_P(MaskedProperties, WantingLseChangesNoBitOfTheResult) {
   const Tensor queries = random_tensor(1, kHeads, 150, 4, DType::bf16);
   const Tensor keys = random_tensor(1, kHeads, 200, 5, DType::bf16);
   EXPECT_TRUE(same_bits(run_with_lse(queries, keys, keys).out, run(queries, keys, keys))) << "bf16";
+}
+
+TEST_P(MaskedProperties, SegmentsAreABlockDiagonal) {
+  const Tensor q_ids(DType::i32, {1, kQueries}), kv_ids(DType::i32, {1, kKeys});
+  for (std::int64_t i = 0; i < kQueries; ++i) q_ids.as<std::int32_t>()[i] = i < 20 ? 3 : 4;
+  for (std::int64_t j = 0; j < kKeys; ++j) kv_ids.as<std::int32_t>()[j] = j < 70 ? 3 : 4;
+  AttentionOptions options;
+  options.mask.segments = {.q = q_ids, .kv = kv_ids};
+  SKIP_IF_UNKNOWN(q, k, options);
+  const Result both = run_with_lse(q, k, v, options);
+  for (const auto& [q0, q1, k0, k1] :
+       {std::array{0, 20, 0, 70}, std::array{20, int{kQueries}, 70, int{kKeys}}}) {
+    const Result alone =
+        run_with_lse(q.view().sliced(2, q0, q1), k.view().sliced(2, k0, k1), v.view().sliced(2, k0, k1));
+    const Tensor part = copy_to(both.out.view().sliced(2, q0, q1), Device::cpu()),
+                 part_lse = copy_to(both.lse.view().sliced(2, q0, q1), Device::cpu());
+    expect_near(part, alone.out, twice_the_bound());
+    expect_near(part_lse, alone.lse, 1e-5);
+  }
+}
+
+TEST_P(MaskedProperties, SegmentsOfOneIdAndMapsOfOpenBlocksChangeNoBit) {
+  const Tensor queries = random_tensor(1, kHeads, 150, 4), keys = random_tensor(1, kHeads, 200, 5);
+  const Result plain = run_with_lse(queries, keys, keys);
+  const Tensor ids(DType::i32, {1, 200}), open(DType::u8, {1, 1, 10, 20});
+  std::fill_n(ids.as<std::int32_t>(), ids.size(), 8);
+  std::fill_n(open.as<std::uint8_t>(), open.size(), std::uint8_t{1});
+  AttentionOptions segments, blocks;
+  segments.mask.segments = {.q = ids.view().sliced(1, 0, 150), .kv = ids};
+  blocks.mask.blocks = BlockMap{open, 15, 10};
+  for (const AttentionOptions& options : {segments, blocks}) {
+    SKIP_IF_UNKNOWN(queries, keys, options);
+    const Result with = run_with_lse(queries, keys, keys, options);
+    EXPECT_TRUE(same_bits(with.out, plain.out));
+    EXPECT_TRUE(same_bits(with.lse, plain.lse));
+  }
+}
+
+TEST_P(MaskedProperties, PagesChangeNoBit) {
+  for (const std::int64_t query_length : {1, 3, 150}) {
+    for (const std::int64_t page : {1, 16, 24, 40, 120}) {
+      constexpr std::int64_t kRows = 240;
+      const std::int64_t most = kRows / page;
+      const Tensor queries = random_tensor(1, kHeads, query_length, 4),
+                   keys = random_tensor(1, kHeads, kRows, 5);
+      const Tensor pool(DType::f32, {most, page, kHeads, kD}), table(DType::i32, {1, most}),
+          length(DType::i32, {1});
+      length.as<std::int32_t>()[0] = 233;
+      for (std::int64_t i = 0; i < most; ++i)
+        table.as<std::int32_t>()[i] = static_cast<std::int32_t>(most - 1 - i);
+      for (std::int64_t h = 0; h < kHeads; ++h) {
+        for (std::int64_t j = 0; j < kRows; ++j)
+          std::copy_n(keys.as<float>() + (h * kRows + j) * kD, kD,
+                      pool.as<float>() + (((most - 1 - j / page) * page + j % page) * kHeads + h) * kD);
+      }
+      AttentionOptions options;
+      options.lengths.kv = length;
+      const Result plain = run_with_lse(queries, keys, keys, options);
+      options.block_table = table;
+      SKIP_IF_UNKNOWN(queries, pool, options);
+      const Result paged = run_with_lse(queries, pool, pool, options);
+      EXPECT_TRUE(same_bits(paged.out, plain.out)) << query_length << " queries, pages of " << page;
+      EXPECT_TRUE(same_bits(paged.lse, plain.lse)) << query_length << " queries, pages of " << page;
+    }
+  }
 }
 
 std::vector<std::string> ways_without(const std::string& other) {

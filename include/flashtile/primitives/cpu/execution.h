@@ -48,6 +48,28 @@ inline void simd_for_each_index(int count, F f) {
   for (int i = 0; i < count; ++i) f(i);
 }
 
+/// The least and the largest of some integers.
+struct int_range {
+  int32_t least, most;
+};
+/// Those of values[0 ... count), of which there is one. The whole simdgroup gets the answer.
+inline int_range simd_range_of(const int32_t* values, int count) {
+  ints low = values[0], high = values[0];
+  int i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    low = min(low, ints::load(values + i));
+    high = max(high, ints::load(values + i));
+  }
+  int_range range{low[0], high[0]};
+  const auto take = [&](int32_t value) {
+    if (value < range.least) range.least = value;
+    if (value > range.most) range.most = value;
+  };
+  for (int n = 1; n < kLanes; ++n) take(low[n]), take(high[n]);
+  for (; i < count; ++i) take(values[i]);
+  return range;
+}
+
 /// Bit r, 0 <= r < Rows: is one of values[r * row_stride + 0 ... count) infinite or NaN? The whole simdgroup
 /// gets the answer. Rows from `rows` on are not read.
 template <int Rows, class T>

@@ -71,6 +71,21 @@ inline void map_indexed(Tile& dst, F f) {
   }
 }
 
+/// The same one element at a time, for functions that read memory by row and column.
+template <class Tile, class F>
+inline void map_each(Tile& dst, F f) {
+  static_assert(detail::lane_tile<Tile>, "map_each: give a cooperative tensor or a simdgroup_matrix_block");
+  static_assert(std::is_same_v<detail::storage_of<Tile>, float>, "map_each: give a tile of float");
+  auto* data = dst.data();
+  dst.written_everywhere();
+  for (int column = 0; column < Tile::kColumns; ++column) {
+    for (int i = 0; i < Tile::kPitch; ++i) {
+      auto* at = data + column * Tile::kPitch + i;
+      *at = f(*at, dst.first_row() + i, column);
+    }
+  }
+}
+
 /// Each element d of dst becomes f(d, r, s), where r and s are the entries of its row in `rows` and `more`.
 template <class Tile, class Rows, class More, class F>
 inline void map_rows(Tile& dst, Rows& rows, More& more, F f) {

@@ -154,6 +154,28 @@ inline void load_tile_async(detail::right_tile_stages<T, P, Depth, Columns, Tran
   stages.loaded[stage] = loaded;
 }
 
+template <class Scope, class T, class P, int Depth, int Columns, bool Transposed, int Stages, class F>
+inline void load_rows_async(detail::right_tile_stages<T, P, Depth, Columns, Transposed, Stages>& stages,
+                            int stage, int rows, int columns, F row_at) {
+  static_assert(Scope::simdgroups == 1, "load_rows_async: right tiles are gathered by one simdgroup here");
+  constexpr int kRows = Transposed ? Columns : Depth, kColumns = Transposed ? Depth : Columns;
+  T gathered[kRows][kColumns];
+  rows = max(min(rows, kRows), 0), columns = min(columns, kColumns);
+  for (int r = 0; r < rows; ++r)
+    std::memcpy(static_cast<void*>(gathered[r]), row_at(r), static_cast<std::size_t>(columns) * sizeof(T));
+  const int64_t strides[2] = {1, kColumns};
+  load_tile_async<Scope>(stages, stage,
+                         tensor<const T, dextents<int, 2>, tensor_inline>(
+                             &gathered[0][0], dextents<int, 2>(columns, rows), strides));
+  auto& loaded = stages.loaded[stage].at;
+  if (loaded.data != &gathered[0][0]) return;
+  // Read in place they would be gone: then they are as long as what they would be packed into.
+  if constexpr (sizeof gathered <= sizeof stages.packed[stage]) {
+    std::memcpy(static_cast<void*>(stages.packed[stage]), gathered, sizeof gathered);
+    loaded.data = stages.packed[stage];
+  }
+}
+
 template <class Scope, class T, int Rows, int Columns, int Stages, class E, class X, class D>
 inline void load_tile_async(row_tile_stages<T, Rows, Columns, Stages>& stages, int stage,
                             const tensor<E, X, D>& source) {

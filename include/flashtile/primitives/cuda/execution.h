@@ -92,6 +92,21 @@ FT_FUNCTION std::uint32_t simd_rows_not_finite(const T* values, std::int64_t row
   return __reduce_or_sync(0xffffffffu, found);
 }
 
+/// The least and the largest of some integers.
+struct int_range {
+  std::int32_t least, most;
+};
+/// Those of values[0 ... count), of which there is one. The same answer in every lane.
+FT_FUNCTION int_range simd_range_of(const std::int32_t* values, int count) {
+  int_range range{values[0], values[0]};
+  for (int i = thread_index_in_simdgroup(); i < count; i += kSimdWidth) {
+    const std::int32_t value = values[i];
+    range.least = value < range.least ? value : range.least;
+    range.most = value > range.most ? value : range.most;
+  }
+  return {__reduce_min_sync(0xffffffffu, range.least), __reduce_max_sync(0xffffffffu, range.most)};
+}
+
 /// Adds to a number in device memory that other threads add to as well; returns what it was before. Relaxed.
 FT_FUNCTION std::uint32_t atomic_fetch_add(std::uint32_t& number, std::uint32_t more) {
   return ::atomicAdd(&number, more);

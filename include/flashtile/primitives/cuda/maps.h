@@ -31,6 +31,11 @@ FT_FUNCTION void map_indexed(cooperative_tensor<T, Layout>& tile, F f) {
     tile.set(i, f(detail::operand(tile.get(i)), Layout::row(i), Layout::column(i)));
   }
 }
+/// The same; apart, since a CPU's map_indexed calls f with vectors.
+template <class T, class Layout, class F>
+FT_FUNCTION void map_each(cooperative_tensor<T, Layout>& tile, F f) {
+  map_indexed(tile, f);
+}
 namespace detail {
 /// Each element of row r <- `other` where outside(c, bound(r)) holds for its column c. The bound is moved once to the
 /// columns of this thread, so that an element is compared with a number that the compiler knows.

@@ -31,6 +31,11 @@ inline void map_indexed(thread cooperative_tensor<T, Rest...>& tile, F f) {
     tile[i] = static_cast<T>(f(tile[i], at[1], at[0]));
   }
 }
+/// The same; apart, since a CPU's map_indexed calls f with vectors.
+template <class T, class... Rest, class F>
+inline void map_each(thread cooperative_tensor<T, Rest...>& tile, F f) {
+  map_indexed(tile, f);
+}
 
 /// Fills a tile from a tensor of its rank, converted, or from one of rank 1, which every row gets; elements outside the
 /// tensor become 0.

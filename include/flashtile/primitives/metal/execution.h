@@ -79,6 +79,21 @@ inline void for_each_index(Scope, int count, F f) {
   simd_for_each_index(count, f);
 }
 
+/// The least and the largest of some integers.
+struct int_range {
+  int32_t least, most;
+};
+/// Those of values[0 ... count), of which there is one. The whole simdgroup gets the answer.
+template <class P>
+inline int_range simd_range_of(P values, int count) {
+  int_range range{values[0], values[0]};
+  for (int i = detail::lane(); i < count; i += 32) {
+    range.least = min(range.least, int32_t(values[i]));
+    range.most = max(range.most, int32_t(values[i]));
+  }
+  return {::metal::simd_min(range.least), ::metal::simd_max(range.most)};
+}
+
 /// Bit r, 0 <= r < Rows: is one of values[r * row_stride + 0 ... count) infinite or NaN? Rows from `rows` on are not read.
 template <int Rows, class P>
 inline uint32_t simd_rows_not_finite(P values, int64_t row_stride, int rows, int count) {

@@ -210,6 +210,10 @@ inline void map_indexed(thread simdgroup_matrix_block<T, R, C>& block, F f) {
   block.update([&](float x, int row, int column) { return f(x, row, column); });
 }
 template <class T, int R, int C, class F>
+inline void map_each(thread simdgroup_matrix_block<T, R, C>& block, F f) {
+  map_indexed(block, f);
+}
+template <class T, int R, int C, class F>
 inline void map_rows(thread simdgroup_matrix_block<T, R, C>& block, thread simdgroup_rows<R>& rows, F f) {
   block.visit([&](int r, int c, int i, int, int) {
     block.part[r][c].thread_elements()[i] =

@@ -12,6 +12,7 @@
 #include "src/ops/attention/kernel/mask_entries.h"
 #include "src/ops/attention/kernel/row_notes.h"
 #include "src/ops/attention/kernel/score_rule.h"
+#include "src/ops/attention/kernel/sight.h"
 #include "src/ops/attention/kernel/softmax.h"
 
 namespace flashtile::inline v0_2::kernels {
@@ -74,8 +75,9 @@ struct AttentionExactRows {
     }
     constexpr int kValues = 32;
     const KeyRange all = head.keys_of(first, kAtOnce);
-    for (int column = all.begin; column < all.end && broken != 0; column += kValues) {
-      const int count = all.end - column < kValues ? all.end - column : kValues;
+    int count = 0;
+    for (int column = all.begin; column < all.end && broken != 0; column += count) {
+      count = adjacent_keys(p, column, all.end - column < kValues ? all.end - column : kValues);
       const uint32_t special = head.template broken_values<kValues>(column, count);
       for (int c = 0; c < count; ++c) {
         if ((special >> c & 1) != 0) broken = close_columns(p, memory, head, first, broken, column + c);
@@ -92,6 +94,7 @@ struct AttentionExactRows {
     for (int i = 0; i < kAtOnce; ++i) {
       if ((broken >> i & 1) == 0 || !band.visible(first + i, key)) continue;
       if (entry_at(p.rule.mask, head.batch, head.head, first + i, key) == kMinusInfinity) continue;
+      if (!sees(p.rule, head.batch, head.head, static_cast<int>(first) + i, key)) continue;
       simd_for_each_index(p.value_dim, [&](int d) {
         const float element = head.out_at(first + i, d), value = head.value_at(key, d);
         if (value == element || (value != value && element != element)) memory.open[i][d] = false;
@@ -193,7 +196,8 @@ struct AttentionExactRows {
     simdgroup_barrier(mem_flags::mem_threadgroup);  // all lanes have read the scores before
     simd_for_each_index(count, [&](int c) {
       const float entry = entry_at(rule.mask, head.batch, head.head, row, column + c);
-      memory.seen[c] = entry != kMinusInfinity;  // the band has been applied already
+      memory.seen[c] =
+          entry != kMinusInfinity && sees(rule, head.batch, head.head, static_cast<int>(row), column + c);
       if (!memory.seen[c]) return;
       float score = score_of(rule, product_of(head, row, column + c));
       if (rule.slopes.given()) score = with_slope(score, rule.slopes.of(head.batch, head.head), start, -c);

@@ -4,6 +4,7 @@
 
 #include "src/ops/attention/kernel/mask_entries.h"
 #include "src/ops/attention/kernel/score_rule.h"
+#include "src/ops/attention/kernel/sight.h"
 
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -28,13 +29,13 @@ struct HeadGroup {
     const int row = static_cast<int>(first);
     return entry().keys(query_of(row), query_of(row + count - 1));
   }
-  template <class Scope, class Stages>
+  template <class Scope, bool kPages, class Stages>
   FT_FUNCTION void load_keys(FT_THREADGROUP Stages& stages, int stage, int64_t row, int end) const {
-    shared().template load_keys<Scope>(stages, stage, row, end);
+    shared().template load_keys<Scope, kPages>(stages, stage, row, end);
   }
-  template <class Scope, class Stages>
+  template <class Scope, bool kPages, class Stages>
   FT_FUNCTION void load_values(FT_THREADGROUP Stages& stages, int stage, int64_t row, int end) const {
-    shared().template load_values<Scope>(stages, stage, row, end);
+    shared().template load_values<Scope, kPages>(stages, stage, row, end);
   }
 
   /// Starts loading the queries of rows from `row` on.
@@ -59,6 +60,12 @@ struct HeadGroup {
   FT_FUNCTION Head<T> shared() const { return Head<T>(p, batch, kv_head * group); }
 };
 
+template <class T>
+FT_FUNCTION QuerySpan span_of(FT_THREAD const HeadGroup<T>& heads, int64_t row, int count) {
+  const int first = static_cast<int>(row), end = first + count < heads.rows() ? first + count : heads.rows();
+  return {heads.batch, heads.head_of(0), heads.group, heads.query_of(first), heads.query_of(end - 1)};
+}
+
 /// apply_rule of walk_tile.h for the rows of a group of heads. Entries of mask tensors are read one by one.
 template <class Scores, class T>
 FT_FUNCTION void apply_rule(FT_THREAD Scores& scores, FT_THREAD Scores&, FT_THREAD const HeadGroup<T>& heads,
@@ -66,7 +73,7 @@ FT_FUNCTION void apply_rule(FT_THREAD Scores& scores, FT_THREAD Scores&, FT_THRE
   FT_CONSTANT const ScoreRule& rule = heads.p.rule;
   if (rule.work(keys, column, key_count) == ScoreWork::factor) return;
   map_scores(rule, [&](auto score) { map_elements(scores, score); });
-  const bool masked = rule.mask.given(), sloped = rule.slopes.given();
+  const bool masked = rule.mask.given(), sloped = rule.slopes.given(), hides = rule.hides_pairs();
   if (!masked && !sloped && keys.all_see(column, key_count)) return;
   const int first = static_cast<int>(row), first_query = heads.query_of(first), rows = heads.rows();
   const Entry entry = heads.entry();
@@ -83,6 +90,9 @@ FT_FUNCTION void apply_rule(FT_THREAD Scores& scores, FT_THREAD Scores&, FT_THRE
                            query - first_query - at[0]);
       if (masked && r < rows && column + at[0] < entry.kv_length)
         score = with_entry(score, entry_at(rule.mask, heads.batch, heads.head_of(r), query, column + at[0]));
+      if (hides && r < rows && column + at[0] < entry.kv_length &&
+          !sees(rule, heads.batch, heads.head_of(r), query, column + at[0]))
+        score = kMinusInfinity;
       scores[i] = where_visible(score, band.visible(query - first_query, at[0]));
     }
   }

@@ -79,9 +79,48 @@ struct HeadNumbers {
   }
 };
 
+/// Ids of the rows of each batch entry, in device memory; those of an entry follow each other.
+struct RowIds {
+  FT_DEVICE const int32_t* data;  ///< nullptr: rows have no ids
+  int64_t batch;                  ///< elements from one entry to the next
+
+  FLASHTILE_HOST_DEVICE constexpr FT_DEVICE const int32_t* of(int64_t entry_index) const FT_CONSTANT {
+    return data + entry_index * batch;
+  }
+};
+
+/// A query attends to the keys that have its id.
+struct Segments {
+  RowIds q, kv;
+
+  FLASHTILE_HOST_DEVICE constexpr bool given() const FT_CONSTANT { return q.data != nullptr; }
+};
+
+/// Which blocks of the score matrix of each batch and head are hidden, in device memory: those whose entry is 0.
+struct BlockMap {
+  FT_DEVICE const uint8_t* data;  ///< nullptr: there is no map
+  RowStrides strides;             ///< 0 where it repeats; row: from one block of queries to the next
+  int64_t column;                 ///< elements from one block of keys to the next
+  int32_t q_block, kv_block;      ///< queries and keys of a block
+
+  FLASHTILE_HOST_DEVICE constexpr bool given() const FT_CONSTANT { return data != nullptr; }
+};
+
+/// Pools of pages of keys and values, whose batch entries are the pages, and which pages an entry's rows lie in.
+struct Pages {
+  FT_DEVICE const int32_t* table;  ///< nullptr: k and v are no pools
+  int64_t batch, page;  ///< elements of the table from one entry, and from one of its pages, to the next
+  int32_t rows;         ///< of a page
+  int32_t count;        ///< pages of a pool
+
+  FLASHTILE_HOST_DEVICE constexpr bool given() const FT_CONSTANT { return table != nullptr; }
+};
+
 /// What turns q·k into the score that the softmax takes; score_rule.h applies it.
 struct ScoreRule {
   MaskTensors mask;
+  Segments segments{};
+  BlockMap blocks{};
   HeadNumbers slopes;  ///< of |position of the query - key|, which a score loses so many times
   float scale;
   float softcap;  ///< 0: none
@@ -101,6 +140,11 @@ struct ScoreRule {
                   mask_.bias.type == EntryType::none && slopes_.data == nullptr),
         unit(is_factor ? scale_ : 1.0f),
         exponent(unit * kLog2E) {}
+
+  /// Do segments or a block map hide pairs? Kernels ask sight.h of which, and give the ranges of keys that they leave.
+  FLASHTILE_HOST_DEVICE constexpr bool hides_pairs() const FT_CONSTANT {
+    return segments.given() || blocks.given();
+  }
 
   /// Of keys column ... column + count - 1 for the queries whose range of keys is `keys`.
   FLASHTILE_HOST_DEVICE constexpr ScoreWork work(FT_THREAD const KeyRange& keys, int32_t column,
@@ -159,6 +203,7 @@ struct AttentionParams {
   RowNotes notes;
   Band band;  ///< which keys queries see by position; entry.h moves it where entries have offsets of their own
   EntryNumbers query_lengths, kv_lengths, query_offsets;
+  Pages pages;                           ///< of k and v
   EntryNumbers query_starts, kv_starts;  ///< first rows of packed sequences, one more than there are entries
   int64_t query_offset;  ///< position of query 0, in `band` already; 0 where entries have offsets of their own
   bool ends_together;    ///< the last query of each entry is where its last key is

@@ -42,17 +42,35 @@ FT_FUNCTION RowRun<const T> query_rows(FT_CONSTANT const AttentionParams& p, int
   return rows_from(static_cast<FT_DEVICE const T*>(p.q), p.q_strides, batch, head,
                    row + first_row(p.query_starts, batch, p.query_length));
 }
+/// Where row `row` of an entry's keys and values lies: in its tensor, in packed ones, or in a page, which pools have in the
+/// place of entries. Pages are kept within the pool: on a GPU nobody has looked at their numbers before.
+struct KeyPlace {
+  int64_t entry, row;
+};
+FT_FUNCTION KeyPlace key_place(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t row) {
+  if (!p.pages.given()) return {batch, row + first_row(p.kv_starts, batch, p.kv_length)};
+  const int number = static_cast<int>(row) / p.pages.rows;
+  const int page = p.pages.table[batch * p.pages.batch + number * p.pages.page];
+  return {page < 0 ? 0 : page < p.pages.count ? page : p.pages.count - 1, row - int64_t{number} * p.pages.rows};
+}
+/// How many of `count` rows from `row` on follow each other in memory: those of the same page.
+FT_FUNCTION int adjacent_keys(FT_CONSTANT const AttentionParams& p, int64_t row, int count) {
+  if (!p.pages.given()) return count;
+  const int left = p.pages.rows - static_cast<int>(row) % p.pages.rows;
+  return left < count ? left : count;
+}
+/// Of these as many follow each other as adjacent_keys says.
 template <class T>
 FT_FUNCTION RowRun<const T> key_rows(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t kv_head,
                                      int64_t row) {
-  return rows_from(static_cast<FT_DEVICE const T*>(p.k), p.k_strides, batch, kv_head,
-                   row + first_row(p.kv_starts, batch, p.kv_length));
+  const KeyPlace place = key_place(p, batch, row);
+  return rows_from(static_cast<FT_DEVICE const T*>(p.k), p.k_strides, place.entry, kv_head, place.row);
 }
 template <class T>
 FT_FUNCTION RowRun<const T> value_rows(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t kv_head,
                                        int64_t row) {
-  return rows_from(static_cast<FT_DEVICE const T*>(p.v), p.v_strides, batch, kv_head,
-                   row + first_row(p.kv_starts, batch, p.kv_length));
+  const KeyPlace place = key_place(p, batch, row);
+  return rows_from(static_cast<FT_DEVICE const T*>(p.v), p.v_strides, place.entry, kv_head, place.row);
 }
 /// E is the output's type, see with_out_type.
 template <class E>
@@ -113,7 +131,7 @@ struct Head {
   FT_FUNCTION Matrix<const T> queries(int64_t row) const {
     return matrix_of(query_rows<T>(p, batch, head, row), rows() - row, p.head_dim);
   }
-  /// Keys row ... end - 1.
+  /// Keys row ... end - 1; of pages as many as follow each other.
   FT_FUNCTION Matrix<const T> keys(int64_t row, int end) const {
     return matrix_of(key_rows<T>(p, batch, kv_head, row), end - row, p.head_dim);
   }
@@ -136,9 +154,15 @@ struct Head {
     auto source = queries(row);
     load_tile_async<Scope>(stages, 0, source);
   }
-  /// Starts loading keys row ... end - 1, as far as the stage has room; or values.
-  template <class Scope, class Stages>
+  /// Starts loading keys row ... end - 1, as far as the stage has room; or values. kPages: they may lie in pages.
+  template <class Scope, bool kPages, class Stages>
   FT_FUNCTION void load_keys(FT_THREADGROUP Stages& stages, int stage, int64_t row, int end) const {
+    if constexpr (kPages) {
+      if (p.pages.given()) {
+        return load_rows_async<Scope>(stages, stage, static_cast<int>(end - row), p.head_dim,
+                                      [&](int r) { return key_rows<T>(p, batch, kv_head, row + r).first; });
+      }
+    }
     if constexpr (kReadsCodes<T>) {
       if (p.coded_k.given()) {
         const auto run = coded_key_rows(p, batch, kv_head, row);
@@ -148,8 +172,14 @@ struct Head {
     auto source = keys(row, end);
     load_tile_async<Scope>(stages, stage, source);
   }
-  template <class Scope, class Stages>
+  template <class Scope, bool kPages, class Stages>
   FT_FUNCTION void load_values(FT_THREADGROUP Stages& stages, int stage, int64_t row, int end) const {
+    if constexpr (kPages) {
+      if (p.pages.given()) {
+        return load_rows_async<Scope>(stages, stage, static_cast<int>(end - row), p.value_dim,
+                                      [&](int r) { return value_rows<T>(p, batch, kv_head, row + r).first; });
+      }
+    }
     if constexpr (kReadsCodes<T>) {
       if (p.coded_v.given()) {
         const auto run = coded_value_rows(p, batch, kv_head, row);

@@ -60,13 +60,13 @@ struct AttentionSimdgroup {
     softmax.start();
 
     constexpr bool kAhead = Tile::kStages == 2;
-    load_keys_and_values(memory, head, 0, keys.begin, keys.end);
     int stage = 0;
-    const auto attend = [&](int begin, int end) {
-      for (int column = begin; column < end; column += kK) {
+    const auto attend_run = [&](FT_THREAD const KeyRange& run) {
+      load_keys_and_values(memory, head, stage, run.begin, run.end);
+      for (int column = run.begin; column < run.end; column += kK) {
         const int next = kAhead ? 1 - stage : 0;
         wait_tiles<Scope, 1>();  // K is here, V may be on its way; all are done with the tile before
-        if constexpr (kAhead) load_keys_and_values(memory, head, next, column + kK, keys.end);
+        if constexpr (kAhead) load_keys_and_values(memory, head, next, column + kK, run.end);
 
         s = simdgroup_matrix_block<float, R, CK>(0.0f);
         FT_UNROLL for (int d = 0; d < kD / kStep; ++d) {
@@ -76,7 +76,7 @@ struct AttentionSimdgroup {
           simdgroup_multiply_accumulate(s, q[d], k, s);
         }
 
-        apply_rule(s, scratch, head, keys, row, column, kK);
+        apply_rule(s, scratch, head, run, row, column, kK);
         softmax.step(s, p.rule.exponent);
         map_rows(o, softmax.correction, [](auto sum, auto factor) { return sum * factor; });
 
@@ -90,12 +90,22 @@ struct AttentionSimdgroup {
         }
         if constexpr (!kAhead) {
           threadgroup_barrier(mem_flags::mem_threadgroup);
-          load_keys_and_values(memory, head, next, column + kK, keys.end);
+          load_keys_and_values(memory, head, next, column + kK, run.end);
         }
         stage = next;
       }
     };
-    attend_in_chains<Tile::kChain>(keys, o, softmax, p.rule.exponent, attend);
+    // Runs are those of the whole tile, since all simdgroups share the loads.
+    attend_in_chains<Tile::kChain>(keys, o, softmax, p.rule.exponent, [&](int begin, int end) {
+      for (int from = begin;;) {
+        const KeyRange rest{from, keys.whole_begin, keys.whole_end, end};
+        const KeyRange run = run_of(head, rest, place.row, kQ, kK);
+        if (run.begin >= run.end) return;
+        if (p.rule.hides_pairs()) wait_tiles<Scope, 0>();  // all simdgroups are done with the run before
+        attend_run(run);
+        from = run.end;
+      }
+    });
 
     if (in_parts) {
       store_part(PartSums(p, number), first, static_cast<int>(head.rows() - row), o, softmax);

@@ -26,7 +26,7 @@ struct AttentionSoftmaxRows {
   static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup&, GridPosition at) {
     const Head<T> head(p, 0, 0);
     const int64_t row = at.x * kQ;
-    const KeyRange keys = head.entry().keys(row, row + kQ - 1);
+    const KeyRange keys = seen_one_by_one(p.rule, head.entry().keys(row, row + kQ - 1));
     const int64_t stride = p.scores_stride;
     const auto scores = score_rows(p.scores, stride, p, row);
     // A row of weights lies in the first bytes of its row of scores, never ahead of scores still to be read.

@@ -27,7 +27,7 @@ struct AttentionSoftmaxRows {
   static FT_FUNCTION void softmax(FT_CONSTANT const Params& p, int64_t row) {
     FT_DEVICE float* scores = p.scores + row * p.scores_stride;
     const Entry entry = entry_of(p, 0);
-    const KeyRange keys = entry.keys(row, row);
+    const KeyRange keys = seen_one_by_one(p.rule, entry.keys(row, row));
     const int begin = keys.begin / kLanes * kLanes, end = (keys.end + kLanes - 1) / kLanes * kLanes;
     const SoftmaxState<float> state =
         weigh(p.rule, scores, begin, end, top_of(p, entry, row, scores, keys, begin, end));
@@ -51,10 +51,11 @@ struct AttentionSoftmaxRows {
     floats tops = kLowest;
     with_bias_type(rule.mask, [&](auto type) {
       const MaskRow<typename decltype(type)::type> entries(rule.mask, 0, 0, row, 0);
+      const PairRow pairs(rule, 0, 0, static_cast<int>(row), 0);
       for (int c = begin; c < end; c += kLanes) {
         floats score = floats::load(scores + c);
         if (rule.work(keys, c, kLanes) == ScoreWork::rule) {
-          const bools visible = band.visible(ints(0), lane_indices() + ints(c));
+          const bools visible = band.visible(ints(0), lane_indices() + ints(c)) & pairs(c, entry.kv_length - c);
           const Slopes slopes{slope, static_cast<float>(entry.offset + row - c), -lane_indices()};
           score = apply_rule(rule, score, slopes, entries(c, p.kv_length - c), visible);
           score.store(scores + c);

@@ -69,40 +69,47 @@ struct AttentionTensorOps {
                            Queries, Keys, float>())>
         softmax;  // (kQ) each
 
-    const auto attend = [&](int column) {  // S = weights of the keys column ...
-      apply_rule(s, scratch, head, keys, row, column, kK);
+    // attend_run(run) for the runs of keys begin ... end - 1 that the queries see something of, one after another.
+    const auto for_each_run = [&](int begin, int end, auto attend_run) {
+      for (int from = begin;;) {
+        const KeyRange rest{from, keys.whole_begin, keys.whole_end, end};
+        const KeyRange run = run_of(head, rest, row, kQ, kK);
+        if (run.begin >= run.end) return;
+        if (p.rule.hides_pairs()) wait_tiles<Scope, 0>();  // all simdgroups are done with the run before
+        attend_run(run);
+        from = run.end;
+      }
+    };
+    const auto attend = [&](FT_THREAD const KeyRange& run, int column) {  // S = weights of the keys column ...
+      apply_rule(s, scratch, head, run, row, column, kK);
       softmax.step(s, p.rule.exponent);
     };
-    const auto attend_whole = [&](int) { softmax.step(s, p.rule.exponent); };  // of keys that need no rule
-    // Up to here, from the second tile on, no tile needs the rule.
-    const bool plain = p.rule.is_factor && !p.rule.mask.given() && keys.whole_begin <= keys.begin + kK;
-    const int whole_end = plain ? keys.whole_end : keys.begin;
     const auto rescale = [&]() {
       map_rows(o, softmax.correction, [](auto sum, auto factor) { return sum * factor; });
     };
 
     head.template load_queries<Scope>(memory.q, row);
-    load_keys(memory, head, 0, keys.begin, keys.end);
-    load_values(memory, head, 0, keys.begin, keys.end);
     map_elements(o, [](auto) { return 0.0f; });
     softmax.start();
 
     if constexpr (Tile::kSchedule == AttentionSchedule::in_turn) {
       constexpr bool kAhead = Tile::kStages == 2;  // else each tile is loaded when the one before is used up
       int stage = 0;
-      const auto attend_all = [&](int begin, int end) {
-        for (int column = begin; column < end; column += kK) {
+      const auto attend_run = [&](FT_THREAD const KeyRange& run) {
+        load_keys(memory, head, stage, run.begin, run.end);
+        load_values(memory, head, stage, run.begin, run.end);
+        for (int column = run.begin; column < run.end; column += kK) {
           const int next = kAhead ? 1 - stage : 0;
           // Q and K are here, V may be on its way; all simdgroups are done with the tile before.
           wait_tiles<Scope, 1>();
           if constexpr (kAhead) {
-            load_keys(memory, head, next, column + kK, keys.end);
-            load_values(memory, head, next, column + kK, keys.end);
+            load_keys(memory, head, next, column + kK, run.end);
+            load_values(memory, head, next, column + kK, run.end);
           }
           auto q = tile(memory.q, 0);
           auto k = tile(memory.k, stage);
           score_product.run(q, k, s);
-          attend(column);
+          attend(run, column);
           rescale();
           auto weights =
               output_product.template get_left_input_cooperative_tensor<T, T, float>(s, memory.weights);
@@ -111,46 +118,56 @@ struct AttentionTensorOps {
           output_product.run(weights, v, o);
           if constexpr (!kAhead) {
             threadgroup_barrier(mem_flags::mem_threadgroup);
-            load_keys(memory, head, next, column + kK, keys.end);
-            load_values(memory, head, next, column + kK, keys.end);
+            load_keys(memory, head, next, column + kK, run.end);
+            load_values(memory, head, next, column + kK, run.end);
           }
           stage = next;
         }
       };
-      attend_in_chains<Tile::kChain>(keys, o, softmax, p.rule.exponent, attend_all);
+      attend_in_chains<Tile::kChain>(keys, o, softmax, p.rule.exponent,
+                                     [&](int begin, int end) { for_each_run(begin, end, attend_run); });
     } else {
-      load_keys(memory, head, 1, keys.begin + kK, keys.end);
-      wait_tiles<Scope, 2>();  // Q and the first K are here
-      auto q = tile(memory.q, 0);
-      auto first = tile(memory.k, 0);
-      score_product.run(q, first, s);
-      attend(keys.begin);
-      auto weights = output_product.template get_left_input_cooperative_tensor<T, T, float>(s, memory.weights);
-      int stage = 0;
-      const auto step = [&](int column, auto attend_next) {  // O += last weights V; S = weights of column ...
-        const int next = 1 - stage;
-        // This K and the last V are here; all simdgroups are done with the last K and the V before.
-        wait_tiles<Scope, 0>();
-        auto k = tile(memory.k, next);
+      for_each_run(keys.begin, keys.end, [&](FT_THREAD const KeyRange& run) {
+        load_keys(memory, head, 0, run.begin, run.end);
+        load_values(memory, head, 0, run.begin, run.end);
+        load_keys(memory, head, 1, run.begin + kK, run.end);
+        wait_tiles<Scope, 2>();  // Q and the first K are here
+        auto q = tile(memory.q, 0);
+        auto first = tile(memory.k, 0);
+        score_product.run(q, first, s);
+        attend(run, run.begin);
+        auto weights =
+            output_product.template get_left_input_cooperative_tensor<T, T, float>(s, memory.weights);
+        int stage = 0;
+        const auto step = [&](int column, auto attend_next) {  // O += last weights V; S = weights of column ...
+          const int next = 1 - stage;
+          // This K and the last V are here; all simdgroups are done with the last K and the V before.
+          wait_tiles<Scope, 0>();
+          auto k = tile(memory.k, next);
+          auto v = tile(memory.v, stage);
+          score_product.start(q, k, s);
+          output_product.start(weights, v, o);
+          load_values(memory, head, next, column, run.end);
+          load_keys(memory, head, stage, column + kK, run.end);
+          wait_products<1>(s);
+          attend_next(column);
+          wait_products<0>(o);
+          rescale();
+          weights = output_product.template get_left_input_cooperative_tensor<T, T, float>(s, memory.weights);
+          stage = next;
+        };
+        // Up to here, from the second tile on, no tile needs the rule.
+        const bool plain = p.rule.is_factor && !p.rule.mask.given() && run.whole_begin <= run.begin + kK;
+        const int whole_end = plain ? run.whole_end : run.begin;
+        // Two loops: with a branch in one, the compiler moves the conversion of the weights past the wait for O.
+        int column = run.begin + kK;
+        for (; column + kK <= whole_end; column += kK)
+          step(column, [&](int) { softmax.step(s, p.rule.exponent); });
+        for (; column < run.end; column += kK) step(column, [&](int next) { attend(run, next); });
+        wait_tiles<Scope, 1>();  // the last V is here
         auto v = tile(memory.v, stage);
-        score_product.start(q, k, s);
-        output_product.start(weights, v, o);
-        load_values(memory, head, next, column, keys.end);
-        load_keys(memory, head, stage, column + kK, keys.end);
-        wait_products<1>(s);
-        attend_next(column);
-        wait_products<0>(o);
-        rescale();
-        weights = output_product.template get_left_input_cooperative_tensor<T, T, float>(s, memory.weights);
-        stage = next;
-      };
-      // Two loops: with a branch in one, the compiler moves the conversion of the weights past the wait for O.
-      int column = keys.begin + kK;
-      for (; column + kK <= whole_end; column += kK) step(column, attend_whole);
-      for (; column < keys.end; column += kK) step(column, attend);
-      wait_tiles<Scope, 1>();  // the last V is here
-      auto v = tile(memory.v, stage);
-      output_product.run(weights, v, o);
+        output_product.run(weights, v, o);
+      });
     }
 
     if (in_parts) {
@@ -164,11 +181,11 @@ struct AttentionTensorOps {
   /// Starts loading the tile whose first key is `column`, without keys from `end` on.
   static FT_FUNCTION void load_keys(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Rows& head, int stage,
                                     int column, int end) {
-    head.template load_keys<Scope>(memory.k, stage, column, end);
+    head.template load_keys<Scope, Tile::kPages>(memory.k, stage, column, end);
   }
   static FT_FUNCTION void load_values(FT_THREADGROUP Threadgroup& memory, FT_THREAD const Rows& head, int stage,
                                       int column, int end) {
-    head.template load_values<Scope>(memory.v, stage, column, end);
+    head.template load_values<Scope, Tile::kPages>(memory.v, stage, column, end);
   }
 };
 

@@ -34,6 +34,8 @@ struct AttentionTile {
   static constexpr FT_CONSTANT bool kParts = false;
   /// Do its simdgroups note whether what they store is finite, where a call wants that?
   static constexpr FT_CONSTANT bool kNotes = false;
+  /// Can keys and values lie in pages?
+  static constexpr FT_CONSTANT bool kPages = false;
   /// Are its rows those of one head, or of a group of heads, whose keys are always dealt out?
   static constexpr FT_CONSTANT bool kGroupsHeads = false;
   template <class T>
@@ -57,7 +59,7 @@ struct SimdgroupTile : AttentionTile<8, HeadDim <= 256 / static_cast<int>(sizeof
 template <int Queries, int Keys, int HeadDim, int Simdgroups, int Stages,
           AttentionSchedule Schedule = AttentionSchedule::in_turn, int PerUnit = 1>
 struct CudaTile : AttentionTile<Queries, Keys, HeadDim, Simdgroups, Stages, Schedule, PerUnit> {
-  static constexpr FT_CONSTANT bool kParts = true, kNotes = true;
+  static constexpr FT_CONSTANT bool kParts = true, kNotes = true, kPages = true;
 };
 // float32 products are six of bfloat16 each; small tiles keep their parts in registers.
 template <class T, int HeadDim>
@@ -112,6 +114,7 @@ struct TensorOpsGroupTile : GroupTile<T, HeadDim> {
 template <int HeadDim>
 struct CpuTile : AttentionTile<64, 64, HeadDim, 1, 1> {
   static constexpr FT_CONSTANT int kChain = kKeysOfChain;
+  static constexpr FT_CONSTANT bool kPages = true;
   template <class T, class Rows>
   static FT_FUNCTION void settle(const Head<T>& head, int64_t row, int rows, Rows& sums) {
     settle_rows(head, row, rows, sums.data());

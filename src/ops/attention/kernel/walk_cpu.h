@@ -3,6 +3,7 @@
 
 #include "src/ops/attention/kernel/mask_entries.h"
 #include "src/ops/attention/kernel/score_rule.h"
+#include "src/ops/attention/kernel/sight.h"
 
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -45,6 +46,46 @@ class MaskRow {
   const E* bias_ = nullptr;
   const uint8_t* attend_ = nullptr;
   bool bias_repeats_ = false, attend_repeats_ = false;
+};
+
+/// Which keys from key `column` on segments and the block map let one query see.
+class PairRow {
+ public:
+  FT_FUNCTION PairRow(const ScoreRule& rule, int64_t batch, int64_t head, int row, int column)
+      : column_(column) {
+    if (rule.segments.given()) {
+      id_ = rule.segments.q.of(batch)[row];
+      ids_ = rule.segments.kv.of(batch) + column;
+    }
+    if (rule.blocks.given()) {
+      const BlockMap& map = rule.blocks;
+      blocks_ =
+          map.data + batch * map.strides.batch + head * map.strides.head + row / map.q_block * map.strides.row;
+      step_ = map.column;
+      kv_block_ = map.kv_block;
+    }
+  }
+
+  /// Those of keys c ... c + kLanes - 1, of which `left` are there.
+  FT_FUNCTION bools operator()(int c, int left) const {
+    bools seen = true;
+    if (ids_ != nullptr)
+      seen = (left >= kLanes ? primitives::detail::load_lanes<int32_t>(ids_ + c)
+                             : primitives::detail::load_lanes<int32_t>(ids_ + c, left)) == ints(id_);
+    if (blocks_ != nullptr) {
+      int32_t open[kLanes] = {};
+      for (int i = 0; i < kLanes && i < left; ++i) open[i] = blocks_[(column_ + c + i) / kv_block_ * step_];
+      seen = seen & (ints::load(open) != ints(0));
+    }
+    return seen;
+  }
+
+ private:
+  const int32_t* ids_ = nullptr;
+  const uint8_t* blocks_ = nullptr;
+  int64_t step_ = 0;
+  int32_t id_ = 0, kv_block_ = 1;
+  int column_;
 };
 
 /// The slopes of a vector of scores, and how far their queries are ahead of their keys: `start` + `ahead`. Looked at

@@ -4,6 +4,7 @@
 
 #include "src/ops/attention/kernel/mask_entries.h"
 #include "src/ops/attention/kernel/score_rule.h"
+#include "src/ops/attention/kernel/sight.h"
 
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -36,11 +37,17 @@ FT_FUNCTION void apply_rule(FT_THREAD Scores& scores, FT_THREAD Scores& scratch,
     load_repeated(scratch, entries);
     map_elements(scores, scratch, [](auto score, auto entry) { return where_visible(score, entry != 0.0f); });
   }
-  if (!keys.all_see(column, key_count)) {
-    const Entry entry = head.entry();
-    const TileBand band = entry.band.tile(row, column, entry.kv_length);
-    map_indexed(scores, [=](auto score, auto r, auto c) { return where_visible(score, band.visible(r, c)); });
-  }
+  if (keys.all_see(column, key_count)) return;
+  const Entry entry = head.entry();
+  const TileBand band = entry.band.tile(row, column, entry.kv_length);
+  map_indexed(scores, [=](auto score, auto r, auto c) { return where_visible(score, band.visible(r, c)); });
+  if (!rule.hides_pairs()) return;
+  const int first = static_cast<int>(row), queries = entry.query_length - first,
+            left = entry.kv_length - column;
+  map_each(scores, [&](float score, int r, int c) {
+    const bool hidden = r < queries && c < left && !sees(rule, head.batch, head.head, first + r, column + c);
+    return hidden ? kMinusInfinity : score;
+  });
 }
 
 }  // namespace FLASHTILE_BACKEND
