@@ -71,6 +71,8 @@ AttentionOptions options_of(const flashtile_attention_options* given) {
   options.lengths.kv = optional_view_of(o.kv_lengths, "attention: kv_lengths");
   options.alibi_slopes = optional_view_of(o.alibi_slopes, "attention: alibi_slopes");
   options.sinks = optional_view_of(o.sinks, "attention: sinks");
+  options.k_scales = optional_view_of(o.k_scales, "attention: k_scales");
+  options.v_scales = optional_view_of(o.v_scales, "attention: v_scales");
   options.row_starts.q = optional_view_of(o.q_row_starts, "attention: q_row_starts");
   options.row_starts.kv = optional_view_of(o.kv_row_starts, "attention: kv_row_starts");
   options.block_table = optional_view_of(o.block_table, "attention: block_table");

@@ -26,17 +26,26 @@ static_assert(offsetof(DlTensor, device_type) == 8 && offsetof(DlTensor, rank) =
               offsetof(DlTensor, shape) == 24 && offsetof(DlTensor, byte_offset) == 40 &&
               sizeof(DlTensor) == 48);
 
-enum TypeCode : std::uint8_t { kInt = 0, kUint = 1, kFloat = 2, kBfloat = 4, kBool = 6 };
+enum TypeCode : std::uint8_t {
+  kInt = 0,
+  kUint = 1,
+  kFloat = 2,
+  kBfloat = 4,
+  kBool = 6,
+  kF8E4M3 = 10,
+  kF8E5M2 = 12
+};
 
 struct DtypeRow {
   std::uint8_t code, bits;
   int32_t dtype;
 };
 constexpr DtypeRow kDtypes[] = {
-    {kFloat, 64, FLASHTILE_F64},   {kFloat, 32, FLASHTILE_F32}, {kFloat, 16, FLASHTILE_F16},
-    {kBfloat, 16, FLASHTILE_BF16}, {kInt, 8, FLASHTILE_I8},     {kUint, 8, FLASHTILE_U8},
-    {kBool, 8, FLASHTILE_U8},      {kInt, 32, FLASHTILE_I32},   {kInt, 64, FLASHTILE_I64},
-    {kInt, 4, FLASHTILE_INT4},     {kUint, 4, FLASHTILE_UINT4}};
+    {kFloat, 64, FLASHTILE_F64},    {kFloat, 32, FLASHTILE_F32}, {kFloat, 16, FLASHTILE_F16},
+    {kBfloat, 16, FLASHTILE_BF16},  {kInt, 8, FLASHTILE_I8},     {kUint, 8, FLASHTILE_U8},
+    {kBool, 8, FLASHTILE_U8},       {kInt, 32, FLASHTILE_I32},   {kInt, 64, FLASHTILE_I64},
+    {kInt, 4, FLASHTILE_INT4},      {kUint, 4, FLASHTILE_UINT4}, {kF8E4M3, 8, FLASHTILE_F8_E4M3},
+    {kF8E5M2, 8, FLASHTILE_F8_E5M2}};
 
 struct DeviceRow {
   std::int32_t dl, type;

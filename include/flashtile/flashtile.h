@@ -208,6 +208,10 @@ typedef struct flashtile_attention_options {
   /// u8 (1 or B, 1 or Hq, ceil(Lq / q_block), ceil(Lkv / kv_block)): the blocks whose entry is 0 are hidden and cost nothing.
   const flashtile_tensor* block_map;
   int64_t q_block, kv_block;  ///< queries and keys of a block of block_map; 0 without it
+  /// Scales of k and v where these are i8, int4 or f8: f32 or f16; of rank 0, (Hkv), or the dimensions of k (of v), each 1 or
+  /// as long, the last one the number of scales of a row. NULL: none; f8 then counts as it is.
+  const flashtile_tensor* k_scales;
+  const flashtile_tensor* v_scales;
 } flashtile_attention_options;
 
 /// Memory for results and scratch, all of it the caller's: none of it is shared with another argument.

@@ -24,18 +24,18 @@ class Report(list[Dict[str, Any]]):
 def attention(q: Array, k: Any, v: Any, *, scale: Optional[float] = None, softcap: Optional[float] = None,
               causal: Optional[Union[bool, Offset]] = None, query_offset: Optional[Offset] = None,
               q_lengths: Any = None, kv_lengths: Any = None, q_row_starts: Any = None, kv_row_starts: Any = None, block_table: Any = None,
-              q_segments: Any = None, kv_segments: Any = None, block_map: Any = None, q_block: Optional[int] = None, kv_block: Optional[int] = None, alibi_slopes: Any = None, sinks: Any = None, window: Optional[Sequence[int]] = None, mask: Any = None,
+              q_segments: Any = None, kv_segments: Any = None, block_map: Any = None, q_block: Optional[int] = None, kv_block: Optional[int] = None, alibi_slopes: Any = None, sinks: Any = None, k_scales: Any = None, v_scales: Any = None, k_dtype: Optional[str] = None, v_dtype: Optional[str] = None, window: Optional[Sequence[int]] = None, mask: Any = None,
               bias: Any = None, way: Optional[str] = None, threads: Optional[int] = None, out: Any = None, out_dtype: Any = None, return_lse: Literal[False] = False) -> Array: ...
 @overload
 def attention(q: Array, k: Any, v: Any, *, scale: Optional[float] = None, softcap: Optional[float] = None,
               causal: Optional[Union[bool, Offset]] = None, query_offset: Optional[Offset] = None,
               q_lengths: Any = None, kv_lengths: Any = None, q_row_starts: Any = None, kv_row_starts: Any = None, block_table: Any = None,
-              q_segments: Any = None, kv_segments: Any = None, block_map: Any = None, q_block: Optional[int] = None, kv_block: Optional[int] = None, alibi_slopes: Any = None, sinks: Any = None, window: Optional[Sequence[int]] = None, mask: Any = None,
+              q_segments: Any = None, kv_segments: Any = None, block_map: Any = None, q_block: Optional[int] = None, kv_block: Optional[int] = None, alibi_slopes: Any = None, sinks: Any = None, k_scales: Any = None, v_scales: Any = None, k_dtype: Optional[str] = None, v_dtype: Optional[str] = None, window: Optional[Sequence[int]] = None, mask: Any = None,
               bias: Any = None, way: Optional[str] = None, threads: Optional[int] = None, out: Any = None, out_dtype: Any = None, return_lse: Literal[True]) -> Tuple[Array, Array]: ...
 def plan(q: Any, k: Any, v: Any, *, scale: Optional[float] = None, softcap: Optional[float] = None,
          causal: Optional[Union[bool, Offset]] = None, query_offset: Optional[Offset] = None,
          q_lengths: Any = None, kv_lengths: Any = None, q_row_starts: Any = None, kv_row_starts: Any = None, block_table: Any = None,
-              q_segments: Any = None, kv_segments: Any = None, block_map: Any = None, q_block: Optional[int] = None, kv_block: Optional[int] = None, alibi_slopes: Any = None, sinks: Any = None, window: Optional[Sequence[int]] = None, mask: Any = None,
+              q_segments: Any = None, kv_segments: Any = None, block_map: Any = None, q_block: Optional[int] = None, kv_block: Optional[int] = None, alibi_slopes: Any = None, sinks: Any = None, k_scales: Any = None, v_scales: Any = None, k_dtype: Optional[str] = None, v_dtype: Optional[str] = None, window: Optional[Sequence[int]] = None, mask: Any = None,
          bias: Any = None, way: Optional[str] = None, threads: Optional[int] = None, out: Any = None, out_dtype: Any = None, return_lse: bool = False) -> Plan: ...
 def explain(q: Any, k: Any, v: Any, **options: Any) -> None: ...
 @overload

@@ -6,7 +6,7 @@ import ctypes
 import sys
 from ctypes import c_char_p, c_int, c_ssize_t, c_void_p, py_object
 
-from flashtile._library import BF16, CPU, CUDA, F16, F32, F64, I8, I32, I64, MAX_RANK, U8, Tensor, check, lib, whole
+from flashtile._library import BF16, CPU, CUDA, F8_E4M3, F8_E5M2, F16, F32, F64, I8, I32, I64, MAX_RANK, U8, Tensor, check, lib, whole
 
 # By the array interface's kind of type and bytes of an element.
 INTERFACE_DTYPES = {"f8": F64, "f4": F32, "f2": F16, "i1": I8, "u1": U8, "b1": U8, "i4": I32, "i8": I64}
@@ -15,7 +15,9 @@ BUFFER_DTYPES = {"d": F64, "f": F32, "e": F16, "b": I8, "B": U8, "?": U8, "i": I
                  "l": I64 if ctypes.sizeof(ctypes.c_long) == 8 else I32}
 LETTERS = {F64: "d", F32: "f", F16: "e", I8: "b", U8: "B", I32: "i", I64: "q"}
 NUMPY_NAMES = {F64: "float64", F32: "float32", F16: "float16", I8: "int8", U8: "uint8", I32: "int32", I64: "int64"}
-ITEMSIZES = {F64: 8, F32: 4, F16: 2, BF16: 2, I8: 1, U8: 1, I32: 4, I64: 8}
+ITEMSIZES = {F64: 8, F32: 4, F16: 2, BF16: 2, I8: 1, U8: 1, I32: 4, I64: 8, F8_E4M3: 1, F8_E5M2: 1}
+# Types of ml_dtypes, which the interface has no letters for.
+ML_DTYPES = {"bfloat16": BF16, "float8_e4m3fn": F8_E4M3, "float8_e5m2": F8_E5M2}
 
 
 class PyBuffer(ctypes.Structure):
@@ -98,9 +100,7 @@ def from_interface(x, interface, device, name, writable):
     if interface.get("mask") is not None or masked is not None and isinstance(x, masked.MaskedArray):
         raise ValueError(f"{name} is a masked array, whose mask would be left out; give its data or filled(), and mask=")
     typestr = interface["typestr"]
-    dtype = INTERFACE_DTYPES.get(typestr[1:])
-    if str(getattr(x, "dtype", "")) == "bfloat16":  # of ml_dtypes, which the interface has no letter for
-        dtype = BF16
+    dtype = ML_DTYPES.get(str(getattr(x, "dtype", "")), INTERFACE_DTYPES.get(typestr[1:]))
     if dtype is None or typestr[0] == ">" and ITEMSIZES[dtype] > 1:
         raise ValueError(f"{name} has dtype {getattr(x, 'dtype', typestr)}; expected float32, float16, bfloat16 or another that "
                          "flashtile knows, in this machine's byte order")

@@ -5,24 +5,30 @@ from ctypes import addressof, c_float
 from flashtile import _queues
 from flashtile._arrays import empty_like
 from flashtile._calls import Call, Pool
-from flashtile._library import BF16, BOTTOM_RIGHT, F16, F32, OFFSET, OFFSETS, TOP_LEFT, AttentionOptions, AttentionOutputs, Window, lib, text, whole
+from flashtile._library import (BF16, BOTTOM_RIGHT, F8_E4M3, F8_E5M2, F16, F32, I8, INT4, OFFSET, OFFSETS, Q4_0, Q8_0, TOP_LEFT, U8, AttentionOptions,
+                                AttentionOutputs, Window, lib, text, whole)
 from flashtile._plan import plan_of
 
 CORNERS = {"top_left": TOP_LEFT, "bottom_right": BOTTOM_RIGHT}
 DTYPES = {"float32": F32, "float16": F16, "bfloat16": BF16}
+# Types that arrays of bytes may hold: the number, and the elements and bytes of a block.
+STORED = {"i8": (I8, 1, 1), "int4": (INT4, 2, 1), "f8_e4m3": (F8_E4M3, 1, 1), "f8_e5m2": (F8_E5M2, 1, 1), "q8_0": (Q8_0, 32, 34),
+          "q4_0": (Q4_0, 32, 18)}
 pool = Pool()
 
 
 def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None,
               q_row_starts=None, kv_row_starts=None, block_table=None, q_segments=None, kv_segments=None, block_map=None,
-              q_block=None, kv_block=None, alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, way=None,
+              q_block=None, kv_block=None, alibi_slopes=None, sinks=None, k_scales=None, v_scales=None, k_dtype=None, v_dtype=None,
+              window=None, mask=None, bias=None, way=None,
               threads=None, out=None, out_dtype=None, return_lse=False):
     """Scaled dot-product attention: softmax(scale * q kᵀ + bias) v, exactly.
 
     Shapes    q (B, Hq, Lq, D), k (B, Hkv, Lkv, D), v (B, Hkv, Lkv, Dv) -> (B, Hq, Lq, Dv). Hq is a multiple of Hkv: query
               head h reads KV head h // (Hq // Hkv). Any length may be 0. D is 1 ... 576 and Dv 1 ... 512
               on CPUs, both 1 ... 256 on GPUs.
-    Types     float32, float16 or bfloat16, the same for all; the result may be float32 whatever they are. Any strides but in the last dimension, where it is 1.
+    Types     float32, float16 or bfloat16; the result may be float32 whatever q is; k and v may each be another of these, int8 or an
+              8-bit float, or bytes that hold what k_dtype and v_dtype say. Any strides but in the last dimension, where it is 1.
               Nothing is copied. NumPy, PyTorch, JAX and CuPy arrays, and others with __dlpack__, the array interface or the
               buffer protocol; the result is of q's kind.
     Numerics  Scores, softmax and sums are float32. A query with no key to attend to gives exactly 0, and lse -inf. A masked
@@ -56,6 +62,12 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
     alibi_slopes   float32 (Hq) or (B, Hq): a score loses slope * |position of the query - key|, after softcap
     sinks          float32 (Hq): a further logit of each row, without a value; it takes its share of the weights, and lse
                    includes it. Leave it out where parts of the keys are merged later: merge_attention() takes it
+    k_scales       float32 or float16, where k is int8 or an 8-bit float, which it is multiplied with: () or (Hkv), or k's own
+                   dimensions, each 1 or as long; the last one is how many scales a row has. int8 needs them
+    v_scales       the same of v
+    k_dtype        what an array of bytes, uint8 or int8, holds: "i8", "int4", "f8_e4m3", "f8_e5m2", or ggml's "q8_0" or "q4_0", whose
+                   blocks of 32 elements take 34 and 18 bytes; the last dimension of k counts bytes then
+    v_dtype        the same of v
     window         (left, right): a query sees so many keys before and after its position; -1 is no limit
     mask           boolean or uint8, broadcast to (B, Hq, Lq, Lkv): a query attends to a key where it is true
     bias           float32, float16 or bfloat16, broadcast likewise: added to scores; -inf excludes exactly
@@ -67,7 +79,7 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
     """
     key = None
     tensors = (mask, bias, q_lengths, kv_lengths, q_row_starts, kv_row_starts, block_table, q_segments, kv_segments, block_map,
-               q_block, kv_block, alibi_slopes, sinks)
+               q_block, kv_block, alibi_slopes, sinks, k_scales, v_scales, k_dtype, v_dtype)
     if all(tensor is None for tensor in tensors) and not return_lse and out_dtype is None and pool.serves(q, k, v) \
             and not is_array(causal) and not is_array(query_offset):
         if out is None and q.ndim == v.ndim == 4:
@@ -78,13 +90,13 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
                    None if window is None else tuple(window), way, threads, _queues.forks)
             if pool.run(key, (q, k, v, out)):
                 return out
-    call = call_of(lib.flashtile_attention, q, k, v)
+    call = call_of(lib.flashtile_attention, q, k, v, k_dtype, v_dtype)
     results = set_results(call, q, q_row_starts=q_row_starts, kv_row_starts=kv_row_starts, out=out, out_dtype=out_dtype,
                           return_lse=return_lse)
     set_options(call, q, scale=scale, softcap=softcap, causal=causal, query_offset=query_offset, q_lengths=q_lengths, kv_lengths=kv_lengths,
                 q_row_starts=q_row_starts, kv_row_starts=kv_row_starts, block_table=block_table, q_segments=q_segments,
                 kv_segments=kv_segments, block_map=block_map, q_block=q_block, kv_block=kv_block, alibi_slopes=alibi_slopes,
-                sinks=sinks, window=window, mask=mask, bias=bias, way=way, threads=threads)
+                sinks=sinks, k_scales=k_scales, v_scales=v_scales, window=window, mask=mask, bias=bias, way=way, threads=threads)
     call.run()
     if key is not None:
         pool.keep(key, call)
@@ -94,10 +106,11 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
 
 def plan(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None, q_row_starts=None,
          kv_row_starts=None, block_table=None, q_segments=None, kv_segments=None, block_map=None, q_block=None, kv_block=None,
-         alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, way=None, threads=None, out=None, out_dtype=None,
+         alibi_slopes=None, sinks=None, k_scales=None, v_scales=None, k_dtype=None, v_dtype=None,
+              window=None, mask=None, bias=None, way=None, threads=None, out=None, out_dtype=None,
          return_lse=False):
     """What attention() would do for these arguments: a Plan. Computes nothing; same errors."""
-    call = call_of(lib.flashtile_plan_attention, q, k, v)
+    call = call_of(lib.flashtile_plan_attention, q, k, v, k_dtype, v_dtype)
     if out is not None or out_dtype is not None or return_lse:
         set_results(call, q, q_row_starts=q_row_starts, kv_row_starts=kv_row_starts, out=out, out_dtype=out_dtype,
                     return_lse=return_lse)
@@ -106,13 +119,16 @@ def plan(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, q
     set_options(call, q, scale=scale, softcap=softcap, causal=causal, query_offset=query_offset, q_lengths=q_lengths, kv_lengths=kv_lengths,
                 q_row_starts=q_row_starts, kv_row_starts=kv_row_starts, block_table=block_table, q_segments=q_segments,
                 kv_segments=kv_segments, block_map=block_map, q_block=q_block, kv_block=kv_block, alibi_slopes=alibi_slopes,
-                sinks=sinks, window=window, mask=mask, bias=bias, way=way, threads=threads)
+                sinks=sinks, k_scales=k_scales, v_scales=v_scales, window=window, mask=mask, bias=bias, way=way, threads=threads)
     return plan_of(call)
 
 
-def call_of(function, q, k, v):
+def call_of(function, q, k, v, k_dtype=None, v_dtype=None):
     call = Call(function)
     addresses = [call.take(x, name)[1] for x, name in ((q, "q"), (k, "k"), (v, "v"))]
+    for i, name, stored in ((1, "k", k_dtype), (2, "v", v_dtype)):
+        if stored is not None:
+            take_bytes_as(call.tensors[i], stored, name)
     call.outputs, call.options = AttentionOutputs(), AttentionOptions()
     call.arguments = (addressof(call.outputs), *addresses, addressof(call.options))
     return call
@@ -137,6 +153,23 @@ def set_results(call, q, *, q_row_starts=None, kv_row_starts=None, out=None, out
     return results
 
 
+def take_bytes_as(tensor, stored, name):
+    """Makes a tensor of bytes one of the type that they hold."""
+    if stored not in STORED:
+        raise ValueError(f"{name}_dtype is {stored!r}; expected one of {', '.join(map(repr, STORED))}")
+    if tensor.dtype not in (U8, I8):
+        raise ValueError(f"{name}_dtype is given, and {name} is no array of uint8 or int8")
+    tensor.dtype, elements, size = STORED[stored]
+    last = tensor.rank - 1
+    if last < 0 or tensor.shape[last] % size:
+        raise ValueError(f"{name} has shape {tuple(tensor.shape[:tensor.rank])}; expected rows of whole blocks of {size} bytes, as {stored} has")
+    for i in range(last):
+        if tensor.shape[i] > 1 and tensor.strides[i] % size:
+            raise ValueError(f"{name} has stride {tensor.strides[i]} bytes in dimension {i}; expected a multiple of {size}, as {stored} has")
+        tensor.strides[i] = tensor.strides[i] // size * elements
+    tensor.shape[last] = tensor.shape[last] // size * elements
+
+
 def dtype_of(given, of_q):
     """A type by its name or as NumPy, PyTorch and JAX have it; q's where none is given."""
     if given is None:
@@ -149,7 +182,7 @@ def dtype_of(given, of_q):
 
 def set_options(call, q, *, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None, q_row_starts=None,
                 kv_row_starts=None, block_table=None, q_segments=None, kv_segments=None, block_map=None, q_block=None,
-                kv_block=None, alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, way=None, threads=None):
+                kv_block=None, alibi_slopes=None, sinks=None, k_scales=None, v_scales=None, window=None, mask=None, bias=None, way=None, threads=None):
     options = call.options
     if scale is not None:
         options.scale = call.point_to(c_float(scale))
@@ -164,7 +197,7 @@ def set_options(call, q, *, scale=None, softcap=None, causal=None, query_offset=
     for name, numbers in (("q_lengths", q_lengths), ("kv_lengths", kv_lengths), ("q_row_starts", q_row_starts),
                           ("kv_row_starts", kv_row_starts), ("block_table", block_table), ("q_segments", q_segments),
                           ("kv_segments", kv_segments), ("block_map", block_map), ("alibi_slopes", alibi_slopes),
-                          ("sinks", sinks)):
+                          ("sinks", sinks), ("k_scales", k_scales), ("v_scales", v_scales)):
         if numbers is not None:
             setattr(options, name, call.take(numbers, name)[1])
     for name, rows in (("q_block", q_block), ("kv_block", kv_block)):

@@ -6,7 +6,7 @@ import pathlib
 from ctypes import CFUNCTYPE, c_char_p, c_double, c_float, c_int32, c_int64, c_uint32, c_uint64, c_void_p
 
 MAX_RANK = 8
-F64, F32, F16, BF16, I8, U8, I32, INT4, UINT4, I64 = range(10)
+F64, F32, F16, BF16, I8, U8, I32, INT4, UINT4, I64, F8_E4M3, F8_E5M2, Q8_0, Q4_0 = range(14)
 CPU, CUDA, METAL = range(3)
 HALVES, INTERLEAVED = range(2)
 NOT_GIVEN, TOP_LEFT, BOTTOM_RIGHT, OFFSET, OFFSETS = range(5)
@@ -58,7 +58,7 @@ class AttentionOptions(Sized):
                 ("bias", c_void_p), ("way", c_char_p), ("queue", c_void_p), ("causal_offsets", c_void_p), ("query_offsets", c_void_p),
                 ("q_lengths", c_void_p), ("kv_lengths", c_void_p), ("alibi_slopes", c_void_p), ("sinks", c_void_p),
                 ("q_row_starts", c_void_p), ("kv_row_starts", c_void_p), ("block_table", c_void_p), ("q_segments", c_void_p),
-                ("kv_segments", c_void_p), ("block_map", c_void_p), ("q_block", c_int64), ("kv_block", c_int64)]
+                ("kv_segments", c_void_p), ("block_map", c_void_p), ("q_block", c_int64), ("kv_block", c_int64), ("k_scales", c_void_p), ("v_scales", c_void_p)]
 
 
 class AttentionOutputs(Sized):

@@ -135,6 +135,12 @@ TEST(CApi, PassesEveryOptionOn) {
   };
   EXPECT_EQ(outcome(before_all_keys, 1.0f), "ok");
   EXPECT_EQ(outcome([&](Options& o) { o.sinks = &sinks; }, 0.0f), "ok");
+  EXPECT_EQ(
+      outcome([&](Options& o) { o.k_scales = &sinks; }, 2.0f),
+      "invalid_argument: attention: k_scales is given, but k has dtype f32, which takes none; leave it out");
+  EXPECT_EQ(
+      outcome([&](Options& o) { o.v_scales = &sinks; }, 2.0f),
+      "invalid_argument: attention: v_scales is given, but v has dtype f32, which takes none; leave it out");
   std::int32_t q_id_of[] = {4, 4, 4}, kv_id_of[] = {9, 4};
   const std::int64_t three_ids[] = {1, 3}, two_ids[] = {1, 2}, a_block[] = {1, 1, 1, 2};
   flashtile_tensor q_ids, kv_ids, map;

@@ -32,6 +32,11 @@ struct Field {
 };
 
 constexpr DType kTypes[] = {DType::f32, DType::f16, DType::bf16};
+/// Of k and v; 0 is q's.
+constexpr DType kStoredTypes[] = {DType::f32,  DType::f32,     DType::f16,     DType::bf16, DType::i8,
+                                  DType::int4, DType::f8_e4m3, DType::f8_e5m2, DType::q8_0, DType::q4_0};
+const std::vector<const char*> kStoredWords{"q",    "f32",     "f16",     "bf16", "i8",
+                                            "int4", "f8_e4m3", "f8_e5m2", "q8_0", "q4_0"};
 constexpr float kScales[] = {0, 0.0f, -0.3f, 1.0f, 7.5f};
 constexpr float kCaps[] = {0, 0.5f, 5.0f, 50.0f};
 
@@ -169,6 +174,36 @@ const std::vector<Field>& fields() {
        [](Drawn& d, N n) { d.c.page_size = n; }},
       {feature, "sinks", 0, {"none", "some"}, {{1, 1, 1}}, [](Drawn& d, N n) { d.sinks = n == 1; }},
       {feature, "out_dtype", 0, {"q", "f32"}, {{1, 1, 1}}, [](Drawn& d, N n) { d.c.out_f32 = n == 1; }},
+      {feature,
+       "k_type",
+       0,
+       kStoredWords,
+       {{1, 1, 3}, {4, 4, 9}},
+       [](Drawn& d, N n) {
+         if (n > 0) d.c.k_type = kStoredTypes[n];
+       }},
+      {feature,
+       "v_type",
+       0,
+       kStoredWords,
+       {{1, 1, 3}, {4, 4, 9}},
+       [](Drawn& d, N n) {
+         if (n > 0) d.c.v_type = kStoredTypes[n];
+       }},
+      {feature,
+       "scales",
+       0,
+       {"one", "heads", "rows", "groups"},
+       {{1, 1, 3}},
+       [](Drawn& d, N n) { d.c.scales = static_cast<Scales>(n); },
+       {"k_type", "v_type"}},
+      {feature,
+       "scale_type",
+       0,
+       {"f32", "f16"},
+       {{1, 1, 1}},
+       [](Drawn& d, N n) { d.c.scale_type = n == 1 ? DType::f16 : DType::f32; },
+       {"k_type", "v_type"}},
       {feature,
        "window_left",
        -1,
@@ -326,6 +361,19 @@ void set_numbers(Drawn& d) {
     c.query_offset = at_the_end ? c.kv_length - c.query_length : c.causal ? 0 : d.position;
 }
 
+/// Rows of k and v become whole blocks.
+void round_rows(Case& c) {
+  const auto rounded = [](std::int64_t size, std::optional<DType> type) {
+    const std::int64_t elements = type ? block_of(*type).elements : 1;
+    return (size + elements - 1) / elements * elements;
+  };
+  c.head_dim = rounded(c.head_dim, c.k_type);
+  if (c.value_dim > 0)
+    c.value_dim = rounded(c.value_dim, c.v_type);
+  else
+    c.head_dim = rounded(c.head_dim, c.v_type);
+}
+
 void make_smaller(Numbers& numbers, std::int64_t most, Random& random) {
   while (work_of(drawn(numbers).c) > most) {
     const std::size_t i = random.next() % numbers.size();
@@ -374,6 +422,7 @@ Drawn drawn(const Numbers& numbers) {
   Case& c = d.c;
   c.query_heads = c.kv_heads * d.group;
   if (c.page_size > 0) c.kv_length = (c.kv_length + c.page_size - 1) / c.page_size * c.page_size;
+  round_rows(c);
   if (c.window->left < 0 && c.window->right < 0) c.window.reset();
   if (d.causal_at_position) c.diagonal = d.position;
   set_numbers(d);

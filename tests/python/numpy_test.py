@@ -55,6 +55,34 @@ class Attention(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, r"lengths.kv\[1\] is 14; expected 0 ... 13"):
             flashtile.attention(q, k, v, kv_lengths=np.array([13, 14]))
 
+    def test_quantised_keys_and_values_are_code_times_scale(self):
+        q, k, v = inputs()
+        k_codes, v_codes = (random.integers(-128, 128, x.shape, np.int8) for x in (k, v))
+        k_scales, v_scales = random.random((2, 2, 13, 1), np.float32), np.float16([0.5, -0.25])
+        expected = flashtile.attention(q, k_codes * k_scales, v_codes * v_scales.astype(np.float32)[:, None, None])
+        found = flashtile.attention(q, k_codes, v_codes, k_scales=k_scales, v_scales=v_scales)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+        with self.assertRaisesRegex(ValueError, "k has dtype i8 and no k_scales; give them: f32 or f16"):
+            flashtile.attention(q, k_codes, v)
+
+    def test_bytes_hold_blocks(self):
+        q = random.standard_normal((1, 2, 3, 64), np.float32)
+        scales = np.float16(random.random((1, 2, 5, 2, 1)))
+        codes = random.integers(-128, 128, (1, 2, 5, 2, 32), np.int8)
+        k = np.concatenate([scales.view(np.uint8), codes.view(np.uint8)], -1).reshape(1, 2, 5, 68)
+        nibbles = random.integers(0, 16, (1, 2, 5, 2, 32), np.uint8)
+        pairs = nibbles[..., :16] | nibbles[..., 16:] << 4
+        v = np.concatenate([scales.view(np.uint8), pairs], -1).reshape(1, 2, 5, 36)
+        floats = [(c * scales.astype(np.float32)).reshape(1, 2, 5, 64).astype(np.float32) for c in (codes, nibbles - 8.0)]
+        found = flashtile.attention(q, k, v, k_dtype="q8_0", v_dtype="q4_0")
+        np.testing.assert_allclose(found, flashtile.attention(q, *floats), rtol=1e-4, atol=1e-4)
+        self.assertEqual(flashtile.plan(q, k, v, k_dtype="q8_0", v_dtype="q4_0").way, "flash.cpu")
+        for options, message in (({"k_dtype": "q9"}, "k_dtype is 'q9'; expected one of 'i8', "),
+                                 ({"v_dtype": "q8_0"}, r"v has shape \(1, 2, 5, 36\); expected rows of whole blocks of 34 bytes"),
+                                 ({"k_dtype": "q8_0"}, "v has dtype u8; expected f32, ")):
+            with self.assertRaisesRegex(ValueError, message):
+                flashtile.attention(q, k, v, **options)
+
     def test_packed_sequences_are_what_they_are_alone(self):
         q_starts, kv_starts = np.array([1, 4, 4, 9]), np.array([0, 6, 8, 13], np.int32)
         q, k, v = (np.ascontiguousarray(x[0].swapaxes(0, 1)) for x in inputs())

@@ -127,7 +127,6 @@ struct Case {
   bool has_entries() const { return has_lengths() || !offsets.empty(); }
   bool has_pairs() const { return segments != Segments::none || q_block > 0; }
   bool has_head_numbers() const { return slopes != Slopes::none || !sinks.empty(); }
-  bool quantised() const { return k_type || v_type; }
   void set(const TestMask& mask) { (mask.dtype == DType::u8 ? boolean : bias) = mask; }
 };
 inline void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
@@ -282,8 +281,10 @@ class Call {
   TensorView keys() const { return c.page_size > 0 ? k_pages.view : k.view; }
   TensorView values() const { return c.page_size > 0 ? v_pages.view : v.view; }
 
+  /// Are K or V of another type than Q?
+  bool quantised() const { return k.view.dtype != dtype || v.view.dtype != dtype; }
   /// What ways multiply.
-  DType product_type() const { return c.quantised() ? DType::f32 : dtype; }
+  DType product_type() const { return quantised() ? DType::f32 : dtype; }
   DType out_dtype() const { return c.out_f32 ? DType::f32 : dtype; }
   std::int64_t rows() const { return c.batch * c.query_heads * c.query_length; }
   /// A row of the oracle's answer; what its keys were is not kept.
@@ -586,7 +587,7 @@ class Call {
     for (reference::Array4* operand : {&oracle.q, &oracle.k, &oracle.v})
       operand->subnormals_are_zero =
           product_type() == DType::bf16;  // on CPUs; elsewhere results differ by what is flushed
-    oracle.rounds_elements = c.quantised();
+    oracle.rounds_elements = quantised();
     oracle.causal = c.causal || c.diagonal;
     const bool ends_together = c.causal == CausalCorner::bottom_right;
     oracle.diagonal = ends_together ? c.kv_length - c.query_length : c.diagonal.value_or(0);

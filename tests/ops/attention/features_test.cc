@@ -22,10 +22,8 @@ constexpr Features kEverything = Features::all();
 /// What a way must know on a device where it runs at all.
 const std::map<std::string, std::map<DeviceType, Features>> kMust{
     {"flash.cpu",
-     {{DeviceType::cpu, kEverything.without(Feature::quantised)
-                            .without(Feature::paged)
-                            .without(Feature::segments)
-                            .without(Feature::blocks)}}},
+     {{DeviceType::cpu,
+       kEverything.without(Feature::paged).without(Feature::segments).without(Feature::blocks)}}},
     {"tensor_ops", {{DeviceType::cpu, kEverything}, {DeviceType::cuda, kEverything}}},
     {"simdgroup",
      {{DeviceType::cpu, kEverything.without(Feature::quantised).without(Feature::paged)},

@@ -110,6 +110,24 @@ void add_quantised(std::vector<Case>& all) {
       });
     }
   }
+  // One query of a head of its own, in rows that fit registers and in rows that do not; and the longest rows.
+  for (const DType dtype : {DType::i8, DType::q8_0, DType::q4_0}) {
+    for (const std::int64_t d : {64, 128, 160, 256}) {
+      add(std::string(name(dtype)) + "_One_" + std::to_string(d), [&](Case& c) {
+        c.k_type = c.v_type = dtype;
+        c.query_heads = 2, c.query_length = 1, c.kv_length = 700;
+        c.head_dim = c.value_dim = d;
+        c.kv_lengths = {513, 64};
+      });
+    }
+    for (const std::int64_t lq : {1, 20}) {
+      add(std::string(name(dtype)) + "_LongRows_" + std::to_string(lq), [&](Case& c) {
+        c.k_type = c.v_type = dtype;
+        c.query_length = lq;
+        c.head_dim = 576, c.value_dim = 512;
+      });
+    }
+  }
   add("q8_0_NoKeys", [](Case& c) {
     c.k_type = c.v_type = DType::q8_0;
     c.kv_length = 0;
@@ -862,8 +880,9 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
   const bool empty = c.batch * c.query_heads * c.query_length * c.kv_length == 0;
   // In whatever words: who must take them is in the table of features_test.cc.
   const bool reads_codes =
-      way == "tensor_ops" && (device.type == DeviceType::cpu || device.type == DeviceType::cuda);
-  if (c.quantised() && !reads_codes) return {{"", true}};
+      (way == "tensor_ops" && (device.type == DeviceType::cpu || device.type == DeviceType::cuda)) ||
+      (way == "flash.cpu" && device.type == DeviceType::cpu);
+  if (call.quantised() && !reads_codes) return {{"", true}};
   if (c.head_dim > 256 || c.values() > 256) {
     const std::string text = "this version takes 1 ... 256";
     if (device.type != DeviceType::cpu) return {{text, true}};

@@ -17,53 +17,66 @@ inline constexpr FT_CONSTANT bool kReadsCodes = false;
 template <>
 inline constexpr FT_CONSTANT bool kReadsCodes<float> = kFillsTiles;
 
-// How the code of element `at` of a row that begins at `row` is read. Blocks hold their scale before their codes.
-struct F32Codes {
-  static FT_FUNCTION float code(FT_DEVICE const uint8_t* row, int at) {
-    return reinterpret_cast<FT_DEVICE const float*>(row)[at];
+// How codes are read. Those from element `at` of a row on, up to the next multiple of kRun where there is one, are a run:
+// it begins at start(), and code() is its r-th code; part() says which of the codes that share bytes they are.
+struct WholeCodes {  // each has bytes of its own
+  static constexpr FT_CONSTANT int kRun = 0;
+  static FT_FUNCTION int part(int) { return 0; }
+};
+template <class T>
+struct FloatCodes : WholeCodes {
+  static FT_FUNCTION FT_DEVICE const uint8_t* start(FT_DEVICE const uint8_t* row, int at) {
+    return row + at * static_cast<int>(sizeof(T));
+  }
+  static FT_FUNCTION float code(FT_DEVICE const uint8_t* run, int, int r) {
+    return static_cast<float>(reinterpret_cast<FT_DEVICE const T*>(run)[r]);
   }
 };
-struct F16Codes {
-  static FT_FUNCTION float code(FT_DEVICE const uint8_t* row, int at) {
-    return static_cast<float>(reinterpret_cast<FT_DEVICE const half*>(row)[at]);
+struct ByteCodes : WholeCodes {
+  static FT_FUNCTION FT_DEVICE const uint8_t* start(FT_DEVICE const uint8_t* row, int at) { return row + at; }
+};
+struct I8Codes : ByteCodes {
+  static FT_FUNCTION float code(FT_DEVICE const uint8_t* run, int, int r) {
+    return static_cast<int8_t>(run[r]);
   }
 };
-struct Bf16Codes {
-  static FT_FUNCTION float code(FT_DEVICE const uint8_t* row, int at) {
-    return static_cast<float>(reinterpret_cast<FT_DEVICE const bfloat*>(row)[at]);
+struct F8E5M2Codes : ByteCodes {  // the upper half of a half
+  static FT_FUNCTION float code(FT_DEVICE const uint8_t* run, int, int r) {
+    return half_of_bits(static_cast<uint16_t>(run[r] << 8));
   }
 };
-struct I8Codes {
-  static FT_FUNCTION float code(FT_DEVICE const uint8_t* row, int at) { return static_cast<int8_t>(row[at]); }
+struct F8E4M3Codes : ByteCodes {  // a half whose exponent is 8 too small
+  static FT_FUNCTION float code(FT_DEVICE const uint8_t* run, int, int r) {
+    const int byte = run[r];
+    const float value = half_of_bits(static_cast<uint16_t>((byte & 128) << 8 | (byte & 127) << 7));
+    return (byte & 127) == 127 ? kMinusInfinity - kMinusInfinity : value * 256.0f;
+  }
 };
 struct Int4Codes {
-  static FT_FUNCTION float code(FT_DEVICE const uint8_t* row, int at) {
-    return static_cast<float>(((row[at >> 1] >> 4 * (at & 1) & 15) ^ 8) - 8);
+  static constexpr FT_CONSTANT int kRun = 0;
+  static FT_FUNCTION int part(int at) { return at & 1; }
+  static FT_FUNCTION FT_DEVICE const uint8_t* start(FT_DEVICE const uint8_t* row, int at) {
+    return row + at / 2;
+  }
+  static FT_FUNCTION float code(FT_DEVICE const uint8_t* run, int part, int r) {
+    return static_cast<float>(((run[(r + part) >> 1] >> 4 * ((r + part) & 1) & 15) ^ 8) - 8);
   }
 };
-struct F8E5M2Codes {  // the upper half of a half
-  static FT_FUNCTION float code(FT_DEVICE const uint8_t* row, int at) {
-    return half_of_bits(static_cast<uint16_t>(row[at] << 8));
+// Blocks of 32 elements hold their scale before their codes.
+struct Q8Codes : I8Codes {
+  static constexpr FT_CONSTANT int kRun = 32, kBytes = 34;
+  static FT_FUNCTION FT_DEVICE const uint8_t* start(FT_DEVICE const uint8_t* row, int at) {
+    return row + at / 32 * kBytes + 2 + at % 32;
   }
 };
-struct F8E4M3Codes {  // a half whose exponent is 8 too small
-  static FT_FUNCTION float code(FT_DEVICE const uint8_t* row, int at) {
-    const int byte = row[at];
-    const float value = half_of_bits(static_cast<uint16_t>((byte & 128) << 8 | (byte & 127) << 7));
-    return (byte & 127) == 127 ? -kMinusInfinity - -kMinusInfinity : value * 256.0f;
+struct Q4Codes {  // the low halves of 16 bytes, then the high ones
+  static constexpr FT_CONSTANT int kRun = 16, kBytes = 18;
+  static FT_FUNCTION int part(int at) { return at % 32 / 16; }
+  static FT_FUNCTION FT_DEVICE const uint8_t* start(FT_DEVICE const uint8_t* row, int at) {
+    return row + at / 32 * kBytes + 2 + at % 16;
   }
-};
-struct Q8Codes {
-  static constexpr FT_CONSTANT int kBytes = 34;
-  static FT_FUNCTION float code(FT_DEVICE const uint8_t* row, int at) {
-    return static_cast<int8_t>(row[at / 32 * kBytes + 2 + at % 32]);
-  }
-};
-struct Q4Codes {
-  static constexpr FT_CONSTANT int kBytes = 18;
-  static FT_FUNCTION float code(FT_DEVICE const uint8_t* row, int at) {
-    const int pair = row[at / 32 * kBytes + 2 + at % 16];
-    return static_cast<float>((pair >> (at % 32 < 16 ? 0 : 4) & 15) - 8);
+  static FT_FUNCTION float code(FT_DEVICE const uint8_t* run, int part, int r) {
+    return static_cast<float>((run[r] >> 4 * part & 15) - 8);
   }
 };
 
@@ -79,9 +92,9 @@ class CodedRun {
   /// to[i] = element column + i of a row, i < count.
   FT_FUNCTION void read(int64_t row, int column, int count, FT_THREAD float* to) const {
     switch (rows_.type) {
-      case StoredType::f32: return read_as<F32Codes>(row, column, count, to);
-      case StoredType::f16: return read_as<F16Codes>(row, column, count, to);
-      case StoredType::bf16: return read_as<Bf16Codes>(row, column, count, to);
+      case StoredType::f32: return read_as<FloatCodes<float>>(row, column, count, to);
+      case StoredType::f16: return read_as<FloatCodes<half>>(row, column, count, to);
+      case StoredType::bf16: return read_as<FloatCodes<bfloat>>(row, column, count, to);
       case StoredType::i8: return read_as<I8Codes>(row, column, count, to);
       case StoredType::int4: return read_as<Int4Codes>(row, column, count, to);
       case StoredType::f8_e4m3: return read_as<F8E4M3Codes>(row, column, count, to);
@@ -115,10 +128,15 @@ class CodedRun {
   FT_FUNCTION void read_as(int64_t row, int column, int count, FT_THREAD float* to) const {
     FT_DEVICE const uint8_t* from = first_ + row * rows_.strides.row;
     for (int i = 0; i < count;) {
-      const int group = (column + i) / rows_.group, next = (group + 1) * rows_.group - column;
-      const int end = next < count ? next : count;
+      const int at = column + i, group = at / rows_.group;
+      int next = (group + 1) * rows_.group;
+      if constexpr (Codes::kRun > 0) next = min(next, (at / Codes::kRun + 1) * Codes::kRun);
+      const int end = min(next - column, count);
       const float scale = scale_of(row, from, group);
-      for (; i < end; ++i) to[i] = Codes::code(from, column + i) * scale;
+      FT_DEVICE const uint8_t* run = Codes::start(from, at);
+      const int part = Codes::part(at), length = end - i;
+      for (int r = 0; r < length; ++r) to[i + r] = Codes::code(run, part, r) * scale;
+      i = end;
     }
   }
 

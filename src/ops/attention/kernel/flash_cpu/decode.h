@@ -15,6 +15,7 @@
 #include "src/ops/attention/kernel/flash_cpu/decode_output.h"
 #include "src/ops/attention/kernel/flash_cpu/decode_softmax.h"
 #include "src/ops/attention/kernel/flash_cpu/split.h"
+#include "src/ops/attention/kernel/flash_cpu/staged_rows.h"
 #include "src/ops/attention/kernel/flash_cpu/walk.h"
 
 namespace flashtile::inline v0_2::kernels {
@@ -32,7 +33,7 @@ class DecodeTask : DecodeShape<T, Rows> {
   using Sizes = DecodeSizes<T, Rows>;
 
  public:
-  static std::size_t scratch_bytes(const AttentionParams& p) { return Memory(Scratch(), Sizes(p)).bytes; }
+  static std::size_t scratch_bytes(const AttentionParams& p) { return Memory(Scratch(), p, Sizes(p)).bytes; }
   static void run(const CpuSchedule& schedule, const CpuTask& task) { DecodeTask(schedule, task).attend(); }
 
  private:
@@ -41,13 +42,17 @@ class DecodeTask : DecodeShape<T, Rows> {
     DecodeSoftmax<T, Rows> softmax;
     DecodeOutput<T, Rows> output;
     DecodeBoth<T, Rows> both;
+    StagedRows<T> query, keys, values;
     std::size_t bytes;  ///< of it all
 
-    Memory(Scratch scratch, const Sizes& sizes)
+    Memory(Scratch scratch, const AttentionParams& p, const Sizes& sizes)
         : scores(scratch, sizes),
           softmax(scratch),
           output(scratch, sizes),
           both(scratch, sizes),
+          query(scratch, p.coded_q, 1, p.head_dim),
+          keys(scratch, p.coded_k, sizes.block, p.head_dim),
+          values(scratch, p.coded_v, sizes.block, p.value_dim),
           bytes(scratch.bytes()) {}
   };
 
@@ -58,7 +63,7 @@ class DecodeTask : DecodeShape<T, Rows> {
         splits_(schedule.tasks.splits),
         entry_(entry_of(p_, place_.batch)),
         partials_(p_, task.workspace, splits_.count),
-        memory_(Scratch(task.scratch), sizes_) {}
+        memory_(Scratch(task.scratch), p_, sizes_) {}
 
   void attend() {
     const KeyRange range = entry_.keys(0, p_.query_length - 1);
@@ -69,9 +74,10 @@ class DecodeTask : DecodeShape<T, Rows> {
       memory_.softmax.step(keys, p_.rule.exponent, p_.rule.is_factor,
                            [&](const float* factors) { memory_.output.rescale(factors); });
     };
-    for (int c = begin; c < min(begin + sizes_.ahead, end) && !sizes_.together; ++c) {
-      fetch({keys_from(c).first}, 0, p_.head_dim);
-      fetch({values_from(c).first}, 0, p_.value_dim);
+    const bool prefetches = !sizes_.together && !p_.coded_k.given();
+    for (int c = begin; c < min(begin + sizes_.ahead, end) && prefetches; ++c) {
+      fetch({keys_from(c, 1).first}, 0, p_.head_dim);
+      fetch({values_from(c, 1).first}, 0, p_.value_dim);
     }
     start();
     int chain = 0;   // keys since the last fold
@@ -84,9 +90,9 @@ class DecodeTask : DecodeShape<T, Rows> {
         weigh(column, keys);
         before = keys;
       } else {
-        memory_.scores.multiply(keys_from(column), keys, memory_.softmax.scores());
+        memory_.scores.multiply(keys_from(column, keys), keys, memory_.softmax.scores());
         weigh(column, keys);
-        memory_.output.multiply(values_from(column), memory_.softmax.scores(), keys);
+        memory_.output.multiply(values_from(column, keys), memory_.softmax.scores(), keys);
       }
       chain += keys;
       if (chain >= kLongestChain) fold(), chain = 0;
@@ -103,16 +109,19 @@ class DecodeTask : DecodeShape<T, Rows> {
   int position_of(int row) const { return row % p_.query_length; }
   bool is_padding(int row) const { return position_of(row) >= entry_.query_length; }
 
-  RowRun<const T> keys_from(int column) const { return key_rows<T>(p_, place_.batch, place_.kv_head, column); }
-  RowRun<const T> values_from(int column) const {
-    return value_rows<T>(p_, place_.batch, place_.kv_head, column);
+  /// `keys` rows from `column` on; coded ones last until the next call.
+  RowRun<const T> keys_from(int column, int keys) const {
+    return memory_.keys.keys(p_, place_.batch, place_.kv_head, column, keys);
+  }
+  RowRun<const T> values_from(int column, int keys) const {
+    return memory_.values.values(p_, place_.batch, place_.kv_head, column, keys);
   }
 
   void start() {
     memory_.scores.start();
     for (int r = 0; r < count(); ++r) {
       if (!is_padding(r))
-        memory_.scores.set(r, query_rows<T>(p_, place_.batch, head_of(r), position_of(r)).first);
+        memory_.scores.set(r, memory_.query.query(p_, place_.batch, head_of(r), position_of(r), 0));
     }
     memory_.softmax.start();
     memory_.output.start();
@@ -126,8 +135,9 @@ class DecodeTask : DecodeShape<T, Rows> {
   /// Scores of `keys` keys from `column` on, not yet summed over lanes; O += P V of the `before` keys in front
   /// of them.
   void multiply_both(int column, int keys, int before) {
-    memory_.both.multiply(keys_from(column), keys, memory_.scores.query(), values_from(column - before), before,
-                          memory_.softmax.scores(), memory_.output.first_row());
+    memory_.both.multiply(keys_from(column, keys), keys, memory_.scores.query(),
+                          values_from(column - before, before), before, memory_.softmax.scores(),
+                          memory_.output.first_row());
   }
 
   /// Applies the rule to the scores of a block; those past its last key become -inf.

@@ -10,12 +10,12 @@ inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
 /// Decode for a handful of queries, else tiles where the processor has them and they suit the problem, else
-/// panels.
+/// panels, which coded rows take too.
 template <class T>
 CpuSchedule schedule(const AttentionParams& p, [[maybe_unused]] int threads) {
   if (Decode<T>::suits(p)) return Decode<T>::schedule(p);
 #if defined(FT_AMX)
-  if (TilePrefill<T>::suits(p)) return TilePrefill<T>::schedule(p, threads);
+  if (TilePrefill<T>::suits(p) && !p.coded_k.given()) return TilePrefill<T>::schedule(p, threads);
 #endif
   return Prefill<T>::schedule(p);
 }

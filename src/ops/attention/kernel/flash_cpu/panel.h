@@ -82,10 +82,6 @@ class PanelTask {
     }
   }
 
-  RowRun<const T> keys_at(int column) const { return key_rows<T>(p_, place_.batch, place_.kv_head, column); }
-  RowRun<const T> values_at(int column) const {
-    return value_rows<T>(p_, place_.batch, place_.kv_head, column);
-  }
   const T* query_at(int head, int position) const {
     return query_rows<T>(p_, place_.batch, head, position).first;
   }

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "src/ops/attention/kernel/flash_cpu/panel.h"
+#include "src/ops/attention/kernel/flash_cpu/staged_rows.h"
 
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -57,9 +58,13 @@ class Prefill : PanelTask<T, kWidth> {
     Panel panels[kPanels<T>];
     PanelTotals<kWidth> totals[kPanels<T>];
     float *scores, *keys, *values;  ///< of a block; keys and values where they are not read in place
-    std::size_t bytes;              ///< of it all
+    StagedRows<T> query_rows, key_rows, value_rows;
+    std::size_t bytes;  ///< of it all
 
-    Memory(Scratch scratch, const AttentionParams& p) {
+    Memory(Scratch scratch, const AttentionParams& p)
+        : query_rows(scratch, p.coded_q, kWidth, p.head_dim),
+          key_rows(scratch, p.coded_k, kKeys, p.head_dim),
+          value_rows(scratch, p.coded_v, kKeys, p.value_dim) {
       for (int i = 0; i < kPanels<T>; ++i)
         allot(scratch, panels[i], totals[i], steps_of<T>(p.head_dim), p.value_dim, p.kv_length);
       scores = scratch.take<float>(kKeys * kWidth);
@@ -83,8 +88,11 @@ class Prefill : PanelTask<T, kWidth> {
     }
     for (int column = begin / kKeys * kKeys; column < end; column += kKeys) {
       const int keys = min(kKeys, end - column);
-      const RightRows k = keys_operand(this->keys_at(column), keys, p_.head_dim, memory_.keys);
-      const RightRows v = values_operand(this->values_at(column), keys, p_.value_dim, memory_.values);
+      const std::int64_t batch = this->place_.batch, kv_head = this->place_.kv_head;
+      const RightRows k = keys_operand(memory_.key_rows.keys(p_, batch, kv_head, column, keys), keys,
+                                       p_.head_dim, memory_.keys);
+      const RightRows v = values_operand(memory_.value_rows.values(p_, batch, kv_head, column, keys), keys,
+                                         p_.value_dim, memory_.values);
       for (int i = 0; i < used; ++i) step(memory_.panels[i], ranges_[i], k, v, column, keys);
       if (const int next = column + kKeys; next < end && ends_chain(column, next)) {
         for (int i = 0; i < used; ++i) memory_.totals[i].add(memory_.panels[i], p_.rule.exponent);
@@ -98,7 +106,9 @@ class Prefill : PanelTask<T, kWidth> {
 
   void start(Panel& panel, std::int64_t first, int count) {
     Base::start(panel, first, min(count, kWidth));
-    const auto query = [&](int lane) { return this->query_at(panel.head[lane], panel.position[lane]); };
+    const auto query = [&](int lane) {
+      return memory_.query_rows.query(p_, this->place_.batch, panel.head[lane], panel.position[lane], lane);
+    };
     panel::pack_lines<T, kWidth>(panel.queries, query, panel.count, panel.vectors, p_.head_dim, memory_.keys);
   }
 
