@@ -90,10 +90,16 @@ AttentionOptions options_of(const flashtile_attention_options* given) {
 AttentionOutputs outputs_of(const flashtile_attention_outputs* given) {
   expect_given(given, "attention: outputs");
   const flashtile_attention_outputs o = read(given, "attention: outputs", kLeastOutputs);
-  if (o.reserved != 0) refuse("attention: outputs.reserved is " + std::to_string(o.reserved) + "; expected 0");
-  return {view_of(o.out, "attention: out"),
-          optional_view_of(o.lse, "attention: lse"),
-          {static_cast<std::byte*>(o.workspace), static_cast<std::size_t>(o.workspace_bytes)}};
+  AttentionOutputs outputs{
+      .out = view_of(o.out, "attention: out"),
+      .lse = optional_view_of(o.lse, "attention: lse"),
+      .workspace = {static_cast<std::byte*>(o.workspace), static_cast<std::size_t>(o.workspace_bytes)}};
+  if (o.scores != nullptr)
+    outputs.scores = {view_of(o.scores, "attention: scores"), static_cast<ScoreStage>(o.score_stage)};
+  else if (o.score_stage != 0)
+    refuse("attention: score_stage is " + std::to_string(o.score_stage) +
+           ", and scores is NULL; it counts only with them");
+  return outputs;
 }
 
 }  // namespace

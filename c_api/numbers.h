@@ -7,6 +7,7 @@
 #include "flashtile/flashtile.h"
 #include "flashtile/mask.h"
 #include "flashtile/rotary.h"
+#include "flashtile/score_stage.h"
 #include "flashtile/tensor.h"
 
 namespace flashtile::c_api {
@@ -34,6 +35,10 @@ static_assert(same(FLASHTILE_CPU, DeviceType::cpu) && same(FLASHTILE_CUDA, Devic
 static_assert(FLASHTILE_MAX_RANK == kMaxRank);
 static_assert(same(FLASHTILE_HALVES, RotaryPairs::halves) &&
               same(FLASHTILE_INTERLEAVED, RotaryPairs::interleaved));
+static_assert(same(FLASHTILE_SCORES_RAW, ScoreStage::raw) &&
+              same(FLASHTILE_SCORES_CAPPED, ScoreStage::capped) &&
+              same(FLASHTILE_SCORES_BIASED, ScoreStage::biased) &&
+              same(FLASHTILE_SCORES_PROBABILITIES, ScoreStage::probabilities));
 
 // Zero is taken: not given.
 static_assert(same(FLASHTILE_TOP_LEFT - 1, CausalCorner::top_left) &&

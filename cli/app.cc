@@ -292,6 +292,13 @@ std::unique_ptr<CLI::App> make_app(Options& options, Texts& texts) {
   run.add_option("--lse", options.lse, "attention: write the log-sum-exp of each query's scores")
       ->type_name("F")
       ->group(kOutput);
+  run.add_option("--scores", options.scores, "attention: write every pair's score, by --way unfused")
+      ->type_name("F")
+      ->group(kOutput);
+  run.add_option("--score-stage", texts.score_stage,
+                 "of --scores: raw, capped, biased or probabilities (default)")
+      ->type_name("STAGE")
+      ->group(kOutput);
   for (CLI::App* command : {&info, &run, &check, &bench, &explain})
     add_output_options(*command, options, texts);
 

@@ -15,7 +15,8 @@ namespace flashtile::cli {
 /// The options whose text needs a second look once all are known.
 struct Texts {
   std::string op = "attention", dtype, b_dtype, mask_dtype, out_dtype, layout = "bhsd", causal, query_offset,
-              window, device = "cpu", way, rows, color = "auto", cache = "warm", phase;
+              window, device = "cpu", way, rows, color = "auto", cache = "warm", score_stage = "probabilities",
+              phase;
   std::vector<std::string> shapes, names;
   std::optional<float> scale, softcap, alpha, beta;
   std::string topic;  ///< help's command, or completion's shell

@@ -154,15 +154,20 @@ void check_numbers(const Options& options) {
 }
 
 void check_outputs(const Options& options) {
-  if (options.out.empty() && options.lse.empty()) return;
-  if (options.shapes.size() > 1 || !options.model.empty() || options.ways.size() > 1 ||
-      options.ways[0] == "all")
-    refuse("--out and --lse take the result of one shape by one way; name it with --way");
-  if (!options.lse.empty() && options.op == Op::gemm) refuse("--lse is an option of --op attention");
-  if (options.out == options.lse)
-    refuse(options.out == "-"
-               ? "--out and --lse: standard output takes one of them; give the other one a file"
-               : fmt::format("--out and --lse: '{}' takes one of them; give two files", options.out));
+  const auto files = written_files(options);
+  for (auto file = files.begin(); file != files.end(); ++file) {
+    const auto& [option, path] = *file;
+    if (options.shapes.size() > 1 || !options.model.empty() || options.ways.size() > 1 ||
+        options.ways[0] == "all")
+      refuse(option + " takes the result of one shape by one way; name it with --way");
+    if (option != "--out" && options.op == Op::gemm) refuse(option + " is an option of --op attention");
+    for (auto other = files.begin(); other != file; ++other) {
+      if (path != other->second) continue;
+      refuse(fmt::format("{} and {}: ", other->first, option) +
+             (path == "-" ? "standard output takes one of them; give the other one a file"
+                          : fmt::format("'{}' takes one of them; give two files", path)));
+    }
+  }
 }
 
 void finish(Options& options, const Texts& texts, const CLI::App& command) {
@@ -170,6 +175,7 @@ void finish(Options& options, const Texts& texts, const CLI::App& command) {
   if (options.command == Command::info) return;
   options.op = parse_word("--op", texts.op, kOps);
   options.cache = parse_word("--cache", texts.cache, kCaches);
+  options.score_stage = parse_word("--score-stage", texts.score_stage, kScoreStages);
   options.layout = parse_word("--layout", texts.layout, kLayouts);
   if (!texts.dtype.empty()) options.dtype = parse_word("--dtype", texts.dtype, kDTypes);
   if (!texts.b_dtype.empty()) options.b_dtype = parse_word("--b-dtype", texts.b_dtype, kBDTypes);
@@ -271,6 +277,14 @@ std::variant<Options, Exit> parsed(CLI::App& app, Options& options, const Texts&
 }
 
 }  // namespace
+
+std::vector<std::pair<std::string, std::string>> written_files(const Options& options) {
+  std::vector<std::pair<std::string, std::string>> files;
+  if (!options.out.empty()) files.emplace_back("--out", options.out);
+  if (!options.lse.empty()) files.emplace_back("--lse", options.lse);
+  if (!options.scores.empty()) files.emplace_back("--scores", options.scores);
+  return files;
+}
 
 std::string option_of(std::string tensor) {
   std::replace(tensor.begin(), tensor.end(), '_', '-');

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "flashtile/device.h"
 #include "flashtile/dtype.h"
 #include "flashtile/mask.h"
+#include "flashtile/score_stage.h"
 
 namespace flashtile::cli {
 
@@ -61,7 +63,8 @@ struct Options {
   Device device;
   int threads = 0;
 
-  std::string out, lse;           ///< files to write
+  std::string out, lse, scores;  ///< files to write
+  ScoreStage score_stage = ScoreStage::probabilities;
   std::int64_t rows = 0;          ///< rows to compare with the oracle; 0 = the command's own choice, -1 = all
   std::optional<double> seconds;  ///< to measure each way for; unset: the command's own choice
   bench::Cache cache = bench::Cache::warm;
@@ -70,6 +73,9 @@ struct Options {
   bool quiet = false;
   Color color = Color::automatic;
 };
+
+/// The files that the call writes, by the options that name them.
+std::vector<std::pair<std::string, std::string>> written_files(const Options& options);
 
 /// The option that names the file of a tensor: --q-lengths of q_lengths.
 std::string option_of(std::string tensor);

@@ -106,6 +106,9 @@ class AttentionJob final : public Job {
   AttentionOptions with_way(const std::string& way) const;
   bool lse_of(const std::string& way) const;
   AttentionOutputs outputs(bool with_lse) const;
+  Dims scores_shape() const {
+    return {sizes_.batch, sizes_.query_heads, sizes_.query_length, sizes_.kv_length};
+  }
   struct Place {
     std::int64_t b, h, i;
   };
@@ -120,7 +123,7 @@ class AttentionJob final : public Job {
   std::optional<Input> boolean_, bias_;
   std::map<std::string, Input> tensors_;  // of Options::tensors
   Dims out_shape_, lse_shape_;
-  Tensor out_, lse_;  // of the way that was prepared last
+  Tensor out_, lse_, scores_;  // of the way that was prepared last
   bool lse_computed_ = false;
 };
 
@@ -351,12 +354,18 @@ AttentionOutputs AttentionJob::outputs(bool with_lse) const {
   const TensorView out = packed_view(out_.data(), out_dtype(), out_shape_, options_.device);
   AttentionOutputs outputs{.out = side(out, "out", "q_row_starts"), .lse = {}, .workspace = {}};
   if (with_lse) outputs.lse = packed_view(lse_.data(), DType::f32, lse_shape_, options_.device);
+  if (!options_.scores.empty()) {
+    outputs.scores = {packed_view(scores_.data(), DType::f32, scores_shape(), options_.device),
+                      options_.score_stage};
+  }
   return outputs;
 }
 
 std::function<void()> AttentionJob::prepare(const std::string& way) {
   out_ = memory_for("out", [&] { return not_written(out_dtype(), out_shape_, options_.device); });
   lse_ = memory_for("lse", [&] { return not_written(DType::f32, lse_shape_, options_.device); });
+  if (!options_.scores.empty())
+    scores_ = memory_for("scores", [&] { return not_written(DType::f32, scores_shape(), options_.device); });
   lse_computed_ = lse_of(way);
   const Plan chosen = plan(way);
   const Tensor workspace = memory_for("the workspace of " + way, [&] {
@@ -364,7 +373,7 @@ std::function<void()> AttentionJob::prepare(const std::string& way) {
   });
   AttentionOutputs into = outputs(lse_computed_);
   into.workspace = {workspace.as<std::byte>(), chosen.workspace_bytes};
-  return [into, workspace, out = out_, lse = lse_, query = q(), key = k(), value = v(),
+  return [into, workspace, out = out_, lse = lse_, scores = scores_, query = q(), key = k(), value = v(),
           options = with_way(way)] { attention_into(into, query, key, value, options); };
 }
 
@@ -509,6 +518,8 @@ Verdict AttentionJob::verify(std::int64_t rows, const std::function<void(std::in
 void AttentionJob::write_results() {
   if (!options_.out.empty()) io::write_tensor_file(options_.out, std::vector<io::NamedView>{{"out", out_}});
   if (!options_.lse.empty()) io::write_tensor_file(options_.lse, std::vector<io::NamedView>{{"lse", lse_}});
+  if (!options_.scores.empty())
+    io::write_tensor_file(options_.scores, std::vector<io::NamedView>{{"scores", scores_}});
 }
 
 bench::Work AttentionJob::work() const {

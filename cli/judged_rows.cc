@@ -95,9 +95,8 @@ int write_and_judge(Job& job, const Options& options, const std::vector<Row>& ro
   job.write_results();
   const int code = exit_code_of(job, options, rows, report);
   if (code == kDone) return code;
-  for (const std::string& path : {options.out, options.lse}) {
-    if (!path.empty()) report.note(fmt::format("{} holds the wrong result all the same", path));
-  }
+  for (const auto& [option, path] : written_files(options))
+    report.note(fmt::format("{} holds the wrong result all the same", path));
   return code;
 }
 

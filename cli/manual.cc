@@ -76,6 +76,7 @@ std::vector<std::pair<std::string, std::string>> choices() {
           {"--causal", list(kCorners)},
           {"--query-offset", list(kCorners)},
           {"--cache", list(kCaches)},
+          {"--score-stage", list(kScoreStages)},
           {"--color", list(kColors)},
           {"--rows", "all"},
           {"--way", "auto all"},

@@ -47,7 +47,7 @@ double share_of_peak(const bench::Work& work, const Timing& timing, const bench:
 
 Report::Report(const Options& options)
     : options_(options),
-      data_(options.out == "-" || options.lse == "-" ? stderr : stdout),
+      data_(options.out == "-" || options.lse == "-" || options.scores == "-" ? stderr : stdout),
       color_(options.color == Color::always ||
              (options.color == Color::automatic && !set("NO_COLOR") && !dumb() && isatty(fileno(data_)) != 0)),
       progress_(!options.quiet && !options.json && !dumb() && isatty(STDERR_FILENO) != 0) {}

@@ -5,11 +5,10 @@
 namespace flashtile::cli {
 
 int run(const Options& options) {
-  for (const std::string* path : {&options.out, &options.lse}) {
-    if (!path->empty()) io::check_output(*path);
-  }
+  const auto files = written_files(options);
+  for (const auto& [option, path] : files) io::check_output(path);
   // Who wants a file waits for nothing else, unless --seconds asks for it.
-  const bool writes = !options.out.empty() || !options.lse.empty();
+  const bool writes = !files.empty();
   Report report(options);
   int code = kDone;
   for (const auto& make : jobs_of(options)) {

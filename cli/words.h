@@ -28,6 +28,10 @@ inline const Words<Layout> kLayouts{{"bhsd", Layout::bhsd}, {"bshd", Layout::bsh
 inline const Words<CausalCorner> kCorners{{"top_left", CausalCorner::top_left},
                                           {"bottom_right", CausalCorner::bottom_right}};
 inline const Words<bench::Cache> kCaches{{"warm", bench::Cache::warm}, {"cold", bench::Cache::cold}};
+inline const Words<ScoreStage> kScoreStages{{"raw", ScoreStage::raw},
+                                            {"capped", ScoreStage::capped},
+                                            {"biased", ScoreStage::biased},
+                                            {"probabilities", ScoreStage::probabilities}};
 inline const Words<Color> kColors{
     {"auto", Color::automatic}, {"always", Color::always}, {"never", Color::never}};
 

@@ -48,7 +48,7 @@ LAYERS = [
      ["cublas*", "cudnn*", "oneapi/dnnl/*"] + CUDA + SYSTEM),
     ("src/ops/attention/kernel/*instances*", PUBLIC + PRIMITIVES + CORE + LAUNCH +
      ["src/ops/attention/*", "src/ops/common/*", "src/backends/*"], CUDA),
-    ("src/ops/attention/kernel/*", PRIMITIVES + LAUNCH + ["src/ops/attention/kernel/*", "src/ops/common/kernel/*"], []),
+    ("src/ops/attention/kernel/*", PRIMITIVES + LAUNCH + ["include/flashtile/score_stage.h", "src/ops/attention/kernel/*", "src/ops/common/kernel/*"], []),
     # attention may use the ops before it, gemm; gemm may not use attention
     ("src/ops/attention/*", PUBLIC + CORE + LAUNCH + ["src/backends/*", "src/ops/attention/*", "src/ops/gemm/*", "src/ops/common/*"],
      ["oneapi/dnnl/*", "cublas*", "cudnn*"] + CUDA + INTRINSICS + SYSTEM),

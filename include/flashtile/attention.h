@@ -12,6 +12,7 @@
 #include "flashtile/mask.h"
 #include "flashtile/plan.h"
 #include "flashtile/result.h"
+#include "flashtile/score_stage.h"
 #include "flashtile/tensor.h"
 
 namespace flashtile::inline v0_2 {
@@ -93,14 +94,22 @@ struct AttentionOptions {
 Tensor attention(const TensorView& q, const TensorView& k, const TensorView& v,
                  const AttentionOptions& options = {});
 
+/// Scores that a call is to write beside its result. Pairs with a padding row have 0, or -inf in stage `biased`. The way
+/// `unfused` alone has them: the call stores the whole score matrix of a head.
+struct ScoreOutput {
+  TensorView view{};  ///< (B, Hq, Lq, Lkv), dtype of q or f32, innermost stride 1; not of packed sequences
+  ScoreStage stage = ScoreStage::probabilities;
+};
+
 /// Memory for results and scratch, all of it the caller's.
 ///
-/// Layout    Elements of out and of lse lie apart: each stride steps over all that the smaller ones span.
-/// Aliasing  out, lse and workspace share no memory with each other or with an input. Columns of one buffer are
+/// Layout    Elements of out, lse and scores lie apart: each stride steps over all that the smaller ones span.
+/// Aliasing  out, lse, scores and workspace share no memory with each other or with an input. Columns of one buffer are
 ///           memory of their own: out may lie beside q, k and v in the rows of one packed projection.
 struct AttentionOutputs {
-  TensorView out;                    ///< (B, Hq, Lq, Dv), dtype of q or f32, innermost stride 1
-  std::optional<TensorView> lse{};   ///< (B, Hq, Lq) f32: natural log of the sum of exp(scores)
+  TensorView out;                   ///< (B, Hq, Lq, Dv), dtype of q or f32, innermost stride 1
+  std::optional<TensorView> lse{};  ///< (B, Hq, Lq) f32: natural log of the sum of exp(scores)
+  std::optional<ScoreOutput> scores{};
   std::span<std::byte> workspace{};  ///< at least plan_attention_into().workspace_bytes, 64-byte aligned, on
                                      ///< the device; empty = the library takes memory when it needs some. For
                                      ///< several lengths: the most of their plans, as fewer keys may need more
@@ -116,7 +125,7 @@ void attention_into(const AttentionOutputs& outputs, const TensorView& q, const 
 Plan plan_attention(const TensorView& q, const TensorView& k, const TensorView& v,
                     const AttentionOptions& options = {});
 
-/// What attention_into() would do. A wanted lse or the layout of out may change the way, and so the workspace. Safe from any
+/// What attention_into() would do. A wanted lse, wanted scores or the layout of out may change the way, and so the workspace. Safe from any
 /// thread.
 Plan plan_attention_into(const AttentionOutputs& outputs, const TensorView& q, const TensorView& k,
                          const TensorView& v, const AttentionOptions& options = {});

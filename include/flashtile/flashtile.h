@@ -214,14 +214,25 @@ typedef struct flashtile_attention_options {
   const flashtile_tensor* v_scales;
 } flashtile_attention_options;
 
+/// How far scores have come.
+enum {
+  FLASHTILE_SCORES_RAW = 0,           ///< scale * q·k of every pair, hidden or not
+  FLASHTILE_SCORES_CAPPED = 1,        ///< the same after the softcap
+  FLASHTILE_SCORES_BIASED = 2,        ///< with slope and bias, -inf where hidden: what the softmax takes
+  FLASHTILE_SCORES_PROBABILITIES = 3  ///< what it gives, 0 where hidden
+};
+
 /// Memory for results and scratch, all of it the caller's: none of it is shared with another argument.
 typedef struct flashtile_attention_outputs {
   uint32_t size;
-  uint32_t reserved;            ///< 0
+  int32_t score_stage;          ///< of scores, FLASHTILE_SCORES_RAW, ...; 0 without them
   const flashtile_tensor* out;  ///< (B, Hq, Lq, Dv), dtype of q or f32, innermost stride 1
   const flashtile_tensor* lse;  ///< (B, Hq, Lq) f32: natural log of the sum of exp(scores); NULL: not wanted
   void* workspace;              ///< 64-byte aligned, on the device; NULL: the library takes what it needs
   uint64_t workspace_bytes;     ///< at least flashtile_plan_workspace_bytes() of a plan with these outputs
+  /// (B, Hq, Lq, Lkv), dtype of q or f32, innermost stride 1: scores at one stage, by the way "unfused" alone, and not of packed
+  /// sequences. Pairs with a padding row have 0, or -inf in stage biased. NULL: not wanted.
+  const flashtile_tensor* scores;
 } flashtile_attention_outputs;
 
 /// Scaled dot-product attention: out = softmax(scale * Q K^T + mask) V.

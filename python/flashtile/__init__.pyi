@@ -2,6 +2,7 @@ from typing import Any, Callable, Dict, Literal, Optional, Sequence, SupportsInd
 
 Array = TypeVar("Array")
 Offset = Union[Literal["top_left", "bottom_right"], SupportsIndex, Any]
+ScoreStage = Literal["raw", "capped", "biased", "probabilities"]
 
 __version__: str
 
@@ -25,18 +26,28 @@ def attention(q: Array, k: Any, v: Any, *, scale: Optional[float] = None, softca
               causal: Optional[Union[bool, Offset]] = None, query_offset: Optional[Offset] = None,
               q_lengths: Any = None, kv_lengths: Any = None, q_row_starts: Any = None, kv_row_starts: Any = None, block_table: Any = None,
               q_segments: Any = None, kv_segments: Any = None, block_map: Any = None, q_block: Optional[int] = None, kv_block: Optional[int] = None, alibi_slopes: Any = None, sinks: Any = None, k_scales: Any = None, v_scales: Any = None, k_dtype: Optional[str] = None, v_dtype: Optional[str] = None, window: Optional[Sequence[int]] = None, mask: Any = None,
-              bias: Any = None, way: Optional[str] = None, threads: Optional[int] = None, out: Any = None, out_dtype: Any = None, return_lse: Literal[False] = False) -> Array: ...
+              bias: Any = None, way: Optional[str] = None, threads: Optional[int] = None, out: Any = None, out_dtype: Any = None, return_lse: Literal[False] = False,
+              return_scores: None = None) -> Array: ...
 @overload
 def attention(q: Array, k: Any, v: Any, *, scale: Optional[float] = None, softcap: Optional[float] = None,
               causal: Optional[Union[bool, Offset]] = None, query_offset: Optional[Offset] = None,
               q_lengths: Any = None, kv_lengths: Any = None, q_row_starts: Any = None, kv_row_starts: Any = None, block_table: Any = None,
               q_segments: Any = None, kv_segments: Any = None, block_map: Any = None, q_block: Optional[int] = None, kv_block: Optional[int] = None, alibi_slopes: Any = None, sinks: Any = None, k_scales: Any = None, v_scales: Any = None, k_dtype: Optional[str] = None, v_dtype: Optional[str] = None, window: Optional[Sequence[int]] = None, mask: Any = None,
-              bias: Any = None, way: Optional[str] = None, threads: Optional[int] = None, out: Any = None, out_dtype: Any = None, return_lse: Literal[True]) -> Tuple[Array, Array]: ...
+              bias: Any = None, way: Optional[str] = None, threads: Optional[int] = None, out: Any = None, out_dtype: Any = None, return_lse: Literal[True],
+              return_scores: None = None) -> Tuple[Array, Array]: ...
+@overload
+def attention(q: Array, k: Any, v: Any, *, scale: Optional[float] = None, softcap: Optional[float] = None,
+              causal: Optional[Union[bool, Offset]] = None, query_offset: Optional[Offset] = None,
+              q_lengths: Any = None, kv_lengths: Any = None, q_row_starts: Any = None, kv_row_starts: Any = None, block_table: Any = None,
+              q_segments: Any = None, kv_segments: Any = None, block_map: Any = None, q_block: Optional[int] = None, kv_block: Optional[int] = None, alibi_slopes: Any = None, sinks: Any = None, k_scales: Any = None, v_scales: Any = None, k_dtype: Optional[str] = None, v_dtype: Optional[str] = None, window: Optional[Sequence[int]] = None, mask: Any = None,
+              bias: Any = None, way: Optional[str] = None, threads: Optional[int] = None, out: Any = None, out_dtype: Any = None, return_lse: bool = False,
+              return_scores: ScoreStage) -> Tuple[Array, ...]: ...
 def plan(q: Any, k: Any, v: Any, *, scale: Optional[float] = None, softcap: Optional[float] = None,
          causal: Optional[Union[bool, Offset]] = None, query_offset: Optional[Offset] = None,
          q_lengths: Any = None, kv_lengths: Any = None, q_row_starts: Any = None, kv_row_starts: Any = None, block_table: Any = None,
               q_segments: Any = None, kv_segments: Any = None, block_map: Any = None, q_block: Optional[int] = None, kv_block: Optional[int] = None, alibi_slopes: Any = None, sinks: Any = None, k_scales: Any = None, v_scales: Any = None, k_dtype: Optional[str] = None, v_dtype: Optional[str] = None, window: Optional[Sequence[int]] = None, mask: Any = None,
-         bias: Any = None, way: Optional[str] = None, threads: Optional[int] = None, out: Any = None, out_dtype: Any = None, return_lse: bool = False) -> Plan: ...
+         bias: Any = None, way: Optional[str] = None, threads: Optional[int] = None, out: Any = None, out_dtype: Any = None, return_lse: bool = False,
+         return_scores: Optional[ScoreStage] = None) -> Plan: ...
 def explain(q: Any, k: Any, v: Any, **options: Any) -> None: ...
 @overload
 def merge_attention(outs: Sequence[Array], lses: Sequence[Any], *, sinks: Any = None, threads: Optional[int] = None,

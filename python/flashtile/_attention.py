@@ -5,7 +5,7 @@ from ctypes import addressof, c_float
 from flashtile import _queues
 from flashtile._arrays import empty_like
 from flashtile._calls import Call, Pool
-from flashtile._library import (BF16, BOTTOM_RIGHT, F8_E4M3, F8_E5M2, F16, F32, I8, INT4, OFFSET, OFFSETS, Q4_0, Q8_0, TOP_LEFT, U8, AttentionOptions,
+from flashtile._library import (BF16, BOTTOM_RIGHT, F8_E4M3, F8_E5M2, F16, F32, I8, INT4, OFFSET, OFFSETS, Q4_0, Q8_0, SCORE_STAGES, TOP_LEFT, U8, AttentionOptions,
                                 AttentionOutputs, Window, lib, text, whole)
 from flashtile._plan import plan_of
 
@@ -21,7 +21,7 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
               q_row_starts=None, kv_row_starts=None, block_table=None, q_segments=None, kv_segments=None, block_map=None,
               q_block=None, kv_block=None, alibi_slopes=None, sinks=None, k_scales=None, v_scales=None, k_dtype=None, v_dtype=None,
               window=None, mask=None, bias=None, way=None,
-              threads=None, out=None, out_dtype=None, return_lse=False):
+              threads=None, out=None, out_dtype=None, return_lse=False, return_scores=None):
     """Scaled dot-product attention: softmax(scale * q kᵀ + bias) v, exactly.
 
     Shapes    q (B, Hq, Lq, D), k (B, Hkv, Lkv, D), v (B, Hkv, Lkv, Dv) -> (B, Hq, Lq, Dv). Hq is a multiple of Hkv: query
@@ -76,11 +76,13 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
     out            an array for the result, which is then returned
     out_dtype      of the result where there is no out: float32, or q's type, as it is unless given
     return_lse     also returns log(sum(exp(scores))), float32 (B, Hq, Lq)
+    return_scores  also returns scores, float32 (B, Hq, Lq, Lkv), last: "raw", scale * q kᵀ of every pair; "capped", after the softcap;
+                   "biased", with slopes and bias, -inf where a pair is hidden; or "probabilities". Way "unfused" alone has them
     """
     key = None
     tensors = (mask, bias, q_lengths, kv_lengths, q_row_starts, kv_row_starts, block_table, q_segments, kv_segments, block_map,
                q_block, kv_block, alibi_slopes, sinks, k_scales, v_scales, k_dtype, v_dtype)
-    if all(tensor is None for tensor in tensors) and not return_lse and out_dtype is None and pool.serves(q, k, v) \
+    if all(tensor is None for tensor in tensors) and not return_lse and return_scores is None and out_dtype is None and pool.serves(q, k, v) \
             and not is_array(causal) and not is_array(query_offset):
         if out is None and q.ndim == v.ndim == 4:
             out = sys.modules["numpy"].empty((*q.shape[:3], v.shape[3]), q.dtype)
@@ -92,7 +94,7 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
                 return out
     call = call_of(lib.flashtile_attention, q, k, v, k_dtype, v_dtype)
     results = set_results(call, q, q_row_starts=q_row_starts, kv_row_starts=kv_row_starts, out=out, out_dtype=out_dtype,
-                          return_lse=return_lse)
+                          return_lse=return_lse, return_scores=return_scores)
     set_options(call, q, scale=scale, softcap=softcap, causal=causal, query_offset=query_offset, q_lengths=q_lengths, kv_lengths=kv_lengths,
                 q_row_starts=q_row_starts, kv_row_starts=kv_row_starts, block_table=block_table, q_segments=q_segments,
                 kv_segments=kv_segments, block_map=block_map, q_block=q_block, kv_block=kv_block, alibi_slopes=alibi_slopes,
@@ -101,19 +103,19 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
     if key is not None:
         pool.keep(key, call)
     given = [made if finish is None else finish(made) for made, finish in results]
-    return tuple(given) if return_lse else given[0]
+    return tuple(given) if len(given) > 1 else given[0]
 
 
 def plan(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None, q_row_starts=None,
          kv_row_starts=None, block_table=None, q_segments=None, kv_segments=None, block_map=None, q_block=None, kv_block=None,
          alibi_slopes=None, sinks=None, k_scales=None, v_scales=None, k_dtype=None, v_dtype=None,
               window=None, mask=None, bias=None, way=None, threads=None, out=None, out_dtype=None,
-         return_lse=False):
+         return_lse=False, return_scores=None):
     """What attention() would do for these arguments: a Plan. Computes nothing; same errors."""
     call = call_of(lib.flashtile_plan_attention, q, k, v, k_dtype, v_dtype)
-    if out is not None or out_dtype is not None or return_lse:
+    if out is not None or out_dtype is not None or return_lse or return_scores is not None:
         set_results(call, q, q_row_starts=q_row_starts, kv_row_starts=kv_row_starts, out=out, out_dtype=out_dtype,
-                    return_lse=return_lse)
+                    return_lse=return_lse, return_scores=return_scores)
     else:
         call.arguments = (None, *call.arguments[1:])
     set_options(call, q, scale=scale, softcap=softcap, causal=causal, query_offset=query_offset, q_lengths=q_lengths, kv_lengths=kv_lengths,
@@ -134,7 +136,7 @@ def call_of(function, q, k, v, k_dtype=None, v_dtype=None):
     return call
 
 
-def set_results(call, q, *, q_row_starts=None, kv_row_starts=None, out=None, out_dtype=None, return_lse=False):
+def set_results(call, q, *, q_row_starts=None, kv_row_starts=None, out=None, out_dtype=None, return_lse=False, return_scores=None):
     """What the call writes; for each result the array, and how the caller's is made of it."""
     q_tensor, v_tensor = call.tensors[0], call.tensors[2]
     for name, tensor, starts in (("q", q_tensor, q_row_starts), ("v", v_tensor, kv_row_starts)):
@@ -150,6 +152,14 @@ def set_results(call, q, *, q_row_starts=None, kv_row_starts=None, out=None, out
     if return_lse:
         results.append(empty_like(q, rows, F32))
         call.outputs.lse = call.take(results[1][0], "lse", writable=True)[1]
+    if return_scores is not None:
+        if return_scores not in SCORE_STAGES:
+            raise ValueError(f"attention: return_scores is {return_scores!r}; expected one of {', '.join(map(repr, SCORE_STAGES))}")
+        if q_row_starts is not None:
+            raise ValueError("attention: return_scores and q_row_starts are given; this version has no scores of packed sequences")
+        results.append(empty_like(q, (*rows, call.tensors[1].shape[2]), F32))
+        call.outputs.scores = call.take(results[-1][0], "scores", writable=True)[1]
+        call.outputs.score_stage = SCORE_STAGES.index(return_scores)
     return results
 
 

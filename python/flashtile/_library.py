@@ -9,6 +9,7 @@ MAX_RANK = 8
 F64, F32, F16, BF16, I8, U8, I32, INT4, UINT4, I64, F8_E4M3, F8_E5M2, Q8_0, Q4_0 = range(14)
 CPU, CUDA, METAL = range(3)
 HALVES, INTERLEAVED = range(2)
+SCORE_STAGES = ("raw", "capped", "biased", "probabilities")
 NOT_GIVEN, TOP_LEFT, BOTTOM_RIGHT, OFFSET, OFFSETS = range(5)
 
 
@@ -62,8 +63,8 @@ class AttentionOptions(Sized):
 
 
 class AttentionOutputs(Sized):
-    _fields_ = [("size", c_uint32), ("reserved", c_uint32), ("out", c_void_p), ("lse", c_void_p), ("workspace", c_void_p),
-                ("workspace_bytes", c_uint64)]
+    _fields_ = [("size", c_uint32), ("score_stage", c_int32), ("out", c_void_p), ("lse", c_void_p), ("workspace", c_void_p),
+                ("workspace_bytes", c_uint64), ("scores", c_void_p)]
 
 
 class MergeAttentionOptions(Sized):

@@ -90,6 +90,8 @@ std::optional<Reach> reach_of(const TensorView& view) noexcept {
       __builtin_add_overflow(reach.end, block.bytes, &reach.end)) {
     return std::nullopt;
   }
+  constexpr std::int64_t kMost = std::int64_t{1} << 57;  // no processor has more addresses
+  if (reach.begin < -kMost || reach.end > kMost) return std::nullopt;
   return reach;
 }
 

@@ -16,12 +16,13 @@ struct Reach {
   std::int64_t begin = 0, end = 0;
 };
 
-/// What a view touches; empty for a view without elements, and nothing when an offset does not fit 64 bits.
+/// What a view touches; empty for a view without elements, and nothing when an offset is farther than 2^57 bytes, as no
+/// memory is.
 /// A stride that nobody reads, in a dimension of size 0 or 1, may be anything.
 std::optional<Reach> reach_of(const TensorView& view) noexcept;
 
 /// Can two elements lie at one address? False only where the strides nest: ordered by stride, each dimension
-/// steps over all that the smaller ones span. The view's reach must fit 64 bits.
+/// steps over all that the smaller ones span. The view must have a reach.
 bool may_overlap_itself(const TensorView& view) noexcept;
 
 /// Can two views, whose reaches are given, touch the same byte? False where their ranges of addresses do not meet, where one has no

@@ -1,6 +1,7 @@
 // Attention's generated Metal kernels as the table of Apple GPUs and of device metal-emulated.
 #include "src/metal_kernels/text.h"
 #include "src/ops/attention/kernel/exact_rows.h"
+#include "src/ops/attention/kernel/score_stages.h"
 #include "src/ops/attention/kernel/softmax_rows.h"
 #include "src/ops/attention/kernel/tiles.h"
 #include "src/ops/attention/kernels.h"
@@ -37,7 +38,10 @@ constexpr AttentionKernel kKernels[] = {
   FT_TEXT("simdgroup", SimdgroupTile, kAttentionSimdgroup, T, HeadDim)
 #define FT_ROW(text, Kernel, T) \
   AttentionKernel{text, dtype_of<T>, 0, 0, 0, 0, FT_LAUNCH(Kernel<T>::kQ, kAttentionSimdgroup, text "_" #T)},
-#define FT_ROWS(T) FT_ROW("exact_rows", AttentionExactRows, T) FT_ROW("softmax_rows", AttentionSoftmaxRows, T)
+#define FT_ROWS(T)                                \
+  FT_ROW("exact_rows", AttentionExactRows, T)     \
+  FT_ROW("score_stages", AttentionScoreStages, T) \
+  FT_ROW("softmax_rows", AttentionSoftmaxRows, T)
 #include "src/ops/attention/kernel/instances.def"
     // NOLINTEND(bugprone-macro-parentheses)
 };

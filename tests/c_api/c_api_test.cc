@@ -67,6 +67,20 @@ TEST(CApi, ComputesAttention) {
   EXPECT_NEAR(call.lse_data[5], 8 / std::sqrt(8.0) + std::log(2.0), 1e-6);
 }
 
+TEST(CApi, WritesScoresAtTheirStage) {
+  Call call;
+  std::vector<float> data(2 * 3 * 2, -1.0f);
+  const flashtile_tensor scores = Call::packed(data, {1, 2, 3, 2});
+  call.outputs.scores = &scores;
+  const auto first_of = [&](std::int32_t stage) {
+    call.outputs.score_stage = stage;
+    EXPECT_EQ(call.outcome(2.0f), "ok");
+    return data[0];
+  };
+  EXPECT_NEAR(first_of(FLASHTILE_SCORES_RAW), 8 / std::sqrt(8.0), 1e-6);
+  EXPECT_EQ(first_of(FLASHTILE_SCORES_PROBABILITIES), 0.5f);
+}
+
 TEST(CApi, PassesEveryOptionOn) {
   Call call;
   const auto outcome = [&](auto set, float value) {
@@ -201,8 +215,8 @@ TEST(CApi, RefusesWhatCannotBe) {
             "invalid_argument: attention: v has device_type -1; expected one such as FLASHTILE_CPU");
   EXPECT_EQ(outcome([](Call& c) { c.v.reserved = 1; }),
             "invalid_argument: attention: v has reserved 1; expected 0");
-  EXPECT_EQ(outcome([](Call& c) { c.outputs.reserved = 1; }),
-            "invalid_argument: attention: outputs.reserved is 1; expected 0");
+  EXPECT_EQ(outcome([](Call& c) { c.outputs.score_stage = 1; }),
+            "invalid_argument: attention: score_stage is 1, and scores is NULL; it counts only with them");
   EXPECT_EQ(outcome([](Call& c) { c.options.causal = 5; }),
             "invalid_argument: attention: causal is 5; expected FLASHTILE_NOT_GIVEN, FLASHTILE_TOP_LEFT, "
             "FLASHTILE_BOTTOM_RIGHT, FLASHTILE_OFFSET or FLASHTILE_OFFSETS");
@@ -230,8 +244,9 @@ TEST(CApi, TakesStructsOfLaterVersionsWhoseNewFieldsAreZero) {
   EXPECT_EQ(flashtile_attention(&call.outputs, &call.q, &call.k, &call.v, &options.known),
             FLASHTILE_INVALID_ARGUMENT);
   EXPECT_EQ(flashtile_error_message(),
-            "attention: options sets a field at byte 151, and this library, flashtile " +
-                std::string(flashtile_version()) + ", knows 144 bytes; it needs a newer library");
+            "attention: options sets a field at byte " + std::to_string(sizeof(call.options) + 7) +
+                ", and this library, flashtile " + flashtile_version() + ", knows " +
+                std::to_string(sizeof(call.options)) + " bytes; it needs a newer library");
   Later<flashtile_tensor> q(call.q);
   EXPECT_EQ(flashtile_attention(&call.outputs, &q.known, &call.k, &call.v, nullptr), FLASHTILE_OK);
   q.more = 1;

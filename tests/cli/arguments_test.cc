@@ -189,6 +189,10 @@ TEST(ArgumentErrors, InputsComeFromOnePlace) {
 TEST(ArgumentErrors, OutputsGoToTwoPlaces) {
   EXPECT_EQ(mistake("run x.npz --out - --lse -"),
             "--out and --lse: standard output takes one of them; give the other one a file\n");
+  EXPECT_EQ(mistake("run x.npz --scores s.npz --lse s.npz"),
+            "--lse and --scores: 's.npz' takes one of them; give two files\n");
+  EXPECT_EQ(mistake("run x.npz --scores s.npz --score-stage softmax"),
+            "--score-stage: 'softmax' is none of biased, capped, probabilities, raw\n");
   EXPECT_EQ(mistake("run x.npz --out o.npz --lse o.npz"),
             "--out and --lse: 'o.npz' takes one of them; give two files\n");
 }
@@ -217,7 +221,7 @@ TEST(ArgumentErrors, OptionsThatDoNotGoTogether) {
   for (const char* rest : {"--way all", "--way unfused,simdgroup", "--shape 1,1,1,1,1,1 --shape 1,1,1,1,1,1"}) {
     const std::string input = std::string(rest).starts_with("--shape") ? "" : "x.npz ";
     EXPECT_EQ(mistake("run " + input + "--out o.npy " + rest),
-              "--out and --lse take the result of one shape by one way; name it with --way\n");
+              "--out takes the result of one shape by one way; name it with --way\n");
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -109,6 +110,16 @@ TEST_F(ProgramTest, WritesWhatTheLibraryComputes) {
   ASSERT_EQ(out.shape(), expected.shape());
   EXPECT_EQ(std::memcmp(out.data(), expected.data(), out.size_bytes()), 0);
   EXPECT_EQ(open(path("lse.npz"))->read("lse").shape(), (Dims{1, 12, 331}));
+
+  ASSERT_EQ(
+      flashtile(std::string("run ") + kLayer + " --scores " + path("scores.npy") + " --score-stage biased")
+          .code,
+      0);
+  const Tensor scores = open(path("scores.npy"))->read("");
+  ASSERT_EQ(scores.shape(), (Dims{1, 12, 331, 331}));
+  double sum = 0;
+  for (std::int64_t j = 0; j < 331; ++j) sum += std::exp(static_cast<double>(scores.as<float>()[j]));
+  EXPECT_NEAR(std::log(sum), static_cast<double>(open(path("lse.npz"))->read("lse").as<float>()[0]), 1e-4);
 }
 
 TEST_F(ProgramTest, ReadsEachFormatAndLayout) {

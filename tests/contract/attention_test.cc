@@ -32,13 +32,15 @@ struct Call {
   Roomy q_memory{DType::f32, {3, 6, 5, 16}}, k_memory{DType::f32, {3, 3, 7, 16}},
       v_memory{DType::f32, {3, 3, 7, 8}};
   Roomy out_memory{DType::f32, {3, 6, 5, 8}}, lse_memory{DType::f32, {3, 6, 5}};
+  Roomy scores_memory{DType::f32, {3, 6, 5, 7}};
   Roomy boolean_memory{DType::u8, {3, 6, 5, 7}}, bias_memory{DType::f32, {3, 6, 5, 7}};
   Roomy query_lengths{DType::i32, {3}}, kv_lengths{DType::i64, {3}}, offsets{DType::i32, {3}};
   Roomy slopes{DType::f32, {3, 6}}, sinks{DType::f32, {6}};
   Roomy k_scales{DType::f32, {3, 3, 7, 4}}, v_scales{DType::f16, {3, 3, 7, 4}};
   Tensor workspace{DType::u8, {1 << 20}};
   TensorView q = q_memory.view, k = k_memory.view, v = v_memory.view;
-  AttentionOutputs outputs{.out = out_memory.view, .lse = lse_memory.view};
+  AttentionOutputs outputs{
+      .out = out_memory.view, .lse = lse_memory.view, .scores = {{scores_memory.view, ScoreStage::biased}}};
   AttentionOptions options{.mask = {.boolean = boolean_memory.view, .bias = bias_memory.view},
                            .query_offset = offsets.view,
                            .lengths = {.q = query_lengths.view, .kv = kv_lengths.view},
@@ -142,6 +144,10 @@ const std::vector<Argument> arguments = {
      [](Call& c) -> TensorView& { return std::get<TensorView>(*c.options.query_offset); },
      {.types = {DType::i32, DType::i64}}},
     {"out", Entries::into, [](Call& c) -> TensorView& { return c.outputs.out; }, {Use::written, {DType::f32}}},
+    {"scores",
+     Entries::into,
+     [](Call& c) -> TensorView& { return c.outputs.scores->view; },
+     {Use::written, {DType::f32}}},
     {"lse", Entries::into, [](Call& c) -> TensorView& { return *c.outputs.lse; }, {Use::written, {DType::f32}}},
 };
 
@@ -239,6 +245,8 @@ const std::vector<Misuse> misuses = {
      "attention: way is "},
     {"queue elsewhere", Entries::all, [](Call& c) { c.options.queue = Queue(std::make_shared<OtherQueue>()); },
      "attention: options.queue is one of cuda:3, q is on cpu; they must match"},
+    {"score stage 4", Entries::into, [](Call& c) { c.outputs.scores->stage = ScoreStage(4); },
+     "attention: scores has stage 4; expected raw, capped, biased or probabilities"},
     {"0 KV heads", Entries::all, [](Call& c) { c.k.shape[1] = c.v.shape[1] = 0; },
      "attention: q has 6 heads, k has 0"},
     {"head_dim 0", Entries::all, [](Call& c) { c.q.shape[3] = c.k.shape[3] = 0; },
@@ -290,6 +298,7 @@ TEST(AttentionContract, AForeignQueueOfTheCpuIsRefusedByEveryWay) {
         chosen(Entries::all, false),
         [&](Call& c) {
           c.options.way = way;
+          c.outputs.scores.reset();  // which only one way has
           c.options.queue = Queue(std::make_shared<ForeignQueue>());
         },
         "invalid_argument: launch: ");

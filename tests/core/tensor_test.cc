@@ -81,7 +81,7 @@ TEST(View, SlicesThatReachTooFarAreRefused) {
   TensorView v = packed_view(&element, DType::f32, {3});
   v.strides[0] = std::numeric_limits<std::int64_t>::max() / 2;
   EXPECT_EQ(message_of([&] { v.sliced(0, 1, 2); }),
-            "sliced: offset in bits: 4611686018427387903 x 32 does not fit 64 bits");
+            "sliced: offset in bytes: 4611686018427387903 x 4 does not fit 64 bits");
   EXPECT_EQ(v.sliced(0, 3, 3).data, &element) << "no elements";
   v.data = nullptr;
   EXPECT_EQ(v.sliced(0, 1, 2).data, nullptr) << "a plan's view has no memory";

@@ -83,6 +83,28 @@ class Attention(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, message):
                 flashtile.attention(q, k, v, **options)
 
+    def test_scores_on_request(self):
+        q, k, v = inputs()
+        raw = np.einsum("bhid,bhjd->bhij", q, k.repeat(2, 1)) / 4
+        out, scores = flashtile.attention(q, k, v, causal="top_left", softcap=2, return_scores="raw")
+        np.testing.assert_allclose(scores, raw, atol=1e-5)
+        scores = flashtile.attention(q, k, v, causal="top_left", softcap=2, return_scores="capped")[1]
+        np.testing.assert_allclose(scores, 2 * np.tanh(raw / 2), atol=1e-5)
+        seen = np.tri(9, 13, dtype=bool)
+        scores = flashtile.attention(q, k, v, causal="top_left", softcap=2, return_scores="biased")[1]
+        np.testing.assert_allclose(scores, np.where(seen, 2 * np.tanh(raw / 2), -np.inf), atol=1e-5)
+        found, lse, shares = flashtile.attention(q, k, v, causal="top_left", softcap=2, return_lse=True, return_scores="probabilities")
+        np.testing.assert_allclose(shares, np.exp(scores - lse[..., None]), atol=1e-6)
+        np.testing.assert_allclose(shares @ v.repeat(2, 1), out, atol=1e-5)
+        np.testing.assert_array_equal(found, out)
+        halves = flashtile.attention(*inputs(dtype=np.float16), return_scores="probabilities")[1]
+        self.assertEqual(halves.dtype, np.float32)
+        self.assertEqual(flashtile.plan(q, k, v, return_scores="raw").way, "unfused")
+        with self.assertRaisesRegex(ValueError, "return_scores is 'all'; expected one of 'raw', 'capped', 'biased', 'probabilities'"):
+            flashtile.attention(q, k, v, return_scores="all")
+        with self.assertRaisesRegex(NotImplementedError, "it does not know scores on request"):
+            flashtile.attention(q, k, v, return_scores="raw", way="flash.cpu")
+
     def test_packed_sequences_are_what_they_are_alone(self):
         q_starts, kv_starts = np.array([1, 4, 4, 9]), np.array([0, 6, 8, 13], np.int32)
         q, k, v = (np.ascontiguousarray(x[0].swapaxes(0, 1)) for x in inputs())

@@ -31,7 +31,8 @@ namespace flashtile::inline v0_2::ops {
   F(quantised, "k or v of another type than q")      \
   F(softcap, "a softcap")                            \
   F(out_f32, "f32 results of other types")           \
-  F(lse, "lse")
+  F(lse, "lse")                                      \
+  F(scores, "scores on request")
 
 #define FLASHTILE_FEATURE(feature, words) feature,
 enum class Feature : std::uint8_t { FLASHTILE_ATTENTION_FEATURES(FLASHTILE_FEATURE) };

@@ -34,8 +34,11 @@ std::string_view declines(const AttentionProblem& problem) {
   if (problem.device.type != DeviceType::cpu) return "it is for CPUs";
   if (kernels_for(problem.dtype) == nullptr)
     return "no kernel is compiled for this element type and instruction set";
-  return unknown(problem.needed,
-                 Features::all().without(Feature::segments).without(Feature::blocks).without(Feature::paged));
+  return unknown(problem.needed, Features::all()
+                                     .without(Feature::segments)
+                                     .without(Feature::blocks)
+                                     .without(Feature::paged)
+                                     .without(Feature::scores));
 }
 
 std::size_t workspace_bytes(const AttentionProblem& problem) { return schedule_of(problem).workspace_bytes; }

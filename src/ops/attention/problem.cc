@@ -1,6 +1,7 @@
 #include "src/ops/attention/problem.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -156,22 +157,50 @@ struct Inputs {
 void check_results(const Inputs& inputs, const AttentionOutputs& outputs, Data data) {
   const TensorView bytes = core::checked_workspace(
       kOp, data == Data::needed ? outputs.workspace : std::span<std::byte>(), inputs.q.device);
-  const Argument out(kOp, "out", outputs.out), workspace(kOp, "workspace", bytes);
-  const auto lse =
-      outputs.lse ? std::optional<Argument>(std::in_place, kOp, "lse", *outputs.lse) : std::nullopt;
-  check_written(out);
-  check_apart(workspace, out);
-  if (lse) {
-    check_written(*lse);
-    check_apart(*lse, out);
-    check_apart(workspace, *lse);
+  const Argument workspace(kOp, "workspace", bytes);
+  std::array<std::optional<Argument>, 3> results;
+  results[0].emplace(kOp, "out", outputs.out);
+  if (outputs.lse) results[1].emplace(kOp, "lse", *outputs.lse);
+  if (outputs.scores) results[2].emplace(kOp, "scores", outputs.scores->view);
+  for (auto result = results.begin(); result != results.end(); ++result) {
+    if (!*result) continue;
+    check_written(**result);
+    for (auto before = results.begin(); before != result; ++before) {
+      if (*before) check_apart(**result, **before);
+    }
+    check_apart(workspace, **result);
   }
   inputs.for_each([&](const char* name, const TensorView& view) {
     const Argument input(kOp, name, view);
-    check_apart(out, input);
-    if (lse) check_apart(*lse, input);
+    for (const auto& result : results) {
+      if (result) check_apart(*result, input);
+    }
     check_apart(workspace, input);
   });
+}
+
+/// Takes the scores that the call wants.
+void set_scores(AttentionCall& call, const ScoreOutput& wanted, Data data) {
+  AttentionProblem& problem = call.problem;
+  if (problem.q_is_packed() || problem.kv_starts)
+    refuse("scores and row_starts are given; this version has no scores of packed sequences");
+  const TensorView& view = wanted.view;
+  check_rows(view, "scores", "(B, Hq, Lq, Lkv)", data);
+  const Dims expected{problem.batch, problem.query_heads, problem.query_length, problem.kv_length};
+  if (view.shape != expected) {
+    refuse("scores has shape " + to_string(view.shape) +
+           "; expected (B, Hq, Lq, Lkv) = " + to_string(expected));
+  }
+  expect_result_type(view.dtype, problem.dtype, "scores has dtype");
+  expect_device_of_q(view, problem.device, "scores");
+  if (wanted.stage < ScoreStage::raw || wanted.stage > ScoreStage::probabilities) {
+    refuse("scores has stage " + text(static_cast<int>(wanted.stage)) +
+           "; expected raw, capped, biased or probabilities (0 ... 3)");
+  }
+  problem.scores = layout_of(with_harmless_strides(view));
+  problem.score_stage = wanted.stage;
+  problem.needed.add(Feature::scores);
+  call.arguments.scores = view.data;
 }
 
 }  // namespace
@@ -299,6 +328,7 @@ AttentionCall validated(const AttentionOutputs& outputs, const TensorView& q, co
     if (lse.dtype != DType::f32) refuse("lse has dtype " + spelled(lse.dtype) + "; expected f32");
     expect_device_of_q(lse, problem.device, "lse");
   }
+  if (outputs.scores) set_scores(call, *outputs.scores, data);
   check_results({q, k, v, options}, outputs, data);
   const auto layout = [&](const TensorView& view) {
     return layout_of(with_harmless_strides(packed ? as_entries(view, problem.batch) : view));

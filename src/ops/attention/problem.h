@@ -51,7 +51,9 @@ struct AttentionProblem {
   std::optional<TensorLayout> boolean,
       bias;                         ///< mask tensors of shape (B, Hq, Lq, Lkv), stride 0 where they repeat
   std::optional<TensorLayout> lse;  ///< where the call wants it
-  Features needed;                  ///< what the call asks of a way
+  std::optional<TensorLayout> scores;
+  ScoreStage score_stage = ScoreStage::probabilities;  ///< of `scores`
+  Features needed;                                     ///< what the call asks of a way
 
   /// Nothing to compute: the output has no elements.
   bool empty() const { return batch == 0 || query_heads == 0 || query_length == 0; }
@@ -77,7 +79,7 @@ struct AttentionArguments {
   void *query_segments = nullptr, *kv_segments = nullptr, *blocks = nullptr;
   void *alibi_slopes = nullptr, *sinks = nullptr;
   void *k_scales = nullptr, *v_scales = nullptr;
-  void *out = nullptr, *lse = nullptr;
+  void *out = nullptr, *lse = nullptr, *scores = nullptr;
   /// Where a way that `notes_rows` says that exact_rows has rows to compute again.
   std::uint32_t* broken = nullptr;
 };

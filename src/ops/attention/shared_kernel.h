@@ -15,7 +15,8 @@ namespace flashtile::inline v0_2::ops {
 /// Metal's kernels do.
 inline Features known_of_text(std::string_view text, Device device) {
   const bool fills_tiles = device.type == DeviceType::cpu || device.type == DeviceType::cuda;
-  return text == "tensor_ops" && fills_tiles ? Features::all() : kScoreRuleFeatures.without(Feature::paged);
+  return text == "tensor_ops" && fills_tiles ? Features::all().without(Feature::scores)
+                                             : kScoreRuleFeatures.without(Feature::paged);
 }
 
 template <const char* Text>

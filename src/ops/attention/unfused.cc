@@ -13,7 +13,7 @@
 namespace flashtile::inline v0_2::ops {
 namespace {
 
-constexpr char kSoftmax[] = "softmax_rows";
+constexpr char kSoftmax[] = "softmax_rows", kStages[] = "score_stages";
 
 /// Elements from one row of scores to the next: whole cache lines, and never a multiple of a page, whose rows
 /// would all fall into the same few sets of a cache.
@@ -25,7 +25,8 @@ std::int64_t score_stride(const AttentionProblem& problem) {
 std::string_view declines(const AttentionProblem& problem) {
   if (find_kernel(kSoftmax, problem) == nullptr)
     return "no softmax pass is compiled for this device and element type";
-  return unknown(problem.needed, kScoreRuleFeatures.without(Feature::packed).without(Feature::paged));
+  return unknown(problem.needed,
+                 Features::all().without(Feature::quantised).without(Feature::packed).without(Feature::paged));
 }
 
 std::int64_t scores_count(const AttentionProblem& problem) {
@@ -139,6 +140,17 @@ kernels::AttentionParams params_of_head(const AttentionProblem& problem, const A
   return p;
 }
 
+/// Writes the scores of one head that the call wants, from the stored q·k of the rows that are there.
+void write_scores(const AttentionProblem& problem, const AttentionArguments& arguments, std::int64_t b,
+                  std::int64_t h, kernels::AttentionParams params, const Queue& queue) {
+  params.wanted = {head_at(*problem.scores, arguments.scores, b, h), problem.scores->strides[2],
+                   problem.scores->dtype == DType::f32, problem.score_stage};
+  params.rule.is_factor = false;  // its units are natural ones
+  params.rule.unit = 1.0f;
+  params.rule.exponent = kernels::kLog2E;
+  find_kernel(kStages, problem)->launch(queue, params);
+}
+
 void run(const AttentionProblem& problem, const AttentionArguments& arguments, std::span<std::byte> workspace,
          const Queue& queue) {
   const kernels::AttentionKernel& softmax = *find_kernel(kSoftmax, problem);
@@ -158,9 +170,8 @@ void run(const AttentionProblem& problem, const AttentionArguments& arguments, s
       std::int64_t queries = problem.query_length, keys = problem.kv_length;
       if (problem.device.type == DeviceType::cpu) {
         const kernels::Entry entry = kernels::entry_of(params, 0);
-        queries = params.query_length = entry.query_length;
+        queries = entry.query_length;
         keys = entry.kv_length;
-        if (queries == 0 || keys == 0) continue;
       }
       const auto rows_of = [&](const TensorLayout& layout, void* data, std::int64_t head, std::int64_t count) {
         return matrix_of(layout, head_at(layout, data, b, head), problem.device).sliced(0, 0, count);
@@ -170,7 +181,11 @@ void run(const AttentionProblem& problem, const AttentionArguments& arguments, s
                        out = rows_of(problem.out, arguments.out, h, queries),
                        k = rows_of(problem.k, arguments.k, kv_head, keys),
                        v = rows_of(problem.v, arguments.v, kv_head, keys);
-      gemm(all_scores.sliced(0, 0, queries).sliced(1, 0, keys), q, k.permuted({1, 0}), of_scores);
+      const bool none = queries == 0 || keys == 0;
+      if (!none) gemm(all_scores.sliced(0, 0, queries).sliced(1, 0, keys), q, k.permuted({1, 0}), of_scores);
+      if (problem.scores) write_scores(problem, arguments, b, h, params, queue);
+      if (none) continue;
+      params.query_length = static_cast<std::int32_t>(queries);
       softmax.launch(queue, params);
       const TensorView weights = all_weights.sliced(0, 0, queries).sliced(1, 0, keys);
       if (sums_in_chains(problem))

@@ -22,12 +22,18 @@ constexpr Features kEverything = Features::all();
 /// What a way must know on a device where it runs at all.
 const std::map<std::string, std::map<DeviceType, Features>> kMust{
     {"flash.cpu",
-     {{DeviceType::cpu,
-       kEverything.without(Feature::paged).without(Feature::segments).without(Feature::blocks)}}},
-    {"tensor_ops", {{DeviceType::cpu, kEverything}, {DeviceType::cuda, kEverything}}},
+     {{DeviceType::cpu, kEverything.without(Feature::paged)
+                            .without(Feature::segments)
+                            .without(Feature::blocks)
+                            .without(Feature::scores)}}},
+    {"tensor_ops",
+     {{DeviceType::cpu, kEverything.without(Feature::scores)},
+      {DeviceType::cuda, kEverything.without(Feature::scores)}}},
     {"simdgroup",
-     {{DeviceType::cpu, kEverything.without(Feature::quantised).without(Feature::paged)},
-      {DeviceType::cuda, kEverything.without(Feature::quantised).without(Feature::paged)}}},
+     {{DeviceType::cpu,
+       kEverything.without(Feature::quantised).without(Feature::paged).without(Feature::scores)},
+      {DeviceType::cuda,
+       kEverything.without(Feature::quantised).without(Feature::paged).without(Feature::scores)}}},
     {"flash.sm90",
      {{DeviceType::cuda,
        {Feature::causal, Feature::window, Feature::query_offset, Feature::softcap, Feature::lse}}}},
@@ -78,6 +84,7 @@ bool plans(const std::string& way, Device device, const Feature* feature) {
       case Feature::quantised: v.dtype = DType::q8_0; break;
       case Feature::softcap: options.softcap = 1.0f; break;
       case Feature::out_f32: outputs.out = packed_view(nullptr, DType::f32, {1, 1, 64, 64}, device); break;
+      case Feature::scores: outputs.scores = {packed_view(nullptr, DType::f32, {1, 1, 64, 64}, device)}; break;
       case Feature::lse: outputs.lse = packed_view(nullptr, DType::f32, {1, 1, 64}, device); break;
     }
   }

@@ -6,6 +6,7 @@
 #include "src/ops/attention/kernel/exact_rows.h"
 #include "src/ops/attention/kernel/instances_row.h"
 #include "src/ops/attention/kernel/merge_parts.h"
+#include "src/ops/attention/kernel/score_stages.h"
 #include "src/ops/attention/kernel/simdgroup.h"
 #include "src/ops/attention/kernel/tensor_ops.h"
 #ifdef __CUDACC__

@@ -13,4 +13,5 @@
 #define FT_ROWS_LAUNCHES(Word, T)                                                       \
   Word void launch_rows<AttentionExactRows<T>>(const Queue&, const AttentionParams&);   \
   Word void launch_merge<AttentionMergeParts<T>>(const Queue&, const AttentionParams&); \
+  Word void launch_rows<AttentionScoreStages<T>>(const Queue&, const AttentionParams&); \
   Word void launch_rows<AttentionSoftmaxRows<T>>(const Queue&, const AttentionParams&);

@@ -1,9 +1,10 @@
 // Attention on simdgroup matrices for Apple GPUs, from Metal 3.2 on; the exact rows that masked calls need after any way; and
-// the softmax pass of `unfused`. Kernels are called simdgroup_float_64, ..., exact_rows_float, ... and softmax_rows_float, ...; matrix_map says
-// whether the GPU is one that they are for.
+// what `unfused` does with stored scores. Kernels are called simdgroup_float_64, ..., exact_rows_float, ..., score_stages_float, ...
+// and softmax_rows_float, ...; matrix_map says whether the GPU is one that they are for.
 #include "flashtile/primitives/metal/entry.h"
 #include "src/metal_kernels/matrix_map.h"
 #include "src/ops/attention/kernel/exact_rows.h"
+#include "src/ops/attention/kernel/score_stages.h"
 #include "src/ops/attention/kernel/simdgroup.h"
 #include "src/ops/attention/kernel/softmax_rows.h"
 
@@ -14,6 +15,7 @@ inline namespace FLASHTILE_BACKEND {
   FT_KERNEL("simdgroup_" #T "_" #HeadDim, kernels::AttentionSimdgroup<T, kernels::SimdgroupTile<T, HeadDim>>)
 #define FT_ROWS(T)                                                \
   FT_KERNEL("exact_rows_" #T, kernels::AttentionExactRows<T>) \
+  FT_KERNEL("score_stages_" #T, kernels::AttentionScoreStages<T>) \
   FT_KERNEL("softmax_rows_" #T, kernels::AttentionSoftmaxRows<T>)
 #include "src/ops/attention/kernel/instances.def"
 FT_KERNEL("matrix_map", metal_tiles::MatrixMap)

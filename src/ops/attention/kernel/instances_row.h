@@ -12,7 +12,7 @@ namespace flashtile::inline v0_2::kernels {
 /// One kernel text compiled for one element type and for rows of at most `head_dim` elements.
 struct AttentionKernel {
   const char*
-      text;  ///< "tensor_ops", "tensor_ops.groups", "simdgroup", "exact_rows", "merge_parts" or "softmax_rows"
+      text;  ///< "tensor_ops", "tensor_ops.groups", "simdgroup", "exact_rows", "merge_parts", "score_stages" or "softmax_rows"
   DType dtype;
   int head_dim;                 ///< 0: any
   int tile_queries, tile_keys;  ///< 0: not tiled

@@ -23,8 +23,9 @@ constexpr AttentionKernel kKernels[] = {
 #define FT_TILED(T, HeadDim)                                     \
   tiled<TensorOpsKernel<T, HeadDim>>("tensor_ops", dtype_of<T>), \
       tiled<SimdgroupKernel<T, HeadDim>>("simdgroup", dtype_of<T>), FT_TILED_IN_PARTS(T, HeadDim)
-#define FT_ROWS(T)                                        \
-  rows<AttentionExactRows<T>>("exact_rows", dtype_of<T>), \
+#define FT_ROWS(T)                                                \
+  rows<AttentionExactRows<T>>("exact_rows", dtype_of<T>),         \
+      rows<AttentionScoreStages<T>>("score_stages", dtype_of<T>), \
       rows<AttentionSoftmaxRows<T>>("softmax_rows", dtype_of<T>), FT_MERGES(T)
 #include "src/ops/attention/kernel/instances.def"
 #undef FT_TILED

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "flashtile/score_stage.h"
 #include "src/ops/attention/kernel/band.h"
 #include "src/ops/attention/kernel/numbers.h"
 
@@ -180,6 +181,14 @@ struct RowNotes {
   int32_t simdgroups;       ///< that compute one, with a note each
 };
 
+/// Where the scores of one head go that the call asks for, see score_stages.h.
+struct WantedScores {
+  FT_DEVICE void* data;  ///< (Lq, Lkv)
+  int64_t row;           ///< elements from one query to the next
+  bool is_f32;           ///< whatever the type of q, k and v
+  ScoreStage stage;
+};
+
 struct AttentionParams {
   FT_DEVICE const void* q;
   FT_DEVICE const void* k;
@@ -195,6 +204,7 @@ struct AttentionParams {
   FT_DEVICE float* scores;  ///< (Lq, Lkv) of one head, for kernels that work on stored scores
   int64_t scores_stride;    ///< elements from one row of them to the next
   float weights_scale;      ///< what the weights that replace them are multiplied with
+  WantedScores wanted;
   int32_t batch, query_heads, kv_heads;
   int32_t query_length, kv_length;    ///< of the tensors; entries may have fewer rows, see entry.h
   int32_t longest_query, longest_kv;  ///< no entry has more rows; those of the tensors where nobody has looked

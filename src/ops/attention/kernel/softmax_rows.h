@@ -10,6 +10,7 @@
 
 #include "src/ops/attention/kernel/row_ends.h"
 #include "src/ops/attention/kernel/softmax.h"
+#include "src/ops/attention/kernel/stored_scores.h"
 #include "src/ops/attention/kernel/walk_tile.h"
 
 namespace flashtile::inline v0_2::kernels {
@@ -28,10 +29,10 @@ struct AttentionSoftmaxRows {
     const int64_t row = at.x * kQ;
     const KeyRange keys = seen_one_by_one(p.rule, head.entry().keys(row, row + kQ - 1));
     const int64_t stride = p.scores_stride;
-    const auto scores = score_rows(p.scores, stride, p, row);
+    const auto scores = stored_rows(p.scores, stride, p, row);
     // A row of weights lies in the first bytes of its row of scores, never ahead of scores still to be read.
-    const auto weights = score_rows(reinterpret_cast<FT_DEVICE T*>(p.scores),
-                                    stride * static_cast<int>(sizeof(float) / sizeof(T)), p, row);
+    const auto weights = stored_rows(reinterpret_cast<FT_DEVICE T*>(p.scores),
+                                     stride * static_cast<int>(sizeof(float) / sizeof(T)), p, row);
     const float exponent = p.rule.exponent;
     Scores s, scratch;  // (kQ, kK)
     OnlineSoftmax<simdgroup_rows<kQ / 8>> softmax;
@@ -55,17 +56,6 @@ struct AttentionSoftmaxRows {
       store(s, target);
     }
     write_lse(p, head.batch, head.head, row, head.rows(), softmax);
-  }
-
- private:
-  /// The scores or weights of queries from `row` on, `stride` elements apart.
-  template <class E>
-  static FT_FUNCTION Matrix<E> score_rows(FT_DEVICE E* data, int64_t stride, FT_CONSTANT const Params& p,
-                                          int64_t row) {
-    const int64_t strides[2] = {1, stride};
-    const int64_t left = p.query_length - row;
-    return Matrix<E>(data + row * stride, dextents<int, 2>(p.kv_length, left > 0 ? static_cast<int>(left) : 0),
-                     strides);
   }
 };
 
