@@ -38,6 +38,11 @@ struct Call {
   std::int64_t heads() const { return q.shape[1]; }
   std::int64_t queries() const { return q.shape[2]; }
   std::int64_t keys() const { return k.shape[2]; }
+  /// The type that q is given in: that of k and v, where it can be. Otherwise all products are float32, and q is as it is.
+  DType q_type() const {
+    const bool of_both = k.dtype == v.dtype && k.dtype != DType::q8_0 && k.dtype != DType::q4_0;
+    return of_both ? k.dtype : DType::f32;
+  }
   /// How many queries are computed by one call: all of them, but where ALiBi makes a bias for each.
   std::int64_t queries_at_once() const {
     if (max_bias == 0.0f) return queries();
@@ -51,6 +56,8 @@ std::optional<DType> dtype_of(ggml_type type) {
     case GGML_TYPE_F32: return DType::f32;
     case GGML_TYPE_F16: return DType::f16;
     case GGML_TYPE_BF16: return DType::bf16;
+    case GGML_TYPE_Q8_0: return DType::q8_0;
+    case GGML_TYPE_Q4_0: return DType::q4_0;
     default: return std::nullopt;
   }
 }
@@ -59,21 +66,23 @@ std::optional<DType> dtype_of(ggml_type type) {
 std::optional<TensorView> view_of(const ggml_tensor& tensor) {
   const std::optional<DType> dtype = dtype_of(tensor.type);
   if (!dtype) return std::nullopt;
-  const auto bytes = static_cast<std::size_t>(bits(*dtype) / 8);
-  TensorView view = packed_view(tensor.data, *dtype, {tensor.ne[3], tensor.ne[2], tensor.ne[1], tensor.ne[0]});
+  const flashtile::Block block = block_of(*dtype);
+  TensorView view{
+      .data = tensor.data, .dtype = *dtype, .shape = {0, 0, 0, 0}, .strides = {0, 0, 0, 1}, .device{}};
   for (int i = 0; i < 4; ++i) {
-    const std::size_t stride = tensor.nb[3 - i];
-    if (stride % bytes != 0) return std::nullopt;
-    view.strides[i] = static_cast<std::int64_t>(stride / bytes);
+    const auto bytes = static_cast<std::int64_t>(tensor.nb[i]);
+    if (i == 0 ? bytes != block.bytes : bytes % block.bytes != 0) return std::nullopt;
+    view.shape[3 - i] = tensor.ne[i];
+    if (i > 0) view.strides[3 - i] = bytes / block.bytes * block.elements;
   }
-  if (view.strides[3] != 1) return std::nullopt;
   return view;
 }
 
 /// The mask's part for these queries and keys: it may have more rows and columns than there are.
 std::optional<TensorView> mask_of(const ggml_tensor& tensor, const Call& call) {
   const std::optional<TensorView> mask = view_of(tensor);
-  if (!mask || mask->shape[2] < call.queries() || mask->shape[3] < call.keys()) return std::nullopt;
+  if (!mask || mask->dtype != DType::f16 || mask->shape[2] < call.queries() || mask->shape[3] < call.keys())
+    return std::nullopt;
   return mask->sliced(2, 0, call.queries()).sliced(3, 0, call.keys());
 }
 
@@ -110,12 +119,12 @@ struct Arguments {
   flashtile::AttentionOptions options;
 };
 
-/// Those of queries `first` ... `last` - 1. `q` is in the type of k, and `bias` memory for ALiBi's; both may be null for a
+/// Those of queries `first` ... `last` - 1. `q` is in the type that it needs, and `bias` memory for ALiBi's; both may be null for a
 /// plan.
 Arguments arguments_of(const Call& call, std::int64_t first, std::int64_t last, const void* q,
                        const void* bias) {
   Arguments arguments;
-  arguments.q = call.k.dtype == DType::f32 ? call.q : packed_view(q, call.k.dtype, call.q.shape);
+  arguments.q = call.q_type() == DType::f32 ? call.q : packed_view(q, call.q_type(), call.q.shape);
   arguments.q = arguments.q.sliced(2, first, last);
   arguments.outputs.out = call.out.sliced(2, first, last);
   arguments.options = {.scale = call.scale, .softcap = call.softcap, .sinks = call.sinks, .way = "flash.cpu"};
@@ -136,7 +145,7 @@ void* at_least(flashtile::Tensor& memory, std::size_t bytes) {
   return memory.data();
 }
 
-/// q in the type of k, densely.
+/// q in the type that it needs, f16 or bf16, densely.
 void* rounded_q(const Call& call, const Threads& threads, Scratch& scratch) {
   const std::int64_t width = call.q.shape[3], queries = call.queries();
   auto* rounded = static_cast<std::uint16_t*>(
@@ -146,7 +155,7 @@ void* rounded_q(const Call& call, const Threads& threads, Scratch& scratch) {
                         head % call.heads() * call.q.strides[1];
     std::uint16_t* to = rounded + head * queries * width;
     for (std::int64_t i = 0; i < queries; ++i, from += call.q.strides[2], to += width) {
-      if (call.k.dtype == DType::f16)
+      if (call.q_type() == DType::f16)
         ggml_fp32_to_fp16_row(from, to, width);
       else
         ggml_fp32_to_bf16_row(from, reinterpret_cast<ggml_bf16_t*>(to), width);
@@ -206,7 +215,7 @@ bool takes(const ggml_tensor& op) noexcept {
 
 void compute(const ggml_tensor& op, const Threads& threads, Scratch& scratch) {
   const Call call = *call_of(op);
-  const void* q = call.k.dtype == DType::f32 ? nullptr : rounded_q(call, threads, scratch);
+  const void* q = call.q_type() == DType::f32 ? nullptr : rounded_q(call, threads, scratch);
   const std::int64_t at_once = call.queries_at_once();
   for (std::int64_t first = 0; first < call.queries(); first += at_once) {
     const std::int64_t last = std::min(first + at_once, call.queries());

@@ -18,7 +18,8 @@ bool takes(const ggml_tensor& op) noexcept;
 
 /// Computes an op that takes() said yes to.
 ///
-/// Numerics  q is rounded to the type of k and v, as ggml does it on CPUs; scores, softmax and sums are float32.
+/// Numerics  q is rounded to the type of k and v where both are f16 or both bf16, as ggml does it on CPUs; scores, softmax and
+///           sums are float32.
 /// Errors    Those of flashtile::attention_into().
 void compute(const ggml_tensor& op, const Threads& threads, Scratch& scratch);
 
