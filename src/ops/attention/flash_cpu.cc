@@ -16,6 +16,7 @@ FLASHTILE_SCHEDULED_TABLES(kFlashCpuTables, FlashCpuKernels, flash_cpu_kernels)
 namespace flashtile::inline v0_2::ops {
 namespace {
 
+using kernels::AttentionParams;
 using kernels::CpuSchedule;
 using kernels::CpuStage;
 
@@ -26,8 +27,9 @@ const kernels::FlashCpuKernels* kernels_for(DType dtype) {
   return nullptr;
 }
 
-CpuSchedule schedule_of(const AttentionProblem& problem, const AttentionArguments& arguments = {}) {
-  return kernels_for(problem.dtype)->schedule(params_of(problem, arguments), problem.threads);
+/// It refers to `params`.
+CpuSchedule schedule_of(const AttentionProblem& problem, const AttentionParams& params) {
+  return kernels_for(problem.dtype)->schedule(params, problem.threads);
 }
 
 std::string_view declines(const AttentionProblem& problem) {
@@ -41,11 +43,13 @@ std::string_view declines(const AttentionProblem& problem) {
                                      .without(Feature::scores));
 }
 
-std::size_t workspace_bytes(const AttentionProblem& problem) { return schedule_of(problem).workspace_bytes; }
+std::size_t workspace_bytes(const AttentionProblem& problem) {
+  return schedule_of(problem, params_of(problem, {})).workspace_bytes;
+}
 
 std::string describe(const AttentionProblem& problem) {
-  return std::string("flash.cpu ") + schedule_of(problem).name + " " + name(problem.dtype) + " " +
-         std::string(backend::name(backend::best_isa(problem.dtype)));
+  return std::string("flash.cpu ") + schedule_of(problem, params_of(problem, {})).name + " " +
+         name(problem.dtype) + " " + std::string(backend::name(backend::best_isa(problem.dtype)));
 }
 
 /// The shares that KV heads first ... first + heads - 1 have of a stage.
@@ -54,16 +58,17 @@ struct Share {
   std::int64_t first_head, heads;
   std::byte* workspace;
 
-  std::int64_t tasks(const CpuStage& stage) const { return stage.tasks / schedule.heads * heads; }
+  std::int64_t tasks(const CpuStage& stage) const { return stage.tasks * heads; }
   /// Task `i` of the share.
   void run(const CpuStage& stage, std::int64_t i, std::byte* scratch) const {
-    stage.run(schedule, {stage.tasks / schedule.heads * first_head + i, first_head, workspace, scratch});
+    stage.run(schedule, {stage.tasks * first_head + i, first_head, workspace, scratch});
   }
 };
 
 void run(const AttentionProblem& problem, const AttentionArguments& arguments, std::span<std::byte> workspace,
          const Queue& queue) {
-  const CpuSchedule schedule = schedule_of(problem, arguments);
+  const AttentionParams params = params_of(problem, arguments);
+  const CpuSchedule schedule = schedule_of(problem, params);
   const double multiply_adds = static_cast<double>(problem.batch) * static_cast<double>(problem.query_heads) *
                                static_cast<double>(problem.query_length) *
                                static_cast<double>(problem.kv_length) *
@@ -80,7 +85,7 @@ void run(const AttentionProblem& problem, const AttentionArguments& arguments, s
         for (const CpuStage* stage : {&schedule.prepare, &schedule.attend})
           for (std::int64_t i = 0; i < share.tasks(*stage); ++i) share.run(*stage, i, scratch);
       });
-      for (std::int64_t i = 0; i < schedule.merge.tasks; ++i) all.run(schedule.merge, i, scratch);
+      for (std::int64_t i = 0; i < all.tasks(schedule.merge); ++i) all.run(schedule.merge, i, scratch);
     });
   }
   const auto run_stage = [&](const Share& share, const CpuStage& stage) {

@@ -154,8 +154,9 @@ class PanelTask {
     }
   }
 
-  /// What the sums of the lanes from `first` on are multiplied with at last.
-  floats inverse_of(const Panel& panel, int first) const {
+  /// What the sums of the lanes from `first` on are multiplied with at last. Inlined: a function that returns a
+  /// register leaves its upper half in use, which makes the library's other instructions slow.
+  [[gnu::always_inline]] floats inverse_of(const Panel& panel, int first) const {
     const SoftmaxState<floats> state{floats::load(panel.maximum + first), floats::load(panel.sum + first)};
     if (!p_.sinks.given()) return state.inverse();
     float sinks[kLanes];
@@ -166,7 +167,7 @@ class PanelTask {
   /// Stores O^T * factor, transposed, for the kLanes lanes from `first` on; row(i) is the address of the row of
   /// lane i. Returns whether all that it stored is finite, also as an E.
   template <class E, class RowAddress>
-  bool store_turned(const Panel& panel, int first, floats factor, RowAddress row) const {
+  bool store_turned(const Panel& panel, int first, const floats& factor, RowAddress row) const {
     constexpr int kPer = sizeof(float) / sizeof(E);  // elements that fill a lane
     const int lanes = min(kLanes, panel.count - first);
     bools finite = true;

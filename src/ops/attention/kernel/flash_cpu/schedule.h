@@ -31,7 +31,10 @@ struct CpuTasks {
   std::int64_t units;   ///< in a batch entry
   KeySplits splits;
 
-  FLASHTILE_HOST_DEVICE constexpr std::int64_t of_entry() const { return units * blocks * splits.count; }
+  /// Tasks of each KV head of an entry.
+  FLASHTILE_HOST_DEVICE constexpr std::int64_t of_head() const {
+    return (side_by_side ? 1 : group) * blocks * splits.count;
+  }
 
   /// What a task is about. Blocks run backwards: under a causal mask the longest come first.
   struct Place {
@@ -58,7 +61,7 @@ struct CpuTask {
 /// Tasks that may run on any threads, started in ascending order. A stage begins when the one before it is
 /// done.
 struct CpuStage {
-  std::int64_t tasks = 0;  ///< of all heads; KV heads have equal shares
+  std::int64_t tasks = 0;  ///< of each KV head
   void (*run)(const CpuSchedule& schedule, const CpuTask& task) = nullptr;
 };
 
@@ -67,7 +70,8 @@ struct CpuStage {
 /// query, which merges the query's parts into its row of the output.
 struct CpuSchedule {
   const char* name;  ///< "decode", "panels" or "tiles"
-  AttentionParams params;
+  const AttentionParams&
+      params;  ///< those that it was made of: of some hundred bytes, so that it is not copied
   CpuTasks tasks;
   std::int64_t heads;
   std::int64_t heads_at_once;

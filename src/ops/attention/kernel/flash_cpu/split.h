@@ -154,7 +154,7 @@ CpuStage merge_stage(const AttentionParams& p, const KeySplits& splits) {
     merge_row<T>(params, Partials(params, task.workspace, parts), parts, head / params.query_heads,
                  head % params.query_heads, task.index % length);
   };
-  return {std::int64_t{p.batch} * p.query_heads * p.longest_query, run};
+  return {std::int64_t{p.query_heads / p.kv_heads} * p.longest_query, run};
 }
 
 /// A schedule that needs no more than its tasks and the merge.
@@ -170,7 +170,7 @@ CpuSchedule schedule_of(const char* name, const AttentionParams& p, const CpuTas
           Partials::bytes(p, tasks.splits.count),
           scratch_bytes,
           {},
-          {p.batch * tasks.of_entry(), run},
+          {tasks.of_head(), run},
           merge_stage<T>(p, tasks.splits)};
 }
 

@@ -56,7 +56,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     const std::int64_t tasks_of_head = tasks.units * tasks.splits.count *
                                        blocks_by_shape(p, tasks.side_by_side, tasks.block_rows) /
                                        schedule.heads;
-    schedule.prepare = {layout.most_used * p.batch * p.kv_heads, prepare_block<T>};
+    schedule.prepare = {layout.most_used, prepare_block<T>};
     schedule.heads_at_once =
         threads == 1 ? 1
                      : min(schedule.heads, threads * kTasksPerThread / max<std::int64_t>(1, tasks_of_head) + 1);
