@@ -36,15 +36,16 @@ std::string_view declines(const AttentionProblem& problem) {
   if (problem.device.type != DeviceType::cpu) return "it is for CPUs";
   if (kernels_for(problem.dtype) == nullptr)
     return "no kernel is compiled for this element type and instruction set";
-  return unknown(problem.needed, Features::all()
-                                     .without(Feature::segments)
-                                     .without(Feature::blocks)
-                                     .without(Feature::paged)
-                                     .without(Feature::scores));
+  return unknown(problem.needed, Features::all().without(Feature::scores));
 }
 
 std::size_t workspace_bytes(const AttentionProblem& problem) {
-  return schedule_of(problem, params_of(problem, {})).workspace_bytes;
+  AttentionParams params = params_of(problem, {});
+  const std::size_t bytes = schedule_of(problem, params).workspace_bytes;
+  if (!problem.q_is_packed()) return bytes;
+  // Packed sequences that are all short are decoded, which nobody knows before their starts are read.
+  params.longest_query = std::min(params.longest_query, 1);
+  return std::max(bytes, schedule_of(problem, params).workspace_bytes);
 }
 
 std::string describe(const AttentionProblem& problem) {

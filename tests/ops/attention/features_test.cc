@@ -21,11 +21,7 @@ constexpr Features kEverything = Features::all();
 
 /// What a way must know on a device where it runs at all.
 const std::map<std::string, std::map<DeviceType, Features>> kMust{
-    {"flash.cpu",
-     {{DeviceType::cpu, kEverything.without(Feature::paged)
-                            .without(Feature::segments)
-                            .without(Feature::blocks)
-                            .without(Feature::scores)}}},
+    {"flash.cpu", {{DeviceType::cpu, kEverything.without(Feature::scores)}}},
     {"tensor_ops",
      {{DeviceType::cpu, kEverything.without(Feature::scores)},
       {DeviceType::cuda, kEverything.without(Feature::scores)}}},

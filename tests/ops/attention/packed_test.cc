@@ -23,6 +23,8 @@ struct Packing {
   std::optional<Window> window{};
   DType numbers = DType::i32;
   bool sinks = false;
+  std::int64_t page_size =
+      0;  ///< k and v are in pages of so many rows, which divide those of padded ones; 0: not
 
   std::int64_t batch() const { return static_cast<std::int64_t>(q_starts.size()) - 1; }
   std::int64_t q_rows() const { return q_starts.back() + 3; }
@@ -116,10 +118,33 @@ class PackedCall {
     return a;
   }
 
+  /// The rows of k or v that are there in pages of a pool, the first ones last; NaN elsewhere.
+  Tensor pool_of(const Tensor& rows) const {
+    const std::int64_t size = rows.shape()[3], pages = p.batch() * most_pages() + 1;
+    const Tensor pool(rows.dtype(), {pages, p.page_size, p.kv_heads, size});
+    for (std::int64_t n = 0; n < pool.size(); ++n) set(pool, n, static_cast<double>(kNaN));
+    for_each(rows, [&](auto offset, auto, auto b, auto h, auto j, auto d) {
+      const std::int64_t page = pages - 1 - (b * most_pages() + j / p.page_size);
+      set(pool, ((page * p.page_size + j % p.page_size) * p.kv_heads + h) * size + d, get(rows, offset));
+    });
+    return pool;
+  }
+  /// Numbers of pages behind an entry's rows are none.
+  Tensor block_table() const {
+    const Tensor table(DType::i32, {p.batch(), most_pages()});
+    for (std::int64_t n = 0; n < table.size(); ++n) {
+      const std::int64_t length = p.kv_lengths[static_cast<std::size_t>(n / most_pages())];
+      const bool is_there = n % most_pages() * p.page_size < length;
+      table.as<std::int32_t>()[n] = is_there ? static_cast<std::int32_t>(table.size() - n) : -1'000'000;
+    }
+    return table;
+  }
+
   const Packing p;
   const Tensor q, k, v, sinks;
 
  private:
+  std::int64_t most_pages() const { return p.kv_rows() / p.page_size; }
   Dims kv_shape(std::int64_t size) const {
     return p.kv_packed() ? Dims{p.kv_rows(), p.kv_heads, size} : Dims{p.batch(), p.kv_heads, p.kv_rows(), size};
   }
@@ -146,7 +171,10 @@ TEST_P(Packed, SequencesAreWhatTheyAreAlone) {
       lse(DType::f32, {packing.q_rows(), packing.query_heads});
   for (const Tensor* t : {&out, &lse})
     for (std::int64_t i = 0; i < t->size(); ++i) set(*t, i, kCanary);
-  const Tensor q = copy_to(call.q, device), k = copy_to(call.k, device), v = copy_to(call.v, device),
+  const bool paged = packing.page_size > 0;
+  const Tensor q = copy_to(call.q, device), k = copy_to(paged ? call.pool_of(call.k) : call.k, device),
+               v = copy_to(paged ? call.pool_of(call.v) : call.v, device),
+               table = paged ? copy_to(call.block_table(), device) : Tensor(),
                sinks = copy_to(call.sinks, device), device_out = copy_to(out, device),
                device_lse = copy_to(lse, device),
                q_starts = copy_to(tensor_of(packing.q_starts, packing.numbers), device),
@@ -158,12 +186,14 @@ TEST_P(Packed, SequencesAreWhatTheyAreAlone) {
   options.row_starts.q = q_starts;
   (packing.kv_packed() ? options.row_starts.kv : options.lengths.kv) = kv_numbers;
   if (packing.sinks) options.sinks = sinks;
+  if (paged) options.block_table = table;
   try {
     attention_into({.out = device_out.view(), .lse = device_lse.view()}, q, k, v, options);
   } catch (const Error& e) {
     ASSERT_EQ(e.code(), ErrorCode::unsupported) << e.what();
     ASSERT_TRUE(way == "unfused" || way == "flash.sm90" || way.starts_with("vendor.") ||
-                (way == "flash.cpu" && device.type != DeviceType::cpu))
+                (way == "flash.cpu" && device.type != DeviceType::cpu) ||
+                (paged && (way == "simdgroup" || device.type == DeviceType::metal_emulated)))
         << "unexpected refusal: " << e.what();
     GTEST_SKIP() << e.what();
   }
@@ -234,6 +264,35 @@ std::vector<Packing> packings() {
        .causal = CausalCorner::top_left},
       {.name = "OneOfAll", .q_starts = {0, 70}, .kv_starts = {0, 1500}, .query_heads = 1},
       {.name = "Few", .q_starts = {0, 1, 3}, .kv_starts = {0, 1300, 1310}, .query_heads = 2, .kv_heads = 2},
+      {.name = "FewOfEach",
+       .q_starts = {0, 1, 1, 3, 4},
+       .kv_starts = {0, 700, 700, 1300, 1301},
+       .query_heads = 4,
+       .kv_heads = 2,
+       .causal = CausalCorner::bottom_right,
+       .sinks = true},
+      {.name = "FewTogether",
+       .q_starts = {1, 2, 3, 4},
+       .kv_starts = {0, 600, 1200, 1203},
+       .query_heads = 1,
+       .head_dim = 128,
+       .value_dim = 128},
+      {.name = "Paged",
+       .q_starts = starts,
+       .kv_starts = {},
+       .kv_lengths = {5, 150, 64, 0, 63},
+       .query_heads = 4,
+       .kv_heads = 2,
+       .causal = CausalCorner::bottom_right,
+       .page_size = 25},
+      {.name = "FewPaged",
+       .q_starts = {0, 1, 2, 4, 4, 5},
+       .kv_starts = {},
+       .kv_lengths = {5, 150, 64, 0, 63},
+       .query_heads = 4,
+       .kv_heads = 2,
+       .causal = CausalCorner::bottom_right,
+       .page_size = 10},
       {.name = "NoKeys", .q_starts = {0, 3, 5}, .kv_starts = {0, 0, 0}},
       {.name = "None", .q_starts = {4}, .kv_starts = {5}},
   };

@@ -889,9 +889,7 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
     if (way == "tensor_ops" || way == "simdgroup")
       return {{"no kernel is compiled for this device, element type and head size", true}};
   }
-  if (way == "flash.cpu")
-    return {{"it is for CPUs", device.type != DeviceType::cpu},
-            {"it does not know", c.has_pairs() || c.page_size > 0}};
+  if (way == "flash.cpu") return {{"it is for CPUs", device.type != DeviceType::cpu}};
   const bool on_metal = device.type == DeviceType::metal || device.type == DeviceType::metal_emulated;
   if (way == "simdgroup" || (way == "tensor_ops" && on_metal))
     return {{"it does not know paged keys and values", c.page_size > 0}};

@@ -50,9 +50,9 @@ class DecodeTask : DecodeShape<T, Rows> {
           softmax(scratch),
           output(scratch, sizes),
           both(scratch, sizes),
-          query(scratch, p.coded_q, 1, p.head_dim),
-          keys(scratch, p.coded_k, sizes.block, p.head_dim),
-          values(scratch, p.coded_v, sizes.block, p.value_dim),
+          query(scratch, p.coded_q, {}, 1, p.head_dim),
+          keys(scratch, p.coded_k, p.pages, sizes.block, p.head_dim),
+          values(scratch, p.coded_v, p.pages, sizes.block, p.value_dim),
           bytes(scratch.bytes()) {}
   };
 
@@ -66,7 +66,7 @@ class DecodeTask : DecodeShape<T, Rows> {
         memory_(Scratch(task.scratch), p_, sizes_) {}
 
   void attend() {
-    const KeyRange range = entry_.keys(0, p_.query_length - 1);
+    const KeyRange range = entry_.keys(0, p_.longest_query - 1);
     const int begin = max(splits_.begin(place_.split), range.begin);
     const int end = min(range.end, splits_.begin(place_.split + 1));
     const auto weigh = [&](int column, int keys) {
@@ -74,16 +74,18 @@ class DecodeTask : DecodeShape<T, Rows> {
       memory_.softmax.step(keys, p_.rule.exponent, p_.rule.is_factor,
                            [&](const float* factors) { memory_.output.rescale(factors); });
     };
-    const bool prefetches = !sizes_.together && !p_.coded_k.given();
-    for (int c = begin; c < min(begin + sizes_.ahead, end) && prefetches; ++c) {
-      fetch({keys_from(c, 1).first}, 0, p_.head_dim);
-      fetch({values_from(c, 1).first}, 0, p_.value_dim);
-    }
+    if (!sizes_.together && !p_.coded_k.given()) fetch_block(begin, min(begin + sizes_.ahead, end));
     start();
     int chain = 0;   // keys since the last fold
     int before = 0;  // keys of the block whose values come together with the next block's keys
     for (int column = begin; column < end; column += sizes_.block) {
       const int keys = min(sizes_.block, end - column);
+      if (p_.rule.hides_pairs() && is_hidden(column, keys)) {
+        if (before > 0) multiply_both(column, 0, before);
+        before = 0;
+        continue;
+      }
+      if (p_.pages.given()) fetch_block(column + sizes_.block, min(column + 2 * sizes_.block, end));
       if (sizes_.together) {
         multiply_both(column, keys, before);
         memory_.both.sum_scores(memory_.softmax.scores(), keys);
@@ -102,11 +104,11 @@ class DecodeTask : DecodeShape<T, Rows> {
     finish();
   }
 
-  int count() const { return p_.query_length * (p_.query_heads / p_.kv_heads); }
+  int count() const { return p_.longest_query * (p_.query_heads / p_.kv_heads); }
   std::int64_t head_of(int row) const {
-    return place_.kv_head * (p_.query_heads / p_.kv_heads) + row / p_.query_length;
+    return place_.kv_head * (p_.query_heads / p_.kv_heads) + row / p_.longest_query;
   }
-  int position_of(int row) const { return row % p_.query_length; }
+  int position_of(int row) const { return row % p_.longest_query; }
   bool is_padding(int row) const { return position_of(row) >= entry_.query_length; }
 
   /// `keys` rows from `column` on; coded ones last until the next call.
@@ -115,6 +117,20 @@ class DecodeTask : DecodeShape<T, Rows> {
   }
   RowRun<const T> values_from(int column, int keys) const {
     return memory_.values.values(p_, place_.batch, place_.kv_head, column, keys);
+  }
+  /// Prefetches keys begin ... end - 1. Loops over a block prefetch what lies behind it, which pages do not keep.
+  void fetch_block(int begin, int end) const {
+    for (int c = begin; c < end; ++c) {
+      fetch({key_rows<T>(p_, place_.batch, place_.kv_head, c).first}, 0, p_.head_dim);
+      fetch({value_rows<T>(p_, place_.batch, place_.kv_head, c).first}, 0, p_.value_dim);
+    }
+  }
+
+  /// Do segments or the block map hide a block from all queries of the task?
+  [[gnu::noinline]] bool is_hidden(int column, int keys) const {
+    const int group = p_.query_heads / p_.kv_heads;
+    const QuerySpan queries{place_.batch, place_.kv_head * group, group, 0, entry_.query_length - 1};
+    return seen_by(p_.rule, queries, column, column + keys) == Seen::none;
   }
 
   void start() {
@@ -142,7 +158,8 @@ class DecodeTask : DecodeShape<T, Rows> {
 
   /// Applies the rule to the scores of a block; those past its last key become -inf.
   void apply_rule(const KeyRange& range, int column, int keys) {
-    if (keys % kChunk == 0 && p_.rule.work(range, column, keys) == ScoreWork::factor) return;
+    if (keys % kChunk == 0 && !p_.rule.hides_pairs() && p_.rule.work(range, column, keys) == ScoreWork::factor)
+      return;
     with_bias_type(p_.rule.mask, [&](auto type) { apply_rule<typename decltype(type)::type>(column, keys); });
   }
   /// The same where the bias of the mask tensors has type E.
@@ -174,10 +191,17 @@ class DecodeTask : DecodeShape<T, Rows> {
   template <class E>
   floats entries_of(int j, int column, int c, int left) const {
     float entries[kLanes + kChunk] = {};  // of one row after the other
-    if (!p_.rule.mask.given()) return 0.0f;
+    if (!p_.rule.mask.given() && !p_.rule.hides_pairs()) return 0.0f;
     for (int r = j * kShared; r < min(count(), (j + 1) * kShared); ++r) {
+      if (is_padding(r)) continue;
       const MaskRow<E> row(p_.rule.mask, place_.batch, head_of(r), position_of(r), column);
-      row(c, min(kChunk, left)).store(entries + r % kShared * kChunk);
+      const int there = min(kChunk, left);
+      floats entry = row(c, there);
+      if (p_.rule.hides_pairs()) {
+        const PairRow pairs(p_.rule, place_.batch, head_of(r), position_of(r), column);
+        entry = where_visible(entry, pairs(c, there));
+      }
+      entry.store(entries + r % kShared * kChunk);
     }
     return floats::load(entries);
   }
@@ -222,7 +246,7 @@ class DecodeTask : DecodeShape<T, Rows> {
 template <class T>
 class Decode {
  public:
-  static bool suits(const AttentionParams& p) { return rows_of(p) <= kDecodeRows; }
+  static bool suits(const AttentionParams& p) { return p.longest_query > 0 && rows_of(p) <= kDecodeRows; }
   static CpuSchedule schedule(const AttentionParams& p) {
     const std::int64_t rows = rows_of(p);
     return rows == 1   ? schedule_for<1>(p)
@@ -235,7 +259,7 @@ class Decode {
   static constexpr int kLongestSum = 1 << 16;  ///< keys
 
   static std::int64_t rows_of(const AttentionParams& p) {
-    return std::int64_t{p.query_length} * (p.query_heads / p.kv_heads);
+    return std::int64_t{p.longest_query} * (p.query_heads / p.kv_heads);
   }
   template <int Rows>
   static CpuSchedule schedule_for(const AttentionParams& p) {

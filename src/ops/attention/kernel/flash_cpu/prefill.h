@@ -62,9 +62,9 @@ class Prefill : PanelTask<T, kWidth> {
     std::size_t bytes;  ///< of it all
 
     Memory(Scratch scratch, const AttentionParams& p)
-        : query_rows(scratch, p.coded_q, kWidth, p.head_dim),
-          key_rows(scratch, p.coded_k, kKeys, p.head_dim),
-          value_rows(scratch, p.coded_v, kKeys, p.value_dim) {
+        : query_rows(scratch, p.coded_q, {}, kWidth, p.head_dim),
+          key_rows(scratch, p.coded_k, p.pages, kKeys, p.head_dim),
+          value_rows(scratch, p.coded_v, p.pages, kKeys, p.value_dim) {
       for (int i = 0; i < kPanels<T>; ++i)
         allot(scratch, panels[i], totals[i], steps_of<T>(p.head_dim), p.value_dim, p.kv_length);
       scores = scratch.take<float>(kKeys * kWidth);
@@ -88,12 +88,7 @@ class Prefill : PanelTask<T, kWidth> {
     }
     for (int column = begin / kKeys * kKeys; column < end; column += kKeys) {
       const int keys = min(kKeys, end - column);
-      const std::int64_t batch = this->place_.batch, kv_head = this->place_.kv_head;
-      const RightRows k = keys_operand(memory_.key_rows.keys(p_, batch, kv_head, column, keys), keys,
-                                       p_.head_dim, memory_.keys);
-      const RightRows v = values_operand(memory_.value_rows.values(p_, batch, kv_head, column, keys), keys,
-                                         p_.value_dim, memory_.values);
-      for (int i = 0; i < used; ++i) step(memory_.panels[i], ranges_[i], k, v, column, keys);
+      if (!p_.rule.hides_pairs() || some_see(used, column, keys)) attend_block(used, column, keys);
       if (const int next = column + kKeys; next < end && ends_chain(column, next)) {
         for (int i = 0; i < used; ++i) memory_.totals[i].add(memory_.panels[i], p_.rule.exponent);
       }
@@ -102,6 +97,24 @@ class Prefill : PanelTask<T, kWidth> {
       memory_.totals[i].finish(memory_.panels[i], p_.rule.exponent);
       this->finish(memory_.panels[i]);
     }
+  }
+
+  /// Do segments and the block map leave something of a block to one of the panels? Else it is not read.
+  [[gnu::noinline]] bool some_see(int used, int column, int keys) const {
+    bool some = false;
+    for (int i = 0; i < used && !some; ++i)
+      some = seen_by(p_.rule, memory_.panels[i], this->place_.batch, column, keys) != Seen::none;
+    return some;
+  }
+
+  /// A block of keys against the panels.
+  void attend_block(int used, int column, int keys) {
+    const std::int64_t batch = this->place_.batch, kv_head = this->place_.kv_head;
+    const RightRows k =
+        keys_operand(memory_.key_rows.keys(p_, batch, kv_head, column, keys), keys, p_.head_dim, memory_.keys);
+    const RightRows v = values_operand(memory_.value_rows.values(p_, batch, kv_head, column, keys), keys,
+                                       p_.value_dim, memory_.values);
+    for (int i = 0; i < used; ++i) step(memory_.panels[i], ranges_[i], k, v, column, keys);
   }
 
   void start(Panel& panel, std::int64_t first, int count) {
@@ -116,7 +129,7 @@ class Prefill : PanelTask<T, kWidth> {
   void step(const Panel& panel, const KeyRange& range, RightRows k, RightRows v, int column, int keys) {
     keys = min(keys, range.end - column);
     if (keys <= 0 || column + keys <= range.begin) return;
-    const MaskBlock block = classify(p_.rule.mask, panel, this->place_.batch, column, keys);
+    const MaskBlock block = classify(p_.rule, panel, this->place_.batch, column, keys);
     if (block == MaskBlock::hidden) return;
 
     if (range.all_see(column, keys)) {

@@ -1,5 +1,5 @@
 // Rows of q, k and v for schedules that multiply them where they lie; coded ones become floats in a thread's scratch first, a
-// block of keys at a time.
+// block of keys at a time, and those of a block that lies in several pages are copied together there.
 #pragma once
 
 #include "src/ops/attention/kernel/flash_cpu/operands.h"
@@ -9,14 +9,14 @@ namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
-/// Memory for `rows` rows, none where the call's rows are not coded.
+/// Memory for `rows` rows, none where the call's rows are neither coded nor in pages.
 template <class T>
 class StagedRows {
  public:
-  StagedRows(Scratch& scratch, const CodedRows& coded, int rows, int columns)
+  StagedRows(Scratch& scratch, const CodedRows& coded, const Pages& pages, int rows, int columns)
       : columns_(columns),
         step_(panel::rounded_up(columns, 16)),
-        floats_(scratch.take<float>(coded.given() ? std::int64_t{rows} * step_ : 0)) {}
+        floats_(scratch.take<float>(coded.given() || pages.given() ? std::int64_t{rows} * step_ : 0)) {}
 
   /// Keys column ... column + count - 1 of a head.
   RowRun<const T> keys(const AttentionParams& p, std::int64_t batch, std::int64_t kv_head, int column,
@@ -25,7 +25,7 @@ class StagedRows {
       if (p.coded_k.given())
         return filled(count, [&](int r) { return coded_key_rows(p, batch, kv_head, column + r); });
     }
-    return key_rows<T>(p, batch, kv_head, column);
+    return together(p, column, count, [&](int row) { return key_rows<T>(p, batch, kv_head, row); });
   }
   RowRun<const T> values(const AttentionParams& p, std::int64_t batch, std::int64_t kv_head, int column,
                          int count) const {
@@ -33,7 +33,7 @@ class StagedRows {
       if (p.coded_v.given())
         return filled(count, [&](int r) { return coded_value_rows(p, batch, kv_head, column + r); });
     }
-    return value_rows<T>(p, batch, kv_head, column);
+    return together(p, column, count, [&](int row) { return value_rows<T>(p, batch, kv_head, row); });
   }
   /// A query, at place `r` of the memory where it is coded.
   const T* query(const AttentionParams& p, std::int64_t batch, std::int64_t head, std::int64_t position,
@@ -49,6 +49,22 @@ class StagedRows {
   }
 
  private:
+  /// `count` rows from `column` on, of which as many follow each other as adjacent_keys says.
+  template <class RowsFrom>
+  RowRun<const T> together(const AttentionParams& p, int column, int count, RowsFrom rows_from) const {
+    if (!p.pages.given()) return rows_from(column);
+    T* const room = reinterpret_cast<T*>(floats_);
+    if (count == 0) return {room, 0};  // the table may end here
+    if (adjacent_keys(p, column, count) == count) return rows_from(column);
+    for (int c = 0; c < count;) {
+      const RowRun<const T> rows = rows_from(column + c);
+      const int adjacent = adjacent_keys(p, column + c, count - c);
+      for (int i = 0; i < adjacent; ++i, ++c)
+        std::memcpy(static_cast<void*>(room + c * step_), rows[i],
+                    static_cast<std::size_t>(columns_) * sizeof(T));
+    }
+    return {room, step_};
+  }
   template <class RunAt>
   RowRun<const T> filled(int count, RunAt run_at) const {
     for (int r = 0; r < count; ++r) run_at(r).read(0, 0, columns_, floats_ + r * step_);

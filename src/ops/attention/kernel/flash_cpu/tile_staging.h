@@ -1,6 +1,7 @@
 // Rows of Q, K and V as the bfloats that tiles multiply: parts of each number, padded to whole tiles.
 #pragma once
 
+#include "src/ops/attention/kernel/flash_cpu/staged_rows.h"
 #include "src/ops/attention/kernel/flash_cpu/tile_blocks.h"
 
 #if defined(FT_AMX)
@@ -128,6 +129,15 @@ bool pack_queries(const TileLayout<T>& layout, const Panel& panel, float* staged
   return staging.plain();
 }
 
+/// What a task of the stage that prepares needs.
+template <class T>
+std::size_t prepare_scratch_bytes(const AttentionParams& p) {
+  Scratch scratch;
+  StagedRows<T>(scratch, {}, p.pages, kKeys, p.head_dim);
+  StagedRows<T>(scratch, {}, p.pages, kKeys, p.value_dim);
+  return scratch.bytes();
+}
+
 /// Makes one block ready: task `index` of the stage that prepares.
 template <class T>
 void prepare_block(const CpuSchedule& schedule, const CpuTask& task) {
@@ -143,9 +153,12 @@ void prepare_block(const CpuSchedule& schedule, const CpuTask& task) {
   float* const rows = blocks.keys(column);
   if (keys < kKeys)
     std::memset(rows, 0, static_cast<std::size_t>(kParts<T> * layout.keys_part) * sizeof(float));
-  const RowRun<const T> k = key_rows<T>(p, batch, kv_head, column);
+  Scratch scratch(task.scratch);
+  const StagedRows<T> key_block(scratch, {}, p.pages, kKeys, p.head_dim),
+      value_block(scratch, {}, p.pages, kKeys, p.value_dim);
+  const RowRun<const T> k = key_block.keys(p, batch, kv_head, column, keys);
   for (int i = 0; i < keys; ++i) staging.stage_row(rows + i * layout.key_steps, layout.keys_part, k[i]);
-  staging.turn_values(blocks.values(column), value_rows<T>(p, batch, kv_head, column), keys);
+  staging.turn_values(blocks.values(column), value_block.values(p, batch, kv_head, column, keys), keys);
   blocks.plain(column) = staging.plain();
 }
 

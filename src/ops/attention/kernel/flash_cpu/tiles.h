@@ -50,8 +50,9 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     const TileLayout<T> layout(p);
     const bool cached =
         static_cast<std::size_t>(layout.count) * layout.size * sizeof(float) <= kSecondCacheBytes;
-    CpuSchedule schedule = schedule_of<T>("tiles", p, tasks_of(p, cached ? 1 : kTilePanels, kLanesOfPanel),
-                                          max(Memory(Scratch(), p).bytes, Prefill<T>::scratch_bytes(p)), run);
+    CpuSchedule schedule = schedule_of<T>(
+        "tiles", p, tasks_of(p, cached ? 1 : kTilePanels, kLanesOfPanel),
+        max(max(Memory(Scratch(), p).bytes, Prefill<T>::scratch_bytes(p)), prepare_scratch_bytes<T>(p)), run);
     const CpuTasks& tasks = schedule.tasks;
     const std::int64_t tasks_of_head = tasks.units * tasks.splits.count *
                                        blocks_by_shape(p, tasks.side_by_side, tasks.block_rows) /
@@ -174,14 +175,14 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
       for (; panel < active_; ++panel) {
         TileUnit unit = sights_[panel].unit(column, panel);
         if (unit.keys == 0) continue;
-        if (p_.rule.mask.given()) unit.mask = classify(unit);
+        if (p_.rule.mask.given() || p_.rule.hides_pairs()) unit.mask = classify(unit);
         if (unit.mask != MaskBlock::hidden) return unit;
       }
     }
     return {};
   }
   [[gnu::noinline]] MaskBlock classify(const TileUnit& u) const {
-    return flash_cpu::classify(p_.rule.mask, memory_.panels[u.panel], this->place_.batch, u.column, u.keys);
+    return flash_cpu::classify(p_.rule, memory_.panels[u.panel], this->place_.batch, u.column, u.keys);
   }
 
   template <Lse kLse>

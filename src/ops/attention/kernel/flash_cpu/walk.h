@@ -10,16 +10,18 @@ namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace flash_cpu {
 
-/// What the mask tensors do to a block: nothing, hide it from every query, or anything in between.
+/// What mask tensors, segments and block maps do to a block: nothing, hide it from every query, or anything in between.
 enum class MaskBlock { open, hidden, mixed };
 
-/// The entries of mask tensors for one panel of queries from key `column` on, where the bias has type E.
+/// The entries of mask tensors for one panel of queries from key `column` on, where the bias has type E; -inf too where
+/// segments or the block map hide a pair.
 template <class E>
 class PanelEntries {
  public:
-  PanelEntries(const MaskTensors& mask, const Panel& panel, std::int64_t batch, int column)
-      : mask_(mask), panel_(panel), batch_(batch), column_(column) {}
+  PanelEntries(const ScoreRule& rule, const Panel& panel, std::int64_t batch, int column)
+      : rule_(rule), mask_(rule.mask), panel_(panel), batch_(batch), column_(column) {}
 
+  /// By mask tensors alone.
   MaskBlock classify(int count) const {
     bool some_open = false, some_bias = false;
     const int lanes = repeats_over_lanes() ? 1 : panel_.count;
@@ -39,7 +41,11 @@ class PanelEntries {
 
   /// to[i] <- those of key c + i for a register of lanes, the first of which is `first`.
   void load(floats (&to)[kLanes], int first, int c, int left) const {
-    for (int i = 0; i < kLanes; ++i) to[i] = first + i >= panel_.count ? floats(0.0f) : row(first + i)(c, left);
+    for (int i = 0; i < kLanes; ++i) {
+      to[i] = first + i >= panel_.count ? floats(0.0f) : row(first + i)(c, left);
+      if (rule_.hides_pairs() && first + i < panel_.count)
+        to[i] = where_visible(to[i], pairs(first + i)(c, left));
+    }
     primitives::detail::transpose(to);
   }
 
@@ -53,21 +59,35 @@ class PanelEntries {
   }
   MaskRow<E> row(int lane) const { return {mask_, batch_, panel_.head[lane], panel_.position[lane], column_}; }
 
+  PairRow pairs(int lane) const { return {rule_, batch_, panel_.head[lane], panel_.position[lane], column_}; }
+
+  const ScoreRule& rule_;
   const MaskTensors& mask_;
   const Panel& panel_;
   std::int64_t batch_;
   int column_;
 };
 
-/// What the mask tensors do to keys column ... column + keys - 1.
-FT_FUNCTION MaskBlock classify(const MaskTensors& mask, const Panel& panel, std::int64_t batch, int column,
+/// What segments and block maps let a panel see of keys column ... column + keys - 1, of which there is one. A panel of
+/// several heads counts as all their queries between its first position and its last.
+FT_FUNCTION Seen seen_by(const ScoreRule& rule, const Panel& panel, std::int64_t batch, int column, int keys) {
+  const int head = panel.head[0], heads = panel.head[panel.count - 1] - head + 1;
+  return seen_by(rule, QuerySpan{batch, head, heads, panel.first_position, panel.last_position}, column,
+                 column + keys);
+}
+
+/// What happens to keys column ... column + keys - 1.
+FT_FUNCTION MaskBlock classify(const ScoreRule& rule, const Panel& panel, std::int64_t batch, int column,
                                int keys) {
+  const Seen pairs = rule.hides_pairs() ? seen_by(rule, panel, batch, column, keys) : Seen::all;
+  if (pairs == Seen::none) return MaskBlock::hidden;
   MaskBlock result = MaskBlock::open;
-  if (!mask.given()) return result;
-  with_bias_type(mask, [&](auto type) {
-    result = PanelEntries<typename decltype(type)::type>(mask, panel, batch, column).classify(keys);
-  });
-  return result;
+  if (rule.mask.given()) {
+    with_bias_type(rule.mask, [&](auto type) {
+      result = PanelEntries<typename decltype(type)::type>(rule, panel, batch, column).classify(keys);
+    });
+  }
+  return pairs == Seen::some && result == MaskBlock::open ? MaskBlock::mixed : result;
 }
 
 /// Scores that the band hides <- -inf. Keys that every lane sees are passed over: most of a block on an edge.
@@ -120,7 +140,7 @@ void apply_rule(const ScoreRule& p_rule, const Entry& entry, const Panel& panel,
   };
   if (block == MaskBlock::mixed) {
     with_bias_type(rule.mask, [&](auto type) {
-      const PanelEntries<typename decltype(type)::type> entries(rule.mask, panel, batch, column);
+      const PanelEntries<typename decltype(type)::type> entries(p_rule, panel, batch, column);
       for_each_score([&](floats(&to)[kLanes], int first, int c) { entries.load(to, first, c, keys - c); });
     });
   } else {
