@@ -64,7 +64,8 @@ std::optional<TensorLayout> scales_of(const std::optional<TensorView>& scales, c
 
 /// int4 rows begin at whole bytes.
 void check_pairs(const TensorLayout& rows, const std::string& what) {
-  if (rows.dtype != DType::int4) return;
+  const bool any = rows.shape[0] > 0 && rows.shape[1] > 0 && rows.shape[2] > 0;
+  if (rows.dtype != DType::int4 || !any) return;
   for (int i = 0; i < 3; ++i) {
     if (rows.shape[i] > 1 && rows.strides[i] % 2 != 0) {
       refuse(what + " has dtype int4 and strides " + to_string(rows.strides) +
