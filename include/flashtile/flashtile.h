@@ -172,11 +172,12 @@ typedef struct flashtile_window {
 
 typedef struct flashtile_attention_options {
   uint32_t size;
-  /// Set for causal attention: a query sees no key after its position. One of FLASHTILE_TOP_LEFT ... FLASHTILE_OFFSET.
+  /// Set for causal attention: a query sees no key after its position. One of FLASHTILE_TOP_LEFT ... FLASHTILE_OFFSETS.
   int32_t causal;
   int64_t causal_offset;        ///< with FLASHTILE_OFFSET
   int64_t query_offset_number;  ///< with FLASHTILE_OFFSET
-  int32_t query_offset;  ///< where queries lie, for windows; FLASHTILE_NOT_GIVEN: as causal says, or else 0
+  int32_t
+      query_offset;  ///< where queries lie, for windows and slopes; FLASHTILE_NOT_GIVEN: as causal says, or else 0
   float softcap;  ///< scores become softcap * tanh(score / softcap), after the scale and before masks; 0: off
   const float* scale;              ///< multiplies raw scores in float32; NULL: 1/sqrt(D)
   const flashtile_window* window;  ///< NULL: none
@@ -239,11 +240,14 @@ typedef struct flashtile_attention_outputs {
 ///
 /// Shapes    q (B, Hq, Lq, D), k (B, Hkv, Lkv, D), v (B, Hkv, Lkv, Dv) -> out (B, Hq, Lq, Dv). Hq is a multiple of Hkv:
 ///           query head h reads KV head h / (Hq / Hkv). Any length may be 0. D is 1 ... 576 and Dv 1 ... 512 on
-///           CPUs, both 1 ... 256 on GPUs.
+///           CPUs, both 1 ... 256 on GPUs. Packed sequences and pools of pages have other shapes: see q_row_starts,
+///           kv_row_starts and block_table.
 /// Strides   Any, also 0, in all dimensions but the last, whose stride is 1.
-/// Types     f32, f16 or bf16, the same for q, k, v and out.
+/// Types     q is f32, f16 or bf16, out is of q's type or f32. k and v are of q's type, or each of f32, f16, bf16, i8, int4,
+///           f8_e4m3, f8_e5m2, q8_0 or q4_0; in pages of q's type.
 /// Numerics  Scores, softmax and sums are float32. A query with no key to attend to gives exactly 0, and lse -inf.
-/// Errors    invalid_argument names the argument; unsupported lists each way and its reason.
+/// Errors    invalid_argument names the argument, some by its name in C++: lengths.kv is kv_lengths, mask.blocks is block_map;
+///           unsupported lists each way and its reason.
 /// Options   NULL: all defaults. Asynchronous on a GPU queue.
 FLASHTILE_API flashtile_status flashtile_attention(const flashtile_attention_outputs* outputs,
                                                    const flashtile_tensor* q, const flashtile_tensor* k,

@@ -11,7 +11,8 @@ def merge_attention(outs, lses, *, sinks=None, threads=None, out=None, return_ls
     """Merges attention over parts of the keys: the result is that of one call over the keys of all parts.
 
     Shapes    outs: arrays (B, Hq, L, Dv), lses: arrays (B, Hq, L), as many -> (B, Hq, L, Dv). A part may have any number of
-              keys; what attention() gives with return_lse is a part.
+              keys; what attention() gives with return_lse is a part. Results of packed sequences are views: out.swapaxes(0, 1)[None]
+              and lse.T[None].
     Types     float32, float16 or bfloat16 each; lses are float32. The result has the type of the first part, or out's.
     Numerics  out = sum(exp(lse_i - lse) * out_i), in float32, with lse = log(sum(exp(lse_i)) + exp(sink)). A part whose lse is
               -inf is not read. A row without keys gives exactly 0, and lse -inf or its head's sink.

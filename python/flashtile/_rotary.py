@@ -47,7 +47,8 @@ def append_kv(cache_k, cache_v, k_new, v_new, positions, *, rotary=None, block_t
     Errors    As attention(). On CPUs also an index out of range, before anything is stored; GPUs do not store such rows.
     Threads   May be called from several threads, which must not store into the same rows; the GIL is released.
 
-    rotary         keywords of rotary(), such as {} or {"base": 500000.0}: k_new is turned by positions on the way
+    rotary         a dict of interleaved, dim, base, frequencies and inverse, as rotary() takes them, such as {} or {"base": 500000.0}:
+                   k_new is turned by positions on the way
     block_table    int32 (B, most): entry [b, n] is the page that holds the rows from n * page size on of batch entry b
     threads        as in attention()
     """
@@ -56,12 +57,20 @@ def append_kv(cache_k, cache_v, k_new, v_new, positions, *, rotary=None, block_t
     rows = [call.take(x, name)[1] for x, name in ((k_new, "k_new"), (v_new, "v_new"), (positions, "positions"))]
     options = call.options = AppendKvOptions()
     if rotary is not None:
-        options.rotary = call.point_to(embedding(call, **rotary))
+        options.rotary = call.point_to(embedding(call, **keywords_of(rotary)))
     if block_table is not None:
         options.block_table = call.take(block_table, "block_table")[1]
     options.queue = _queues.queue_of(call.tensors[0], cache_k, threads)
     call.arguments = (*caches, *rows, addressof(options))
     call.run()
+
+
+def keywords_of(rotary):
+    """Those of rotary() that say how rows are turned."""
+    known = ("interleaved", "dim", "base", "frequencies", "inverse")
+    if not isinstance(rotary, dict) or not all(name in known for name in rotary):
+        raise ValueError(f"rotary is {rotary!r}; expected a dict with some of {', '.join(known)}")
+    return rotary
 
 
 def embedding(call, interleaved=False, dim=0, base=10000.0, frequencies=None, inverse=False):

@@ -10,8 +10,8 @@ import math
 import jax
 import numpy as np
 
-from flashtile._attention import corner_of, is_array, offset_of
-from flashtile._library import lib, whole
+from flashtile._attention import corner_of, is_array, offset_of, sides_of
+from flashtile._library import lib
 
 __all__ = ["attention"]
 
@@ -20,9 +20,9 @@ jax.ffi.register_ffi_target("flashtile_attention", jax.ffi.pycapsule(lib.flashti
 
 def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=None, window=None, mask=None, bias=None,
               return_lse=False):
-    """flashtile.attention() as a part of a compiled computation; the same shapes, types, options and meaning.
+    """flashtile.attention() as a part of a compiled computation; its options that are listed here mean the same.
 
-    Options but mask and bias are numbers that are known when it is compiled. jax.vmap adds to the batch, without a loop.
+    q, k and v have 4 dimensions and one type, float32, float16 or bfloat16. Options but mask and bias are numbers that are known when it is compiled. jax.vmap adds to the batch, without a loop.
     Errors: ValueError for what the shapes say is wrong; all else is an error of JAX when it runs, with flashtile's message.
     """
     if not q.ndim == k.ndim == v.ndim == 4:
@@ -35,7 +35,7 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
             arguments.append(jax.numpy.broadcast_to(x, (q.shape[0], *x.shape[1:])))
     causal, causal_offset = constant_offset(corner_of(causal, q.shape[2], k.shape[2]), "causal")
     query_offset, query_offset_number = constant_offset(query_offset, "query_offset")
-    left, right = (-1, -1) if window is None else (whole(limit, "window") for limit in window)
+    left, right = (-1, -1) if window is None else sides_of(window)
     numbers = {"causal": causal, "causal_offset": causal_offset, "query_offset": query_offset,
                "query_offset_number": query_offset_number, "window_left": left, "window_right": right,
                **{name: x is not None for name, x in added.items()}}

@@ -82,6 +82,10 @@ class Attention(unittest.TestCase):
                                  ({"k_dtype": "q8_0"}, "v has dtype u8; expected f32, ")):
             with self.assertRaisesRegex(ValueError, message):
                 flashtile.attention(q, k, v, **options)
+        none = np.zeros((2, 3, 0, 8), np.uint8)  # whose strides say nothing
+        found = flashtile.attention(np.ones((2, 3, 4, 16), np.float32), none, none, k_dtype="int4", v_dtype="int4", k_scales=scales[0, 0, 0, 0],
+                                    v_scales=scales[0, 0, 0, 0])
+        np.testing.assert_array_equal(found, np.zeros((2, 3, 4, 16), np.float32))
 
     def test_scores_on_request(self):
         q, k, v = inputs()
@@ -120,8 +124,12 @@ class Attention(unittest.TestCase):
             flashtile.attention(q, k, v, q_row_starts=q_starts, kv_row_starts=kv_starts + 1)
         with self.assertRaisesRegex(ValueError, "say which corner"):
             flashtile.attention(q, k, v, q_row_starts=q_starts, kv_row_starts=kv_starts, causal=True)
-        with self.assertRaisesRegex(ValueError, "expected 3 dimensions"):
+        with self.assertRaisesRegex(ValueError, "q has shape .*; expected 3 dimensions with q_row_starts"):
             flashtile.attention(q[None], k, v, q_row_starts=q_starts, kv_row_starts=kv_starts)
+        with self.assertRaisesRegex(ValueError, "v has shape .*; expected 4 dimensions without kv_row_starts"):
+            flashtile.attention(q, k, v, q_row_starts=q_starts)
+        with self.assertRaisesRegex(ValueError, "packed keys need packed queries"):
+            flashtile.attention(q, k, v, kv_row_starts=kv_starts)
 
     def test_segments_blocks_and_pages(self):
         q, k, v = inputs()
@@ -147,6 +155,10 @@ class Attention(unittest.TestCase):
         np.testing.assert_allclose(flashtile.attention(q, *pools, block_table=table, kv_lengths=lengths), expected, **close)
         with self.assertRaisesRegex(ValueError, r"block_table\[0, 3\] is 6; expected 0 ... 5"):
             flashtile.attention(q, *pools, block_table=table + 3 * (np.arange(4) == 3).astype(np.int32), kv_lengths=lengths)
+        with self.assertRaisesRegex(NotImplementedError, "unfused: it does not know paged keys and values"):
+            flashtile.attention(q, *pools, block_table=table, kv_lengths=lengths, return_scores="raw")
+        with self.assertRaisesRegex(ValueError, "k and v are packed, or lie in pages"):
+            flashtile.attention(q, *pools, block_table=table, q_row_starts=lengths, kv_row_starts=lengths)
         with self.assertRaisesRegex(ValueError, "k is paged; say which corner"):
             flashtile.attention(q, *pools, block_table=table, kv_lengths=lengths, causal=True)
 
@@ -304,8 +316,11 @@ class Misuse(unittest.TestCase):
         for message, change in {"causal is 1180591620717411303424": {"causal": 2**70}, "window is 9223372036854775808": {"window": (2**63, 0)},
                                 "query_offset is -1180591620717411303424": {"query_offset": -2**70}, "threads is 4294967297": {"threads": 2**32 + 1}}.items():
             self.refused(ValueError, message, change)
-        for message, change in {"window is 1.5": {"window": (1.5, 0)}, "threads is 2.5": {"threads": 2.5}, "threads is '2'": {"threads": "2"}}.items():
+        for message, change in {"window is 1.5": {"window": (1.5, 0)}, "scale is 'a'": {"scale": "a"}, "softcap is 'b'": {"softcap": "b"},
+                                "threads is 2.5": {"threads": 2.5}, "threads is '2'": {"threads": "2"}}.items():
             self.refused(TypeError, message, change)
+        for wrong in (3, (1, 2, 3)):
+            self.refused(ValueError, "expected .left, right., two whole numbers", {"window": wrong})
 
     def test_names_of_ways(self):
         self.refused(ValueError, "way is 'flash.cpu.x00x'; expected no zero byte", {"way": "flash.cpu\0x"})
