@@ -4,6 +4,9 @@ from flashtile._info import ways
 
 ROUNDOFF = {"float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 SMALLEST = {"float32": 2.0**-140, "float16": 2.0**-24, "bfloat16": 2.0**-133}  # steps that results below may be rounded by
+# Options of attention() that reference() does not compute.
+UNKNOWN = ("q_row_starts", "kv_row_starts", "block_table", "k_scales", "v_scales", "k_dtype", "v_dtype", "out", "way", "return_lse",
+           "return_scores")
 
 
 class Report(list):
@@ -21,8 +24,9 @@ class Report(list):
 def check(q=None, k=None, v=None, **options):
     """Computes attention by every way and compares each element with a computation in float64.
 
-    Takes NumPy arrays and the options of attention(); without arrays, some of its own. The bound of an element adds up
-    what rounding may do: of scores and sums in float32, of weights and results in their type.
+    Takes NumPy arrays of 4 dimensions and the options of attention() that hide and score; without arrays, some of its own. The
+    bound of an element adds up what rounding may do: of scores and sums in float32, of weights and results in their type.
+    Errors: NotImplementedError for packed sequences, pages, quantised keys and values, and further results.
 
     Returns a Report: a row for each way, with its error as a share of the bound or the reason why it cannot; `ok` when none
     passes its bound. May be called from several threads.
@@ -35,6 +39,9 @@ def check(q=None, k=None, v=None, **options):
         k, v = random.standard_normal((2, 2, 2, 130, 64), np.float32)
     if k is None or v is None:
         raise ValueError("k and v must be given with q")
+    for name in UNKNOWN:
+        if options.get(name) is not None and options[name] is not False:
+            raise NotImplementedError(f"check: {name} is given, which it has no reference for")
     q, k, v = (np.asarray(x) for x in (q, k, v))
     exact, bound = reference(np, q, k, v, **options)
     report = Report()
@@ -52,7 +59,8 @@ def check(q=None, k=None, v=None, **options):
 
 
 def reference(np, q, k, v, scale=None, softcap=None, causal=None, query_offset=None, q_lengths=None, kv_lengths=None,
-              alibi_slopes=None, sinks=None, window=None, mask=None, bias=None, threads=None, out_dtype=None):
+              q_segments=None, kv_segments=None, block_map=None, q_block=None, kv_block=None, alibi_slopes=None, sinks=None, window=None,
+              mask=None, bias=None, threads=None, out_dtype=None):
     """The exact result, and the bound of each of its elements: results in float32 are only closer than those of q's type."""
     roundoff, smallest = ROUNDOFF[str(q.dtype)], SMALLEST[str(q.dtype)]
     q, k, v = (x.astype(np.float64) for x in (q, k, v))
@@ -73,6 +81,11 @@ def reference(np, q, k, v, scale=None, softcap=None, causal=None, query_offset=N
     seen = there & visible(np, position, keys, causal, window)
     if mask is not None:
         seen = seen & (np.asarray(mask) != 0)
+    if q_segments is not None:
+        seen = seen & (np.asarray(q_segments)[:, None, :, None] == np.asarray(kv_segments)[:, None, None, :])
+    if block_map is not None:
+        blocks = np.asarray(block_map).repeat(q_block, axis=2).repeat(kv_block, axis=3)
+        seen = seen & (blocks[:, :, :queries, :keys] != 0)
     scores = np.where(seen, scores, -np.inf)
     sink = -np.inf if sinks is None else np.asarray(sinks, np.float64)[:, None, None]
     top = np.maximum(np.max(scores, axis=3, keepdims=True, initial=-np.inf), sink)

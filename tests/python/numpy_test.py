@@ -184,6 +184,13 @@ class Attention(unittest.TestCase):
                       flashtile.attention(q, k, v, scale=0.2501), flashtile.attention(q, k[:, ::-1], v)):
             self.assertTrue((np.abs(wrong - exact) > bound).any())
         self.assertTrue(flashtile.check().ok)
+        ids, blocks = [np.arange(x.shape[2], dtype=np.int32)[None].repeat(2, 0) // 4 for x in (q, k)], np.array([[[[1, 0, 1], [0, 1, 1]]]], bool)
+        report = flashtile.check(q, k, v, q_segments=ids[0], kv_segments=ids[1], block_map=blocks, q_block=5, kv_block=5)
+        self.assertTrue(report.ok)
+        self.assertTrue(any("error" in row for row in report))
+        for options in ({"return_scores": "raw"}, {"k_dtype": "i8"}, {"q_row_starts": np.array([0, 9])}):
+            with self.assertRaisesRegex(NotImplementedError, f"check: {next(iter(options))} is given, which it has no reference for"):
+                flashtile.check(q, k, v, **options)
 
     def test_true_where_both_corners_are_one(self):
         q, k, v = inputs(9, 9)
