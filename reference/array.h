@@ -43,7 +43,7 @@ inline double element(const void* data, Element type, std::int64_t index) {
     return static_cast<const std::uint8_t*>(data)[index >> 1] >> 4 * (index & 1) & 15;
   };
   // The block of an element of ggml's formats: its scale, and then its codes.
-  const auto block = [&](int bytes) { return static_cast<const std::uint8_t*>(data) + index / 32 * bytes; };
+  const auto block = [&](int bytes) { return static_cast<const std::uint8_t*>(data) + (index >> 5) * bytes; };
   const auto scale = [&](const std::uint8_t* b) {
     return half_value(static_cast<std::uint16_t>(b[0] | b[1] << 8));
   };
@@ -58,11 +58,11 @@ inline double element(const void* data, Element type, std::int64_t index) {
     }
     case Element::q8_0: {
       const std::uint8_t* b = block(34);
-      return scale(b) * static_cast<std::int8_t>(b[2 + index % 32]);
+      return scale(b) * static_cast<std::int8_t>(b[2 + (index & 31)]);
     }
     case Element::q4_0: {
       const std::uint8_t* b = block(18);
-      return scale(b) * ((b[2 + index % 16] >> (index % 32 < 16 ? 0 : 4) & 15) - 8);
+      return scale(b) * ((b[2 + (index & 15)] >> ((index & 16) == 0 ? 0 : 4) & 15) - 8);
     }
     case Element::f64: return at(double{});
     case Element::f32: return static_cast<double>(at(float{}));

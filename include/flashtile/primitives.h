@@ -19,7 +19,7 @@
 //   execution    execution_thread, execution_simdgroup, execution_simdgroups<N>                common/descriptor.h
 //                simdgroup_index_in_threadgroup(), threadgroup_barrier(), simdgroup_barrier(),
 //                for_each_index(scope, count, f), simd_for_each_index(count, f),
-//                simd_rows_not_finite<Rows>: which rows hold an infinity or a NaN              execution.h
+//                simd_rows_not_finite<Rows>; simd_range_of: the int_range of integers          execution.h
 //   matrices     simdgroup_matrix<T, 8, 8> (simdgroup_half8x8, simdgroup_bfloat8x8, simdgroup_float8x8),
 //                simdgroup_matrix_block<T, R, C>, simdgroup_right_block<T, R, C>, simdgroup_rows<R>, simdgroup_load,
 //                simdgroup_store, simdgroup_multiply(_accumulate), a * b, muladd,
@@ -29,12 +29,12 @@
 //   tiles        cooperative_tensor: factories on matmul2d, slots, load, store, reduce_rows,
 //                reduce_columns, reduction_operation, map_iterator, is_iterator_compatible     cooperative_tensor.h
 //   ours         make_tile, make_row_entries, make_column_entries: tiles without a product     tile_factory.h
-//                map_elements, map_indexed, map_rows, map_columns on cooperative tensors and
+//                map_elements, map_indexed, map_each, map_rows, map_columns on cooperative tensors and
 //                matrix blocks; for_each_element of row entries                                maps.h
 //                load_repeated: a mask's rows or columns of 1 spread over a tile               cooperative_tensor.h
 //                left_tile_stages, right_tile_stages, row_tile_stages, load_tile_async,
 //                wait_tiles, tile, row_tile: tiles loaded into threadgroup memory;
-//                load_rows_async of a left tile whose rows lie anywhere (not on Apple GPUs)    tile_stages.h
+//                load_rows_async: of rows anywhere; fill_tile if kFillsTiles; half_of_bits     tile_stages.h
 //   for Hopper   execution_team, named_barrier, team_turns, give_registers, take_registers      cuda/teams.h
 //                arrival_barrier, stage_ring: hand-over of tiles between teams                 cuda/stage_ring.h
 //                tensor_map, load_tile_async, tile_store: tiles by the copy engine             cuda/tensor_map.h

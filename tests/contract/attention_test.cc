@@ -107,7 +107,10 @@ struct Argument {
 };
 void PrintTo(const Argument& argument, std::ostream* out) { *out << argument.name; }
 const std::vector<Argument> arguments = {
-    {"q", Entries::all, [](Call& c) -> TensorView& { return c.q; }, {.types = {DType::f32}, .free_sizes = {2}}},
+    {"q",
+     Entries::all,
+     [](Call& c) -> TensorView& { return c.q; },
+     {.types = {DType::f32, DType::f16, DType::bf16}, .free_sizes = {2}}},
     {"k",
      Entries::all,
      [](Call& c) -> TensorView& { return c.k; },

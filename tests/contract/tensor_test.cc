@@ -34,7 +34,7 @@ TEST(TensorContract, AValidCallPasses) {
 TEST(TensorContract, FaultyViewsAreRefused) {
   Call valid;
   Takes takes{.types = {DType::f16, DType::bf16, DType::i8, DType::u8, DType::i32, DType::int4, DType::uint4,
-                        DType::i64, DType::f64},
+                        DType::i64, DType::f64, DType::f8_e4m3, DType::f8_e5m2},
               .free_sizes = {0, 1, 2}};
   takes.types.push_back(DType::f32);
   for (const Fault& fault : faults_of(valid.source, takes)) {

@@ -49,7 +49,7 @@ class RunSuite(unittest.TestCase):
 
     def test_any_other_skip_fails_the_run(self):
         status, lines = run(("a", SAMPLE, "Sample.Passes:Sample.SkipsForNoGoodReason"))
-        self.assertEqual((status, lines[-1]), (1, "1 passed, 0 failed, 1 skipped"))
+        self.assertEqual((status, lines[-1]), (1, "1 passed, 0 failed, 1 skipped, 1 of them for no reason that tests/allowed_skips.txt names: not allowed"))
 
     def test_a_run_of_nothing_fails(self):
         status, lines = run()

@@ -47,7 +47,7 @@ void set_pages(AttentionCall& call, const AttentionOptions& options, Data data) 
   const TensorView table = core::with_harmless_strides(*options.block_table);
   problem.block_table = layout_of(table);
   call.arguments.block_table = table.data;
-  if (data != Data::needed || problem.device.type != DeviceType::cpu) return;
+  if (data != Data::needed || problem.device.type != DeviceType::cpu || problem.empty()) return;
   const TensorView lengths = view_of(problem, *problem.kv_lengths, call.arguments.kv_lengths);
   const std::int64_t pages = problem.k.shape[0], size = problem.page_size();
   for (std::int64_t b = 0; b < problem.batch; ++b) {

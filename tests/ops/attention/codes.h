@@ -28,7 +28,7 @@ inline double usual_code(DType dtype) {
 
 /// The block that an element lies in.
 inline std::uint8_t* block_at(const TensorView& view, std::int64_t offset) {
-  return static_cast<std::uint8_t*>(view.data) + offset / 32 * block_of(view.dtype).bytes;
+  return static_cast<std::uint8_t*>(view.data) + (offset >> 5) * block_of(view.dtype).bytes;
 }
 /// Sets the scale of an element's block, if it has one.
 inline void set_block_scale(const TensorView& view, std::int64_t offset, double scale) {
@@ -48,10 +48,10 @@ inline void set_code(const TensorView& view, std::int64_t offset, double value) 
   const auto set_nibble = [](std::uint8_t& pair, bool high, int nibble) {
     pair = static_cast<std::uint8_t>(high ? (pair & 15) | nibble << 4 : (pair & 240) | (nibble & 15));
   };
-  const std::int64_t in_block = offset % 32;
+  const std::int64_t in_block = offset & 31;
   switch (view.dtype) {
     case DType::i8: bytes[offset] = static_cast<std::uint8_t>(integer(-128, 127)); return;
-    case DType::int4: return set_nibble(bytes[offset / 2], offset % 2 == 1, integer(-8, 7) & 15);
+    case DType::int4: return set_nibble(bytes[offset >> 1], (offset & 1) == 1, integer(-8, 7) & 15);
     case DType::f8_e4m3: bytes[offset] = f8_e4m3(static_cast<float>(value)).bits; return;
     case DType::f8_e5m2: bytes[offset] = f8_e5m2(static_cast<float>(value)).bits; return;
     case DType::q8_0:

@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "flashtile/primitives/cpu/simd.h"
+#include "flashtile/primitives.h"
 
 namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
