@@ -9,14 +9,13 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <exception>
-#include <random>
 #include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "bench/random_rows.h"
 #include "bench/stopwatch.h"
 #include "flashtile/attention.h"
 #include "flashtile/detail/cuda_calls.h"
@@ -29,21 +28,6 @@ using flashtile::detail::check_cuda;
 
 constexpr int kCalls = 20, kRounds = 15;
 constexpr std::size_t kColdBytes = 200'000'000;
-
-/// Normal values; a pool of random ones is repeated.
-Tensor random_rows(DType dtype, const Dims& shape, unsigned seed, Device device) {
-  constexpr std::size_t kPool = (std::size_t{1} << 20) + 8;
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  Tensor pool(DType::f32, {static_cast<std::int64_t>(kPool)});
-  for (std::size_t i = 0; i < kPool; ++i) pool.as<float>()[i] = normal(random);
-  const Tensor converted = convert(pool, dtype), rows(dtype, shape);
-  for (std::size_t at = 0; at < rows.size_bytes(); at += converted.size_bytes()) {
-    std::memcpy(static_cast<std::byte*>(rows.data()) + at, converted.data(),
-                std::min(converted.size_bytes(), rows.size_bytes() - at));
-  }
-  return copy_to(rows, device);
-}
 
 /// A stream of the benchmark's own, since the default one cannot be recorded.
 class Stream {

@@ -54,22 +54,6 @@ double cpu_flops(const RegisterLoop& loop, int threads) {
   return loop.flops * static_cast<double>(iterations) * threads / seconds;
 }
 
-/// Bytes a second that all threads read together, each its own part of a buffer much larger than the caches.
-/// The median of the faster loop, not its best sample, since shared memory is at times faster than it stays.
-double cpu_read_bytes(const std::array<ReadLoop, 2>& loops, int threads) {
-  constexpr std::int64_t kBytes = std::int64_t{1} << 29, kLine = 64;
-  constexpr int kSamples = 5;
-  const Tensor buffer(DType::u8, {kBytes});
-  const std::int64_t part = kBytes / kLine / threads;
-  std::memset(buffer.data(), 1, kBytes);
-  double seconds = std::numeric_limits<double>::infinity();
-  for (const ReadLoop loop : loops) {
-    const auto read = [&](int thread) { loop(buffer.as<char>() + thread * part * kLine, part); };
-    seconds = std::min(seconds, seconds_together(threads, kSamples, read)[kSamples / 2]);
-  }
-  return static_cast<double>(kBytes) / seconds;
-}
-
 /// Random bits that are small numbers in every type: what a product's power, and so its clock, depends on.
 Tensor random_matrix(DType dtype, std::int64_t size) {
   const Tensor matrix(DType::f32, {size, size});
@@ -108,23 +92,51 @@ std::string architecture_of(Device device) {
 
 }  // namespace
 
-Peaks measure_peaks(const Queue& queue, DType dtype) {
-  if (queue.device().type != DeviceType::cpu) {
-    return {gpu_flops(queue, dtype), std::string("vendor matrix product, ") + name(dtype),
-            gpu_copy_bytes(queue)};
-  }
-  const int threads = queue.threads();
-  const std::string architecture = without_emulation(architecture_of(queue.device()));
+Peaks measure_cpu_arithmetic(const Queue& queue, DType dtype, Arithmetic arithmetic) {
+  std::string architecture = without_emulation(architecture_of(queue.device()));
+  if (arithmetic == Arithmetic::of_vectors && architecture == "amx") architecture = "avx512_bf16";
   Peaks peaks;
   const auto try_loop = [&](const RegisterLoop& loop) {
-    const double flops = cpu_flops(loop, threads);
+    const double flops = cpu_flops(loop, queue.threads());
     if (flops > peaks.flops) peaks = {flops, loop.arithmetic, 0};
   };
   try_loop(best_register_loop(dtype, architecture));
   if (dtype == DType::bf16)
     try_loop(best_register_loop(DType::f32, architecture));  // some multiply floats faster
-  peaks.arithmetic += ", " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
-  peaks.read_bytes = cpu_read_bytes(read_loops(architecture), threads);
+  peaks.arithmetic += ", " + std::to_string(queue.threads()) + (queue.threads() == 1 ? " thread" : " threads");
+  return peaks;
+}
+
+CpuReadRate::CpuReadRate(const Queue& queue, std::int64_t bytes)
+    : threads_(queue.threads()),
+      loops_(read_loops(without_emulation(architecture_of(queue.device())))),
+      buffer_(DType::u8, {bytes}) {
+  std::memset(buffer_.data(), 1, buffer_.size_bytes());
+}
+
+double CpuReadRate::sample() const {
+  constexpr std::int64_t kLine = 64;
+  const std::int64_t part = buffer_.size() / kLine / threads_;
+  double seconds = std::numeric_limits<double>::infinity();
+  for (const ReadLoop loop : loops_) {
+    const auto read = [&](int thread) { loop(buffer_.as<char>() + thread * part * kLine, part); };
+    seconds = std::min(seconds, seconds_together(threads_, 1, read).front());
+  }
+  return static_cast<double>(part * kLine * threads_) / seconds;
+}
+
+Peaks measure_peaks(const Queue& queue, DType dtype) {
+  if (queue.device().type != DeviceType::cpu) {
+    return {gpu_flops(queue, dtype), std::string("vendor matrix product, ") + name(dtype),
+            gpu_copy_bytes(queue)};
+  }
+  Peaks peaks = measure_cpu_arithmetic(queue, dtype, Arithmetic::best);
+  // The median, not the best sample, since shared memory is at times faster than it stays.
+  const CpuReadRate rate(queue);
+  std::array<double, 5> samples;
+  for (double& sample : samples) sample = rate.sample();
+  std::sort(samples.begin(), samples.end());
+  peaks.read_bytes = samples[samples.size() / 2];
   return peaks;
 }
 
