@@ -38,7 +38,7 @@ struct CausalSoftmax {
     auto sum = make_row_entries<float, kTile, kTile, Scope>();
     auto part = make_row_entries<float, kTile, kTile, Scope>();
     map_elements(top, [](auto) { return -__builtin_huge_valf(); });
-    map_elements(sum, [](auto) { return 0.0f; });
+    zero(sum);
     for (int column = 0; column < row + kTile; column += kTile) {
       scores(p, row, column, s);
       reduce_rows(s, next, reduction_operation::max, -__builtin_huge_valf());
@@ -55,7 +55,7 @@ struct CausalSoftmax {
         scores(p, row, column, s);
         map_rows(s, top, sum, [](auto e, auto highest, auto total) { return exp(e - highest) / total; });
       } else {
-        map_elements(s, [](auto) { return 0.0f; });
+        zero(s);
       }
       store(s, tensor(p.p, Size(p.length, p.length)).slice(column, row));
     }

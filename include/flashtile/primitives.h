@@ -27,10 +27,12 @@
 //   products     matmul2d_descriptor, matmul2d<descriptor, scope>::run; ours: add, start and
 //                wait_products; dynamic_length; in a header of its own: convolution2d          matmul2d.h, convolution2d.h
 //   tiles        cooperative_tensor: factories on matmul2d, slots, load, store, reduce_rows,
-//                reduce_columns, reduction_operation, map_iterator, is_iterator_compatible     cooperative_tensor.h
+//                reduce_columns, reduction_operation, map_iterator, is_iterator_compatible;
+//                ours: make_result_tile; result_tile, row_entries, left_tile: types of tiles   cooperative_tensor.h
 //   ours         make_tile, make_row_entries, make_column_entries: tiles without a product     tile_factory.h
 //                map_elements, map_indexed, map_each, map_rows, map_columns on cooperative tensors and
 //                matrix blocks; for_each_element of row entries                                maps.h
+//                zero, scale_rows, sub_rows: maps by name                                      common/tile_words.h
 //                load_repeated: a mask's rows or columns of 1 spread over a tile               cooperative_tensor.h
 //                left_tile_stages, right_tile_stages, row_tile_stages, load_tile_async,
 //                wait_tiles, tile, row_tile: tiles loaded into threadgroup memory;

@@ -9,5 +9,6 @@ FT_KERNEL("softmax", ::flashtile::test::SoftmaxWords)
 FT_KERNEL("matrices", ::flashtile::test::MatrixWords)
 FT_KERNEL("inputs", ::flashtile::test::InputWords)
 FT_KERNEL("thread", ::flashtile::test::ThreadWords)
+FT_KERNEL("results", ::flashtile::test::ResultWords)
 }  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile::inline v0_2

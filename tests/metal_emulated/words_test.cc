@@ -10,7 +10,7 @@ const metal::Family kWords = {"words",
                               , 400};
 
 TEST(MetalWords, MeanTheSameAsOnEveryBackend) {
-  constexpr const char* kNames[] = {"linear", "softmax", "matrices", "inputs", "thread"};
+  constexpr const char* kNames[] = {"linear", "softmax", "matrices", "inputs", "thread", "results"};
   for (int layout = 0; layout < 4; ++layout) {
     const Device device{DeviceType::metal_emulated, layout};
     check_words(device, [&](Words words, const WordParams& params) {

@@ -8,7 +8,7 @@
 
 namespace flashtile::test {
 
-enum class Words { linear, softmax, matrices, inputs, thread };
+enum class Words { linear, softmax, matrices, inputs, thread, results };
 
 /// Values in a device's memory, and back.
 template <class T>
@@ -109,6 +109,21 @@ void check_words(Device device, Launch launch) {
     }
     if (r < 4) {
       ASSERT_NEAR(as_double(row_sums[at(r)]), sum, 1e-3) << r;
+    }
+  }
+
+  launch(Words::results, params);
+  const std::vector<float> results = words_of(out);
+  for (int r = 0; r < kRows; ++r) {
+    double top = product(r, 0, 16);
+    for (int k = 1; k < kColumns; ++k) top = std::fmax(top, product(r, k, 16));
+    for (int c = 0; c < kColumns; ++c) {
+      double sum = 0, weight = 0;
+      for (int k = 0; k < kDepth; ++k) {
+        const double term = (product(r, k, 16) - top) * top * as_double(b[at(k * kColumns + c)]);
+        sum += term, weight += std::fabs(term);
+      }
+      ASSERT_NEAR(as_double(results[at(r * kColumns + c)]), sum, weight * 0x1p-10 + 1e-5) << r << ", " << c;
     }
   }
 }

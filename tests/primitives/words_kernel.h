@@ -59,7 +59,8 @@ struct SoftmaxWords {
     reduce_rows(tile, top, reduction_operation::max, -1e30f);
     auto weights = make_tile<float, kWordRows, kWordColumns, Scope>();
     map_elements(weights, tile, [](auto, auto x) { return x; });
-    map_rows(weights, top, [](auto x, auto t) { return exp(x - t); });
+    sub_rows(weights, top);
+    map_elements(weights, [](auto x) { return exp(x); });
     reduce_rows(weights, total);
     map_rows(tile, top, total, [](auto x, auto t, auto sum) { return exp(x - t) / sum; });
     store(tile, out);
@@ -109,7 +110,7 @@ struct InputWords {
     using Left =
         decltype(product.template get_left_input_cooperative_tensor<half, half, float>(x, memory.room));
     auto sums = product.template get_destination_cooperative_tensor<Left, decltype(right), float>();
-    map_elements(sums, [](auto) { return 0.0f; });
+    zero(sums);
     for (int k = 0; k < p.depth; k += kStep) {
       auto a = tensor(p.a, Size(p.depth, p.valid_rows)).slice(k, 0);
       auto b = tensor(p.b, Size(kWordColumns, p.depth)).slice(0, k);
@@ -121,6 +122,61 @@ struct InputWords {
     }
     auto out = tensor(p.out, Size(kWordColumns, kWordRows));
     store(sums, out);
+  }
+};
+
+/// out = w b, where b is continued by zeros to 32 rows, and w is a b of the first 16 of depth, in half: minus the largest of its
+/// row, times that. A result becomes an operand, and its types are named before there is one.
+struct ResultWords {
+  using Params = WordParams;
+  using Scope = execution_simdgroup;
+  static constexpr FT_CONSTANT int kStep = 16, kSimdgroups = 1;
+  using Scores = matmul2d<matmul2d_descriptor(kWordRows, kWordColumns, kStep), Scope>;
+  using Sums = matmul2d<matmul2d_descriptor(kWordRows, kWordColumns, kWordColumns, false, false, false,
+                                            matmul2d_descriptor::mode::multiply_accumulate),
+                        Scope>;
+  using ScoreTile = typename Scores::template result_tile<float, half>;
+  using Weights = typename Sums::template left_tile<half>;
+  using SumTile = typename Sums::template result_tile<float, Weights, half>;
+  struct Threadgroup {
+    typename Scores::template left_tile_stages<half, 1> a;
+    typename Scores::template right_tile_stages<half, 1> b;
+    typename Sums::template right_tile_stages<half, 1> all_of_b;
+    [[no_unique_address]] typename Sums::template left_input_room<half> room;
+  };
+  static FT_FUNCTION void run(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory, GridPosition) {
+    auto a = tensor(p.a, dextents<int, 2>(p.depth, kWordRows));
+    auto b = tensor(p.b, dextents<int, 2>(kWordColumns, p.depth));
+    load_tile_async<Scope>(memory.a, 0, a);
+    load_tile_async<Scope>(memory.b, 0, b);
+    load_tile_async<Scope>(memory.all_of_b, 0, b);
+    wait_tiles<Scope, 0>();
+    auto s = Scores::template make_result_tile<float, half>();
+    auto o = Sums::template make_result_tile<float, Weights, half>();
+    typename Scores::template row_entries<float, half> top;
+    weigh(memory, s, top);
+    accumulate(memory, s, o);
+    auto out = tensor(p.out, dextents<int, 2>(kWordColumns, kWordRows));
+    store(o, out);
+  }
+
+ private:
+  template <class Rows>
+  static FT_FUNCTION void weigh(FT_THREADGROUP Threadgroup& memory, FT_THREAD ScoreTile& s,
+                                FT_THREAD Rows& top) {
+    auto left = tile(memory.a, 0);
+    auto right = tile(memory.b, 0);
+    Scores().run(left, right, s);
+    reduce_rows(s, top, reduction_operation::max, -1e30f);
+    sub_rows(s, top);
+    scale_rows(s, top);
+  }
+  static FT_FUNCTION void accumulate(FT_THREADGROUP Threadgroup& memory, FT_THREAD ScoreTile& s,
+                                     FT_THREAD SumTile& o) {
+    Weights weights = Sums::template get_left_input_cooperative_tensor<half, half, float>(s, memory.room);
+    auto right = tile(memory.all_of_b, 0);
+    zero(o);
+    Sums().run(weights, right, o);
   }
 };
 

@@ -12,6 +12,7 @@ TEST(Words, MeanTheSameOnEveryBackend) {
       case Words::matrices: return run<MatrixWords>(params);
       case Words::inputs: return run<InputWords>(params);
       case Words::thread: return run<ThreadWords>(params);
+      case Words::results: return run<ResultWords>(params);
     }
   });
 }

@@ -228,7 +228,7 @@ class convolution2d {
     FLASHTILE_ROOM Room<A, element<Weights>> room;
     static_assert(sizeof room <= FLASHTILE_ROOM_BYTES,
                   "convolution2d: the tile is too large; take fewer places or channels");
-    if constexpr (!Descriptor.accumulates()) map_elements(sums, [](auto) { return 0.0f; });
+    if constexpr (!Descriptor.accumulates()) zero(sums);
 
     const auto start_loading = [&](int step) {
       const int tap = step / kParts, channel = step % kParts * kDepth<A>;

@@ -60,8 +60,47 @@ template <class T>
 concept right_tile_like = requires { typename T::right_tile_product; };
 template <class T>
 using element_of = std::remove_cv_t<typename std::remove_cv_t<T>::element_type>;
+/// The element type of an operand, which may be an element type itself.
+template <class T>
+struct operand_element_of {
+  using type = T;
+};
+template <class T>
+  requires requires { typename T::element_type; }
+struct operand_element_of<T> {
+  using type = element_of<T>;
+};
+template <class T>
+using operand_element = typename operand_element_of<T>::type;
 template <class Left, class Right>
 using product_of_operands = product_of<element_of<Left>, element_of<Right>>;
+
+/// k where it is static, else 0.
+constexpr int static_depth(matmul2d_descriptor descriptor) {
+  return descriptor.has_static_k() ? descriptor.k : 0;
+}
+
+/// A left input of a product, for a destination of D.
+template <matmul2d_descriptor Descriptor, class Scope, class T, class D, class Coord, bool Borrowed>
+using left_input_tile = cooperative_tensor<
+    T,
+    extents<Coord, std::size_t{Descriptor.transpose_left ? Descriptor.m : static_depth(Descriptor)},
+            std::size_t{Descriptor.transpose_left ? static_depth(Descriptor) : Descriptor.m}>,
+    lane_layout<tile_storage<D>, tile_role::left_input, Descriptor.transpose_left ? 1 : kScopeParts<Scope>,
+                Borrowed>>;
+
+/// Ours: the types of what matmul2d's factories make. Left and Right are the operands: element types of tiles in stages,
+/// or types of tensors or tiles.
+template <matmul2d_descriptor Descriptor, class Scope>
+struct tiles_of_product {
+  template <class D, class Left, class Right = Left>
+  using result_tile = destination_tile<D, Descriptor.m, Descriptor.n, Scope>;
+  template <class D, class Left, class Right = Left>
+  using row_entries = row_tile_of<D, Descriptor.m, Scope>;
+  /// A left input of T made from a result of float.
+  template <class T>
+  using left_tile = left_input_tile<Descriptor, Scope, T, float, int, std::is_same_v<T, float>>;
+};
 
 template <class>
 inline constexpr bool is_scope = false;
@@ -87,7 +126,7 @@ inline constexpr bool is_scope<execution_simdgroups<N>> = true;
 ///           2^-126 count as 0.
 /// Sync      Before other threads read a destination in device or threadgroup memory, the scope needs a barrier.
 template <matmul2d_descriptor Descriptor, class Scope>
-class matmul2d {
+class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
   static_assert(detail::is_scope<Scope>,
                 "matmul2d: the scope must be execution_thread or execution_simdgroups<N>");
   static_assert(detail::scope_dimension_ok(Scope::simdgroups, Descriptor.m, Descriptor.n),
@@ -98,7 +137,7 @@ class matmul2d {
   static_assert(std::int64_t{Descriptor.m} * Descriptor.n <= 128 * 1024,
                 "matmul2d: a tile of D must not pass 131072 elements");
 
-  static constexpr int kM = Descriptor.m, kN = Descriptor.n, kK = Descriptor.has_static_k() ? Descriptor.k : 0;
+  static constexpr int kM = Descriptor.m, kN = Descriptor.n, kK = detail::static_depth(Descriptor);
   static constexpr int kParts = detail::kScopeParts<Scope>;
   static constexpr bool kLeftTurned = Descriptor.transpose_left, kRightTurned = Descriptor.transpose_right;
   static constexpr int kLocalRows = (kM + kParts - 1) / kParts;
@@ -108,11 +147,9 @@ class matmul2d {
   using storage_for = detail::tile_storage<D>;
 
   template <class T, class D, class Coord, bool Borrowed = false>
-  using left_tile = cooperative_tensor<
-      T, extents<Coord, std::size_t{kLeftTurned ? kM : kK}, std::size_t{kLeftTurned ? kK : kM}>,
-      lane_layout<storage_for<D>, tile_role::left_input, kLeftTurned ? 1 : kParts, Borrowed>>;
+  using left_input_tile = detail::left_input_tile<Descriptor, Scope, T, D, Coord, Borrowed>;
   template <class T, class D, class Coord, bool Borrowed = false>
-  using right_tile = cooperative_tensor<
+  using right_input_tile = cooperative_tensor<
       T, extents<Coord, std::size_t{kRightTurned ? kK : kN}, std::size_t{kRightTurned ? kN : kK}>,
       lane_layout<storage_for<D>, tile_role::right_input, 1, Borrowed>>;
 
@@ -129,6 +166,15 @@ class matmul2d {
   template <class T, int Stages, class Right = T>
   using left_tile_stages =
       detail::left_tile_stages<T, detail::product_of<T, Right>, kLocalRows, kK, kLeftTurned, kParts, Stages>;
+
+  /// Ours: a fresh result.
+  template <class D, class Left, class Right = Left>
+  static auto make_result_tile() {
+    static_assert(
+        detail::types_are_supported<detail::operand_element<Left>, detail::operand_element<Right>, D>(),
+        "matmul2d: no product of these element types; see the table in matmul2d.h");
+    return detail::destination_tile<D, kM, kN, Scope>();
+  }
 
   // ---- factories of cooperative tensors ---------------------------------------------------------------------
 
@@ -156,12 +202,12 @@ class matmul2d {
   template <class Left, class Right, class Destination, class Coord = int>
   static auto get_left_input_cooperative_tensor() {
     check_input_types<Left, Right, Destination>();
-    return left_tile<Left, Destination, Coord>();
+    return left_input_tile<Left, Destination, Coord>();
   }
   template <class Left, class Right, class Destination, class Coord = int>
   static auto get_right_input_cooperative_tensor() {
     check_input_types<Left, Right, Destination>();
-    return right_tile<Right, Destination, Coord>();
+    return right_input_tile<Right, Destination, Coord>();
   }
 
   /// A tile for A, or for B, made from another tile, such as an earlier D, with elements rounded to the new
@@ -170,7 +216,8 @@ class matmul2d {
   static auto get_left_input_cooperative_tensor(Source& source) {
     static_assert(is_compatible_as_left_input<Left, Right, Destination, Source>(),
                   "matmul2d: this tile has not the shape of the left operand; store and load it");
-    return converted<left_tile<Left, Destination, Coord>, left_tile<Left, Destination, Coord, true>>(source);
+    return converted<left_input_tile<Left, Destination, Coord>,
+                     left_input_tile<Left, Destination, Coord, true>>(source);
   }
   /// Ours: threadgroup memory that a left input made from a result passes through where registers cannot hand it
   /// over. Here they can.
@@ -184,15 +231,15 @@ class matmul2d {
   static auto get_right_input_cooperative_tensor(Source& source) {
     static_assert(is_compatible_as_right_input<Left, Right, Destination, Source>(),
                   "matmul2d: this tile has not the shape of the right operand; store and load it");
-    return converted<right_tile<Right, Destination, Coord>, right_tile<Right, Destination, Coord, true>>(
-        source);
+    return converted<right_input_tile<Right, Destination, Coord>,
+                     right_input_tile<Right, Destination, Coord, true>>(source);
   }
 
   /// Can the overload above convert `source` without going through memory?
   template <class Left, class Right, class Destination, class Source>
   static constexpr bool is_compatible_as_left_input() {
     check_input_types<Left, Right, Destination>();
-    return has_shape_of<left_tile<Left, Destination, int>, Source>();
+    return has_shape_of<left_input_tile<Left, Destination, int>, Source>();
   }
   template <class Left, class Right, class Destination, class Source>
   static constexpr bool is_compatible_as_left_input(const Source&) {
@@ -201,7 +248,7 @@ class matmul2d {
   template <class Left, class Right, class Destination, class Source>
   static constexpr bool is_compatible_as_right_input() {
     check_input_types<Left, Right, Destination>();
-    return has_shape_of<right_tile<Right, Destination, int>, Source>();
+    return has_shape_of<right_input_tile<Right, Destination, int>, Source>();
   }
   template <class Left, class Right, class Destination, class Source>
   static constexpr bool is_compatible_as_right_input(const Source&) {

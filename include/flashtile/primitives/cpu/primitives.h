@@ -10,3 +10,5 @@
 #include "flashtile/primitives/cpu/simdgroup_matrix.h"
 #include "flashtile/primitives/cpu/tile_factory.h"
 #include "flashtile/primitives/cpu/tile_stages.h"
+
+#include "flashtile/primitives/common/tile_words.h"  // behind the maps that it calls

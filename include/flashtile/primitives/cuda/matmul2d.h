@@ -36,6 +36,19 @@ FLASHTILE_HOST_DEVICE constexpr bool in_type_table() {
   return std::is_same_v<D, L> || std::is_same_v<D, R>;  // 16-bit results of 16-bit operands of that type
 }
 
+/// The element type of an operand, which may be an element type itself.
+template <class T>
+struct operand_element_of {
+  using type = register_type_t<T>;
+};
+template <class T>
+  requires requires { typename T::element_type; }
+struct operand_element_of<T> {
+  using type = value_type_of<T>;
+};
+template <class T>
+using operand_element = typename operand_element_of<T>::type;
+
 /// Keeps the compiler from moving uses of sums that are still being computed across this point.
 template <class T, int N>
 FT_FUNCTION void pin(element_slots<T, N>& sums) {
@@ -43,6 +56,34 @@ FT_FUNCTION void pin(element_slots<T, N>& sums) {
     FT_UNROLL for (int i = 0; i < N; ++i) asm volatile("" : "+f"(sums.element[i])::"memory");
   }
 }
+
+/// Where the threads of a scope hold the tiles of a product.
+template <matmul2d_descriptor Descriptor, class Scope>
+struct product_layouts : scope_layouts<Descriptor.m, Descriptor.n, Scope> {
+  static constexpr int kM = Descriptor.m, kN = Descriptor.n;
+  static constexpr int kDepth =
+      Descriptor.has_static_k() ? Descriptor.k : 1;  // cooperative inputs need a static k
+  static constexpr bool kThread = Scope::simdgroups == 0;
+  using left = turned_if<std::conditional_t<kThread, thread_layout<kM, kDepth>,
+                                            left_layout<typename scope_layouts<kM, kN, Scope>::rows, kDepth>>,
+                         Descriptor.transpose_left>;
+  using right = turned_if<std::conditional_t<kThread, thread_layout<kDepth, kN>, column_layout<kDepth, kN>>,
+                          Descriptor.transpose_right>;
+};
+
+/// Ours: the types of what matmul2d's factories make. Left and Right are the operands: element types of tiles in stages,
+/// or types of tensors or tiles.
+template <matmul2d_descriptor Descriptor, class Scope>
+struct tiles_of_product {
+  using layouts = product_layouts<Descriptor, Scope>;
+  template <class D, class Left, class Right = Left>
+  using result_tile = cooperative_tensor<D, typename layouts::destination>;
+  template <class D, class Left, class Right = Left>
+  using row_entries = cooperative_tensor<D, typename layouts::row_entries>;
+  /// A left input of T made from a result of float.
+  template <class T>
+  using left_tile = cooperative_tensor<T, typename layouts::left>;
+};
 
 }  // namespace detail
 
@@ -56,7 +97,7 @@ FT_FUNCTION void pin(element_slots<T, N>& sums) {
 /// Scope     Every thread of the scope calls with the same arguments. A result in memory needs a barrier before
 ///           other threads read it; a cooperative one does not.
 template <matmul2d_descriptor Descriptor, class Scope>
-class matmul2d {
+class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
  public:
   static constexpr matmul2d_descriptor descriptor = Descriptor;
   using scope = Scope;
@@ -67,15 +108,11 @@ class matmul2d {
   static constexpr bool kTransposeLeft = Descriptor.transpose_left,
                         kTransposeRight = Descriptor.transpose_right;
 
-  using Layouts = detail::scope_layouts<kM, kN, Scope>;
+  using Layouts = detail::product_layouts<Descriptor, Scope>;
   using Rows = typename Layouts::rows;
-  static constexpr int kDepth = kK > 0 ? kK : 1;  // depth of cooperative inputs, which need a static k
-  using LeftLayout = detail::turned_if<
-      std::conditional_t<kThread, detail::thread_layout<kM, kDepth>, detail::left_layout<Rows, kDepth>>,
-      kTransposeLeft>;
-  using RightLayout = detail::turned_if<
-      std::conditional_t<kThread, detail::thread_layout<kDepth, kN>, detail::column_layout<kDepth, kN>>,
-      kTransposeRight>;
+  static constexpr int kDepth = Layouts::kDepth;
+  using LeftLayout = typename Layouts::left;
+  using RightLayout = typename Layouts::right;
   using DestinationLayout = typename Layouts::destination;
 
   template <class T, int R, int C>
@@ -95,6 +132,13 @@ class matmul2d {
   template <class T, int StageCount, class Right = T>
   using left_tile_stages = Stages<detail::register_type_t<T>, kTransposeLeft ? kDepth : kM,
                                   kTransposeLeft ? kM : kDepth, StageCount>;
+
+  /// Ours: a fresh result.
+  template <class D, class Left, class Right = Left>
+  static FT_FUNCTION auto make_result_tile() {
+    check_types<detail::operand_element<Left>, detail::operand_element<Right>, D>();
+    return detail::fresh_tile<Scope, D, DestinationLayout>();
+  }
 
   template <class Left, class Right, class T, class Coord = int>
   static FT_FUNCTION auto get_destination_cooperative_tensor() {

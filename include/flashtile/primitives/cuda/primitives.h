@@ -17,3 +17,5 @@
 #include "flashtile/primitives/cuda/tensor_map.h"
 #include "flashtile/primitives/cuda/tile_factory.h"
 #include "flashtile/primitives/cuda/tile_stages.h"
+
+#include "flashtile/primitives/common/tile_words.h"  // behind the maps that it calls

@@ -90,9 +90,18 @@ inline left_input<T, Rows, Columns> as_tile(thread const left_input<T, Rows, Col
   return tile;
 }
 
+/// Apple's type of an operand; an element type stands for tiles in device memory.
 template <class Operand>
 struct tile_of {
-  using apple = typename Operand::apple;
+  using apple = apple_tensor<Operand>;
+};
+template <class T>
+struct tile_of<device_tile<T>> {
+  using apple = apple_tensor<T>;
+};
+template <class T, int Rows, int Columns>
+struct tile_of<left_input<T, Rows, Columns>> {
+  using apple = apple_shared_tensor<T>;
 };
 template <class T, class X>
 struct tile_of<tensor<T, X>> {
@@ -149,26 +158,53 @@ inline void load_tile_async(threadgroup device_tile_stages<T, Rows, Columns, Sta
   stages.stage[i].stride = static_cast<int>(source.get_stride(1));
 }
 
+namespace detail {
+
+/// The product of Apple's that computes one of ours at a depth.
+template <matmul2d_descriptor Descriptor, class Scope, int K>
+using op_of_depth =
+    ::mpp::tensor_ops::matmul2d<matmul2d_descriptor(Descriptor.m, Descriptor.n, K, Descriptor.transpose_left,
+                                                    Descriptor.transpose_right, Descriptor.relaxed_precision,
+                                                    Descriptor.matmul_mode),
+                                Scope>;
+/// Input tiles have the static depth, other operands what they have at run time.
+template <matmul2d_descriptor Descriptor, class Scope, class Left, class Right>
+using op_of = typename either<is_cooperative<Left>::value || is_cooperative<Right>::value,
+                              op_of_depth<Descriptor, Scope, Descriptor.k>,
+                              op_of_depth<Descriptor, Scope, dynamic_length>>::type;
+
+/// Ours: the types of what matmul2d's factories make. Left and Right are the operands: element types of tiles in stages,
+/// or types of tensors or tiles.
+template <matmul2d_descriptor Descriptor, class Scope>
+struct tiles_of_product {
+  template <class D, class Left, class Right = Left>
+  using result_tile =
+      decltype(op_of<Descriptor, Scope, Left, Right>()
+                   .template get_destination_cooperative_tensor<typename tile_of<Left>::apple,
+                                                                typename tile_of<Right>::apple, D>());
+  template <class D, class Left, class Right = Left>
+  using row_entries =
+      primitives::row_entries<op_of<Descriptor, Scope, Left, Right>, typename tile_of<Left>::apple,
+                              typename tile_of<Right>::apple, D, Descriptor.m>;
+  /// A left input of T made from a result of float.
+  template <class T>
+  using left_tile = left_input<T, Descriptor.m, Descriptor.k>;
+};
+
+}  // namespace detail
+
 /// D = A B or D += A B for one tile, by all threads of the scope. Operands are tensors in device memory, tiles of
 /// left_tile_stages and right_tile_stages, left inputs made of results, and input tiles, which need a static k; the result is
 /// cooperative, or a tensor in device memory.
 template <matmul2d_descriptor Descriptor, class Scope>
-class matmul2d {
+class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
   static constexpr constant int kM = Descriptor.m, kN = Descriptor.n, kK = Descriptor.k;
   static constexpr constant bool kTransposeLeft = Descriptor.transpose_left,
                                  kTransposeRight = Descriptor.transpose_right;
-  template <int K>
-  using OpOfDepth =
-      ::mpp::tensor_ops::matmul2d<matmul2d_descriptor(Descriptor.m, Descriptor.n, K, Descriptor.transpose_left,
-                                                      Descriptor.transpose_right, Descriptor.relaxed_precision,
-                                                      Descriptor.matmul_mode),
-                                  Scope>;
-  using Op = OpOfDepth<dynamic_length>;
-  using StaticOp = OpOfDepth<kK>;  // of input tiles
+  using Op = detail::op_of_depth<Descriptor, Scope, dynamic_length>;
+  using StaticOp = detail::op_of_depth<Descriptor, Scope, kK>;  // of input tiles
   template <class Left, class Right>
-  using OpOf =
-      typename detail::either<detail::is_cooperative<Left>::value || detail::is_cooperative<Right>::value,
-                              StaticOp, Op>::type;
+  using OpOf = detail::op_of<Descriptor, Scope, Left, Right>;
 
  public:
   template <class T, int StageCount, class Right = T>
@@ -177,6 +213,12 @@ class matmul2d {
   template <class T, int StageCount, class Left = T>
   using right_tile_stages =
       device_tile_stages<T, kTransposeRight ? kN : kK, kTransposeRight ? kK : kN, StageCount>;
+
+  /// Ours: a fresh result.
+  template <class D, class Left, class Right = Left>
+  static auto make_result_tile() {
+    return get_destination_cooperative_tensor<Left, Right, D>();
+  }
 
   template <class Left, class Right, class T>
   static auto get_destination_cooperative_tensor() {

@@ -11,3 +11,5 @@
 #if __METAL_VERSION__ >= 400
 #include "flashtile/primitives/metal/tile_factory.h"
 #endif
+
+#include "flashtile/primitives/common/tile_words.h"  // behind the maps that it calls

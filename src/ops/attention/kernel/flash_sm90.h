@@ -193,7 +193,7 @@ struct AttentionFlashSm90 {
       };
 
       softmax.start(p.attention.rule.exponent);
-      map_elements(o, [](auto) { return 0.0f; });
+      zero(o);
       memory.queries.wait_filled(count);
       int block = all.last;
       {
@@ -223,7 +223,7 @@ struct AttentionFlashSm90 {
         wait_products<0>(o, s);
         memory.values.template release_by_team<kTeam>(item - 1);
         weights = output_product.template get_left_input_cooperative_tensor<T, T, float>(s);
-        if (softmax.grew) rescale(o, softmax);
+        if (softmax.grew) scale_rows(o, softmax.correction);
         --block, ++item;
       };
       if (kSlots > 1) leave_queries();
@@ -245,7 +245,7 @@ struct AttentionFlashSm90 {
       memory.values.template release_by_team<kTeam>(item - 1);
 
       softmax.finish();
-      rescale(o, softmax);
+      scale_rows(o, softmax.correction);
       if (simd_any(softmax.any_empty()))
         map_rows(o, softmax.correction,
                  [](auto mean, auto inverse) { return select(mean, 0.0f, inverse == 0.0f); });
@@ -281,11 +281,6 @@ struct AttentionFlashSm90 {
     const auto last = [=](int r) { return min(band.last(r), band.limit - 1); };
     if (band.first(kRows - 1) > 0) replace_before(scores, kMinusInfinity, [=](int r) { return band.first(r); });
     if (last(0) < kK - 1) replace_after(scores, kMinusInfinity, last);
-  }
-
-  template <class Output, class Softmax>
-  static FT_FUNCTION void rescale(FT_THREAD Output& o, FT_THREAD const Softmax& softmax) {
-    map_rows(o, softmax.correction, [](auto sum, auto factor) { return sum * factor; });
   }
 };
 

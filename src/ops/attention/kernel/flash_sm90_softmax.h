@@ -32,8 +32,8 @@ struct LaggingSoftmax {
     room = min(kHeaviest / factor, 1e30f);
     map_elements(maximum, [](auto) { return kMinusInfinity; });
     map_elements(limit, [](auto) { return -0.0f; });
-    map_elements(shift, [](auto) { return 0.0f; });
-    map_elements(sum, [](auto) { return 0.0f; });
+    zero(shift);
+    zero(sum);
   }
 
   /// scores <- their weights. Hidden scores are -inf.
@@ -91,7 +91,7 @@ struct LaggingSoftmax {
         !(shift.get(i) < kSteep && shift.get(i) > -kSteep);
     if (simd_any(steep)) {
       map_rows(scores, maximum, [](auto score, auto top) { return score - finite_or_zero(top); });
-      map_elements(shift, [](auto) { return 0.0f; });
+      zero(shift);
       map_elements(limit, [](auto) { return -0.0f; });
     }
   }

@@ -14,22 +14,22 @@ struct RowTotals {
   Rows maximum, sum;
 
   FT_FUNCTION void start() FT_THREAD {
-    map_elements(output, [](auto) { return 0.0f; });
+    zero(output);
     map_elements(maximum, [](auto) { return kLowest; });
-    map_elements(sum, [](auto) { return 0.0f; });
+    zero(sum);
   }
 
   /// Adds a part, which becomes 0. The part's maximum, which is not lower, takes this one's place.
   FT_FUNCTION void add(FT_THREAD Output& part, FT_THREAD Rows& part_maximum, FT_THREAD Rows& part_sum,
                        float exponent) FT_THREAD {
     map_elements(maximum, part_maximum, [=](auto old, auto now) { return exp2((old - now) * exponent); });
-    map_rows(output, maximum, [](auto total, auto factor) { return total * factor; });
+    scale_rows(output, maximum);
     map_elements(sum, maximum, [](auto total, auto factor) { return total * factor; });
     map_elements(output, part, [](auto total, auto found) { return total + found; });
     map_elements(sum, part_sum, [](auto total, auto found) { return total + found; });
     map_elements(maximum, part_maximum, [](auto, auto now) { return now; });
-    map_elements(part, [](auto) { return 0.0f; });
-    map_elements(part_sum, [](auto) { return 0.0f; });
+    zero(part);
+    zero(part_sum);
   }
 };
 

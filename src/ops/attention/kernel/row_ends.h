@@ -36,7 +36,7 @@ template <class Tile, class T, class Output, class Softmax>
 FT_FUNCTION void write_rows(FT_THREAD const Head<T>& head, int64_t row, int count, int tile,
                             FT_THREAD Output& o, FT_THREAD Softmax& softmax) {
   finish_rows(head.p, head.batch, head.head, softmax);
-  map_rows(o, softmax.correction, [](auto sum, auto inverse) { return sum * inverse; });
+  scale_rows(o, softmax.correction);
   if (head.p.query_lengths.given()) clear_padding(o, head.rows() - row, count);
   with_out_type<T>(head.p, [&](auto type) {
     auto out = head.template out<typename decltype(type)::type>(row);

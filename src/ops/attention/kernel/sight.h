@@ -98,6 +98,21 @@ FT_FUNCTION KeyRange run_of(FT_THREAD const Rows& rows, FT_THREAD const KeyRange
   return next_run(rule, span_of(rows, row, count), keys, size);
 }
 
+/// attend(run) for the runs of `keys` that rows row ... row + count - 1 see something of, one after another. Where there are
+/// several, all simdgroups of the scope are done with one before the next.
+template <class Scope, class Rows, class F>
+FT_FUNCTION void for_each_run(FT_THREAD const Rows& rows, FT_THREAD const KeyRange& keys, int64_t row,
+                              int count, int size, F attend) {
+  for (int from = keys.begin;;) {
+    const KeyRange rest{from, keys.whole_begin, keys.whole_end, keys.end};
+    const KeyRange run = run_of(rows, rest, row, count, size);
+    if (run.begin >= run.end) return;
+    if (rows.p.rule.hides_pairs()) wait_tiles<Scope, 0>();
+    attend(run);
+    from = run.end;
+  }
+}
+
 /// Keys of which none counts as seen by all, for who looks at scores whatever they are.
 FT_FUNCTION KeyRange seen_one_by_one(FT_CONSTANT const ScoreRule& rule, KeyRange keys) {
   if (rule.hides_pairs()) keys.whole_begin = keys.whole_end = keys.begin;

@@ -78,7 +78,7 @@ struct AttentionSimdgroup {
 
         apply_rule(s, scratch, head, run, row, column, kK);
         softmax.step(s, p.rule.exponent);
-        map_rows(o, softmax.correction, [](auto sum, auto factor) { return sum * factor; });
+        scale_rows(o, softmax.correction);
 
         wait_tiles<Scope, kAhead ? 2 : 0>();  // V is here
         FT_UNROLL for (int c = 0; c < kK / kStep; ++c) {
@@ -97,14 +97,8 @@ struct AttentionSimdgroup {
     };
     // Runs are those of the whole tile, since all simdgroups share the loads.
     attend_in_chains<Tile::kChain>(keys, o, softmax, p.rule.exponent, [&](int begin, int end) {
-      for (int from = begin;;) {
-        const KeyRange rest{from, keys.whole_begin, keys.whole_end, end};
-        const KeyRange run = run_of(head, rest, place.row, kQ, kK);
-        if (run.begin >= run.end) return;
-        if (p.rule.hides_pairs()) wait_tiles<Scope, 0>();  // all simdgroups are done with the run before
-        attend_run(run);
-        from = run.end;
-      }
+      const KeyRange chain{begin, keys.whole_begin, keys.whole_end, end};
+      for_each_run<Scope>(head, chain, place.row, kQ, kK, attend_run);
     });
 
     if (in_parts) {

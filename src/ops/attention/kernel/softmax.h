@@ -57,7 +57,7 @@ struct OnlineSoftmax {
 
   FT_FUNCTION void start() FT_THREAD {
     map_elements(maximum, [](auto) { return kLowest; });
-    map_elements(sum, [](auto) { return 0.0f; });
+    zero(sum);
   }
 
   /// scores <- exp2(exponent * (scores - new maximum)); correction <- the factor for everything summed before.
