@@ -25,7 +25,7 @@ using flashtile::TensorView;
 constexpr std::int64_t kLeastQueries = 8;
 /// The least multiply-adds that pay for leaving ggml's graph and coming back.
 constexpr double kLeastWork = 1e6;
-/// The most elements of the bias that ALiBi makes at once: 16 MiB of them.
+/// The most elements of a bias that are made at once: 16 MiB of them.
 constexpr std::int64_t kMostBias = std::int64_t{1} << 22;
 
 /// An op in flashtile's words. Dimensions are (B, H, L, D).
@@ -43,9 +43,16 @@ struct Call {
     const bool of_both = k.dtype == v.dtype && k.dtype != DType::q8_0 && k.dtype != DType::q4_0;
     return of_both ? k.dtype : DType::f32;
   }
-  /// How many queries are computed by one call: all of them, but where ALiBi makes a bias for each.
+  /// Is a bias made of the mask? flashtile adds a mask that all heads or entries share, or one of each. ggml also has fewer masks
+  /// than heads or entries, which take the masks in turns; and ALiBi.
+  bool makes_bias() const {
+    if (!mask) return false;
+    const auto repeats = [&](int i) { return mask->shape[i] == 1 || mask->shape[i] == q.shape[i]; };
+    return max_bias > 0.0f || !repeats(0) || !repeats(1);
+  }
+  /// How many queries are computed by one call: all of them, but where a bias is made for each.
   std::int64_t queries_at_once() const {
-    if (max_bias == 0.0f) return queries();
+    if (!makes_bias()) return queries();
     const std::int64_t of_a_query = std::max<std::int64_t>(1, batch() * heads() * keys());
     return std::min(queries(), std::max<std::int64_t>(1, kMostBias / of_a_query));
   }
@@ -119,8 +126,8 @@ struct Arguments {
   flashtile::AttentionOptions options;
 };
 
-/// Those of queries `first` ... `last` - 1. `q` is in the type that it needs, and `bias` memory for ALiBi's; both may be null for a
-/// plan.
+/// Those of queries `first` ... `last` - 1. `q` is in the type that it needs, and `bias` memory for one that is made; both may be
+/// null for a plan.
 Arguments arguments_of(const Call& call, std::int64_t first, std::int64_t last, const void* q,
                        const void* bias) {
   Arguments arguments;
@@ -128,7 +135,7 @@ Arguments arguments_of(const Call& call, std::int64_t first, std::int64_t last, 
   arguments.q = arguments.q.sliced(2, first, last);
   arguments.outputs.out = call.out.sliced(2, first, last);
   arguments.options = {.scale = call.scale, .softcap = call.softcap, .sinks = call.sinks, .way = "flash.cpu"};
-  if (call.max_bias != 0.0f)
+  if (call.makes_bias())
     arguments.options.mask.bias =
         packed_view(bias, DType::f32, {call.batch(), call.heads(), last - first, call.keys()});
   else if (call.mask)
@@ -166,6 +173,7 @@ void* rounded_q(const Call& call, const Threads& threads, Scratch& scratch) {
 
 /// What ggml multiplies the mask of head `head` by: max_bias as Press et al. 2022 spread it over the heads.
 float slope_of(const Call& call, std::int64_t head) {
+  if (!(call.max_bias > 0.0f)) return 1.0f;
   const auto heads = static_cast<float>(std::bit_floor(static_cast<std::uint64_t>(call.heads())));
   const auto h = static_cast<float>(head);
   return h < heads ? std::exp2(-call.max_bias / heads * (h + 1.0f))
@@ -173,8 +181,8 @@ float slope_of(const Call& call, std::int64_t head) {
 }
 
 /// Each head's slope times its mask, for queries `first` ... `last` - 1.
-void* alibi_bias(const Call& call, std::int64_t first, std::int64_t last, const Threads& threads,
-                 Scratch& scratch) {
+void* made_bias(const Call& call, std::int64_t first, std::int64_t last, const Threads& threads,
+                Scratch& scratch) {
   const TensorView& mask = *call.mask;
   const std::int64_t keys = call.keys(), rows = last - first;
   auto* bias = static_cast<float*>(at_least(
@@ -207,7 +215,7 @@ bool wins(const Call& call) {
 
 bool takes(const ggml_tensor& op) noexcept {
   const std::optional<Call> call = call_of(op);
-  if (!call || !wins(*call) || (call->max_bias != 0.0f && !call->mask)) return false;
+  if (!call || !wins(*call)) return false;
   const Arguments arguments = arguments_of(*call, 0, call->queries_at_once(), nullptr, nullptr);
   return static_cast<bool>(
       try_plan_attention_into(arguments.outputs, arguments.q, call->k, call->v, arguments.options));
@@ -219,7 +227,7 @@ void compute(const ggml_tensor& op, const Threads& threads, Scratch& scratch) {
   const std::int64_t at_once = call.queries_at_once();
   for (std::int64_t first = 0; first < call.queries(); first += at_once) {
     const std::int64_t last = std::min(first + at_once, call.queries());
-    const void* bias = call.max_bias == 0.0f ? nullptr : alibi_bias(call, first, last, threads, scratch);
+    const void* bias = call.makes_bias() ? made_bias(call, first, last, threads, scratch) : nullptr;
     Arguments arguments = arguments_of(call, first, last, q, bias);
     arguments.options.queue = threads.queue();
     const std::size_t bytes =
