@@ -16,19 +16,19 @@ void use(float* f, std::int8_t* i, std::uint8_t* u, std::int32_t* d, half* h) {
   auto a = matrix(f), b = matrix(f), c = matrix(f);
   product.run(a, b, c);
 
-// CASE types: matmul2d: no product of these element types; see the table in matmul2d.h
+// CASE types: matmul2d: no product of these element types; see the table in matmul2d_contract.h
 #if defined(CASE_types)
   auto left = matrix(u);
   auto right = matrix(d);
   auto out = matrix(d);
   product.run(left, right, out);
 #endif
-// CASE destination_type: matmul2d: no product of these element types; see the table in matmul2d.h
+// CASE destination_type: matmul2d: no product of these element types; see the table in matmul2d_contract.h
 #if defined(CASE_destination_type)
   auto out = matrix(h);
   product.run(a, b, out);
 #endif
-// CASE factory_types: matmul2d: no product of these element types; see the table in matmul2d.h
+// CASE factory_types: matmul2d: no product of these element types; see the table in matmul2d_contract.h
 #if defined(CASE_factory_types)
   auto tile = Product::get_left_input_cooperative_tensor<std::int8_t, std::uint8_t, float>();
 #endif

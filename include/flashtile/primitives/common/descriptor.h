@@ -15,7 +15,7 @@ inline constexpr int dynamic_length = -1;
 /// m, n                 rows and columns of the tile of D that one run computes, for the whole scope
 /// k                    contraction length; a static k must not exceed the operands' extents
 /// transpose_left,
-/// transpose_right      the operand is stored transposed (see the table of extents in matmul2d.h)
+/// transpose_right      the operand is stored transposed (see the table of extents in matmul2d_contract.h)
 /// relaxed_precision    float operands may be rounded to TF32 where that is faster
 struct matmul2d_descriptor {
   enum class mode : int { multiply, multiply_accumulate };

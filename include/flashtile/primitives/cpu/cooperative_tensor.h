@@ -1,10 +1,9 @@
-// cooperative_tensor: a tile of a product held by the threads of a scope. Made by the factories of matmul2d.
-//
-// On a CPU each simdgroup holds a run of whole rows, stored by columns, so that lanes are rows:
+// cooperative_tensor on CPUs; what it is everywhere stands in common/cooperative_tensor_contract.h. Each simdgroup holds a run of whole rows, stored by columns, so that lanes are rows:
 // element (row, column) of the simdgroup is in slot column * kPitch + row. Kernel text must not rely
 // on that: other backends differ.
 #pragma once
 
+#include "flashtile/primitives/common/cooperative_tensor_contract.h"
 #include "flashtile/primitives/cpu/execution.h"
 #include "flashtile/primitives/cpu/maps.h"
 #include "flashtile/primitives/cpu/math.h"
@@ -90,12 +89,7 @@ class slot_iterator {
 
 }  // namespace detail
 
-/// A tile of rank 2 (extents columns, rows) or 1, divided among the simdgroups of a scope.
-///
-/// Shapes    Rank 2: element (column n, row m) of the tile. Rank 1: one entry for each row, or column, of the
-///           tile that it reduces.
-/// Slots     This simdgroup has get_capacity() of them; is_valid_element is false for those without an element.
-/// Numerics  16-bit elements are rounded once, when they are written.
+/// A tile, divided among the simdgroups of a scope: slots are those of this simdgroup, and of one thread.
 template <class ElementType, class Extents, class Layout>
 class cooperative_tensor {
  public:
@@ -338,7 +332,7 @@ inline void reduce_columns(cooperative_tensor<T, X, L>& src, cooperative_tensor<
                            reduction_operation op = reduction_operation::sum, T identity = static_cast<T>(0)) {
   using Tile = cooperative_tensor<T, X, L>;
   using S = typename L::storage;
-  static_assert(L::kSimdgroups == 1, "reduce_columns: the scope must be one simdgroup");
+  detail::check_column_reduction<L::kSimdgroups>();
   static_assert(
       M::kRole == tile_role::column_reduction && static_cast<int>(Y::static_extent(0)) == Tile::kColumns,
       "reduce_columns: the destination has not one entry for each column");

@@ -1,27 +1,7 @@
-// matmul2d: the product of two matrices by the threads of a scope, D = A B or D += A B.
-//
-// Extents of the operands (extent 0 = columns = contiguous):
-//
-//   transposes      left     right    destination
-//   none            (K, M)   (N, K)   (N, M)
-//   right           (K, M)   (K, N)   (N, M)
-//   left            (M, K)   (N, K)   (N, M)
-//   both            (M, K)   (K, N)   (N, M)
-//
-// Element types (the table of Metal 4):
-//
-//   left, right                                              destination
-//   half, half                                               half, float
-//   bfloat, bfloat                                           bfloat, float
-//   half and bfloat, either way                              half, bfloat, float
-//   half or bfloat with int8_t or uint8_t, either way        the 16-bit type, float
-//   float with float, half, bfloat, int8_t, uint8_t, either way    float
-//   int8_t, int8_t; uint8_t, uint8_t                         int32_t
-//   int8_t with uint8_t, either way; on CPUs alone           int32_t
-//   half or bfloat with int4b_format or uint4b_format        the 16-bit type, float
-//   int8_t with int4b_format; uint8_t with uint4b_format     int32_t
+// matmul2d on CPUs; what it computes everywhere, its extents, types and limits, stands in common/matmul2d_contract.h.
 #pragma once
 
+#include "flashtile/primitives/common/matmul2d_contract.h"
 #include "flashtile/primitives/cpu/tile_factory.h"
 #include "flashtile/primitives/cpu/tile_stages.h"
 
@@ -30,28 +10,10 @@ inline namespace FLASHTILE_BACKEND {
 
 namespace detail {
 
-template <class T, class... Set>
-inline constexpr bool is_one_of = (std::is_same_v<T, Set> || ...);
-template <class T>
-inline constexpr bool is_8_bit = is_one_of<T, std::int8_t, std::uint8_t>;
-template <class T>
-inline constexpr bool is_4_bit = is_one_of<T, int4b_format, uint4b_format>;
-
-/// One row of the table above.
+/// The table of the contract, and what CPUs multiply besides: bytes of either sign.
 template <class L, class R, class D>
-constexpr bool types_are_supported() {
-  constexpr bool l16 = is_16_bit_float<L>, r16 = is_16_bit_float<R>;
-  if (l16 && r16) return is_one_of<D, L, R, float>;
-  if (l16 && (is_8_bit<R> || is_4_bit<R>)) return is_one_of<D, L, float>;
-  if (r16 && is_8_bit<L>) return is_one_of<D, R, float>;
-  if (std::is_same_v<L, float> && (std::is_same_v<R, float> || r16 || is_8_bit<R>))
-    return std::is_same_v<D, float>;
-  if (std::is_same_v<R, float> && (l16 || is_8_bit<L>)) return std::is_same_v<D, float>;
-  if (is_8_bit<L> && is_8_bit<R>) return std::is_same_v<D, std::int32_t>;
-  if (std::is_same_v<L, std::int8_t> && std::is_same_v<R, int4b_format>) return std::is_same_v<D, std::int32_t>;
-  if (std::is_same_v<L, std::uint8_t> && std::is_same_v<R, uint4b_format>)
-    return std::is_same_v<D, std::int32_t>;
-  return false;
+constexpr bool is_in_table() {
+  return types_are_supported<L, R, D>() || (is_8_bit<L>() && is_8_bit<R>() && is_one_of<D, std::int32_t>());
 }
 
 template <class T>
@@ -92,7 +54,7 @@ using left_input_tile = cooperative_tensor<
 /// Ours: the types of what matmul2d's factories make. Left and Right are the operands: element types of tiles in stages,
 /// or types of tensors or tiles.
 template <matmul2d_descriptor Descriptor, class Scope>
-struct tiles_of_product {
+struct tiles_of_product : matmul2d_contract<Descriptor.m, Descriptor.n, Descriptor.k, Scope> {
   template <class D, class Left, class Right = Left>
   using result_tile = destination_tile<D, Descriptor.m, Descriptor.n, Scope>;
   template <class D, class Left, class Right = Left>
@@ -102,41 +64,17 @@ struct tiles_of_product {
   using left_tile = left_input_tile<Descriptor, Scope, T, float, int, std::is_same_v<T, float>>;
 };
 
-template <class>
-inline constexpr bool is_scope = false;
-template <>
-inline constexpr bool is_scope<execution_thread> = true;
-template <int N>
-inline constexpr bool is_scope<execution_simdgroups<N>> = true;
-
 }  // namespace detail
 
 /// One product of the shape, transposes and mode of Descriptor, computed by the threads of Scope together.
 ///
-/// Operands  Tensors in device or threadgroup memory, cooperative tensors, and tiles of left_tile_stages and
-///           right_tile_stages. All threads of the scope call run with the same arguments.
-/// Edges     Elements of a tile outside a source tensor count as 0 and are not read; those outside the
-///           destination are dropped. A static k beyond a tensor's extent is refused: leave k dynamic for a
-///           ragged K. Beside a cooperative operand, which needs a static k, load the other one into an input
-///           tile, too: loads clip.
-/// Numerics  Float sums are chains of fused multiply-adds, k ascending, from the old D or from 0. 16-bit
-///           destinations are rounded once, at the end. Integers wrap modulo 2^32. Mode multiply never reads D.
-///           Where both operands are bfloats and the target has dot products of them (AVX512-BF16; not with
-///           FLASHTILE_EXACT), the chain adds products in pairs, k ascending, and operands and sums below
-///           2^-126 count as 0.
-/// Sync      Before other threads read a destination in device or threadgroup memory, the scope needs a barrier.
+/// Numerics  Float sums are chains of fused multiply-adds, k ascending, from the old D or from 0. Where both operands are
+///           bfloats and the target has dot products of them (AVX512-BF16; not with FLASHTILE_EXACT), the chain adds
+///           products in pairs, k ascending, and operands and sums below 2^-126 count as 0.
+/// Errors    A static k beyond a tensor's extent is refused when the kernel runs.
 template <matmul2d_descriptor Descriptor, class Scope>
 class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
-  static_assert(detail::is_scope<Scope>,
-                "matmul2d: the scope must be execution_thread or execution_simdgroups<N>");
-  static_assert(detail::scope_dimension_ok(Scope::simdgroups, Descriptor.m, Descriptor.n),
-                "matmul2d: m and n must be multiples of 8, one of them of 16 (for execution_thread: 1, 2, 4 or "
-                "multiples of 8)");
-  static_assert(!Descriptor.has_static_k() || Descriptor.k % 8 == 0,
-                "matmul2d: a static k must be a multiple of 8");
-  static_assert(std::int64_t{Descriptor.m} * Descriptor.n <= 128 * 1024,
-                "matmul2d: a tile of D must not pass 131072 elements");
-
+  using Contract = detail::matmul2d_contract<Descriptor.m, Descriptor.n, Descriptor.k, Scope>;
   static constexpr int kM = Descriptor.m, kN = Descriptor.n, kK = detail::static_depth(Descriptor);
   static constexpr int kParts = detail::kScopeParts<Scope>;
   static constexpr bool kLeftTurned = Descriptor.transpose_left, kRightTurned = Descriptor.transpose_right;
@@ -170,9 +108,8 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
   /// Ours: a fresh result.
   template <class D, class Left, class Right = Left>
   static auto make_result_tile() {
-    static_assert(
-        detail::types_are_supported<detail::operand_element<Left>, detail::operand_element<Right>, D>(),
-        "matmul2d: no product of these element types; see the table in matmul2d.h");
+    Contract::template check_table<
+        detail::is_in_table<detail::operand_element<Left>, detail::operand_element<Right>, D>()>();
     return detail::destination_tile<D, kM, kN, Scope>();
   }
 
@@ -194,7 +131,7 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
   template <class Left, class Right, class Element, class Coord = int>
   static auto get_column_reduction_destination_cooperative_tensor() {
     check_types<Left, Right, Element>();
-    static_assert(kParts == 1, "matmul2d: column reductions need a scope of one simdgroup");
+    Contract::check_column_scope();
     return detail::column_tile_of<Element, kN, Coord>();
   }
 
@@ -265,14 +202,14 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
     static_assert(detail::is_tensor<Destination> || detail::is_cooperative<Destination>,
                   "matmul2d: the destination is a tensor or a cooperative tensor");
     if constexpr (detail::is_cooperative<Destination>) {
-      static_assert(Destination::kRole == tile_role::destination && Destination::kRows == kM &&
-                        Destination::kColumns == kN && Destination::kSimdgroups == kParts,
-                    "matmul2d: the destination tile was made for another shape, scope or role");
+      Contract::template check_destination<Destination::kRole == tile_role::destination &&
+                                           Destination::kRows == kM && Destination::kColumns == kN &&
+                                           Destination::kSimdgroups == kParts>();
       multiply<false>(left, right, destination.data());
       destination.written_everywhere();
       detail::round_all<D>(destination.data(), Destination::get_capacity());
     } else {
-      static_assert(Destination::kRank == 2, "matmul2d: operands are matrices; give tensors of rank 2");
+      Contract::template check_rank<Destination::kRank>();
       detail::check_scope<Scope>();
       const auto out = detail::matrix_of(destination).from(first_row(), 0);
       const int rows = out.rows < kLocalRows ? out.rows : kLocalRows,
@@ -290,8 +227,7 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
   /// destinations of float or int32_t.
   template <class Left, class Right, class D, class X, class L>
   void add(Left& left, Right& right, cooperative_tensor<D, X, L>& destination) const {
-    static_assert(!Descriptor.accumulates() && std::is_same_v<D, storage_for<D>>,
-                  "matmul2d: add is for mode multiply and destinations of float or int32_t");
+    Contract::template check_add<!Descriptor.accumulates() && std::is_same_v<D, storage_for<D>>>();
     check_types<Left, Right, D>();
     multiply<true>(left, right, destination.data());
     destination.written_everywhere();
@@ -312,9 +248,8 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
     static_assert(std::is_same_v<Left, std::remove_cv_t<Left>> &&
                       std::is_same_v<Right, std::remove_cv_t<Right>> && std::is_same_v<D, std::remove_cv_t<D>>,
                   "matmul2d: name element types without const or volatile");
-    static_assert(detail::types_are_supported<Left, Right, D>(),
-                  "matmul2d: no product of these element types; see the table in matmul2d.h");
-    static_assert(Descriptor.has_static_k(), "matmul2d: cooperative inputs need a static k");
+    Contract::template check_table<detail::is_in_table<Left, Right, D>()>();
+    Contract::check_static_k();
   }
   template <class Left, class Right, class D>
   static constexpr void check_types() {
@@ -323,8 +258,8 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
     static_assert((detail::is_tensor<L> || detail::is_cooperative<L> || detail::left_tile_like<L>) &&
                       (detail::is_tensor<R> || detail::is_cooperative<R> || detail::right_tile_like<R>),
                   "matmul2d: operands are tensors, cooperative tensors or tiles of left_ or right_tile_stages");
-    static_assert(detail::types_are_supported<detail::element_of<Left>, detail::element_of<Right>, D>(),
-                  "matmul2d: no product of these element types; see the table in matmul2d.h");
+    Contract::template check_table<
+        detail::is_in_table<detail::element_of<Left>, detail::element_of<Right>, D>()>();
   }
 
   template <class Wanted, class Source>
@@ -341,7 +276,7 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
   static auto converted(Source& source) {
     using S = typename Own::lane_tile_storage;
     using T = typename Own::element_type;
-    static_assert(!detail::is_4_bit<T>, "matmul2d: a 4-bit tile is loaded, not converted");
+    static_assert(!detail::is_4_bit<T>(), "matmul2d: a 4-bit tile is loaded, not converted");
     if constexpr (std::is_same_v<S, typename Source::lane_tile_storage> &&
                   (std::is_same_v<T, typename Source::element_type> || std::is_same_v<T, S>)) {
       Borrowed result(source.data());
@@ -351,7 +286,7 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
       Own result;
       for (int i = 0; i < Own::get_capacity(); i += kLanes) {
         const auto x = detail::lanes<S>(detail::lanes_of<Source>::load(source.data() + i));
-        if constexpr (detail::is_8_bit<T>) {
+        if constexpr (detail::is_8_bit<T>()) {
           for (int j = 0; j < kLanes; ++j) result.data()[i + j] = static_cast<S>(static_cast<T>(x[j]));
         } else {
           detail::rounded_to<T>(x).store(result.data() + i);
@@ -506,7 +441,7 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
 
   template <class Tensor>
   static detail::matrix<const detail::element_of<Tensor>> elements_in(const Tensor& t) {
-    static_assert(Tensor::kRank == 2, "matmul2d: operands are matrices; give tensors of rank 2");
+    Contract::template check_rank<Tensor::kRank>();
     static_assert(std::is_same_v<typename Tensor::index_type, int>, "matmul2d: tensors must be indexed by int");
     const auto m = detail::matrix_of(t);
     return {m.data, m.stride, m.rows, m.columns};

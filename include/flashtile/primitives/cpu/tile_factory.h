@@ -1,17 +1,12 @@
 // Ours, since Metal makes tiles by a product only: cooperative tensors without one.
 #pragma once
 
+#include "flashtile/primitives/common/cooperative_tensor_contract.h"
 #include "flashtile/primitives/cpu/cooperative_tensor.h"
 
 namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace detail {
-
-constexpr bool scope_dimension_ok(int simdgroups, int m, int n) {
-  if (simdgroups > 0) return m > 0 && n > 0 && m % 8 == 0 && n % 8 == 0 && (m % 16 == 0 || n % 16 == 0);
-  const auto ok = [](int size) { return size == 1 || size == 2 || size == 4 || (size > 0 && size % 8 == 0); };
-  return ok(m) && ok(n);
-}
 
 /// How many parts the rows of a scope's tile have.
 template <class Scope>
@@ -39,23 +34,18 @@ using column_tile_of = cooperative_tensor<T, extents<Coord, std::size_t{N}>,
 /// for D. Fresh tiles hold 0.
 template <class T, int M, int N, class Scope>
 inline auto make_tile() {
-  static_assert(
-      detail::scope_dimension_ok(Scope::simdgroups, M, N),
-      "make_tile: M and N must be multiples of 8, one of them of 16 (for execution_thread: 1, 2, 4 or "
-      "multiples of 8)");
+  detail::check_tile<Scope, M, N>();
   return detail::destination_tile<T, M, N, Scope>();
 }
 /// A tile with one entry of T for each row, or each column, of such tiles.
 template <class T, int M, int N, class Scope>
 inline auto make_row_entries() {
-  static_assert(detail::scope_dimension_ok(Scope::simdgroups, M, N),
-                "make_row_entries: M and N are those of make_tile");
+  detail::check_tile<Scope, M, N>();
   return detail::row_tile_of<T, M, Scope>();
 }
 template <class T, int M, int N, class Scope>
 inline auto make_column_entries() {
-  static_assert(detail::scope_dimension_ok(Scope::simdgroups, M, N),
-                "make_column_entries: M and N are those of make_tile");
+  detail::check_tile<Scope, M, N>();
   return detail::column_tile_of<T, N>();
 }
 

@@ -1,13 +1,8 @@
-// Ours, since Metal leaves staging to each kernel: tiles in threadgroup memory, in the layout that products
-// read, loaded ahead in stages.
-//
-// Protocol, the same on every backend: load_tile_async<Scope>(stages, s, tensor) starts loading; all simdgroups
-// of the scope call it with the same arguments. wait_tiles<Scope, Pending>() returns when all but the last
-// Pending loads have arrived for everybody, and is a barrier of the scope, so that a stage may be loaded anew
-// after it. fill_tile() computes a stage's elements in place of a load. On a CPU a load is done at once, and right tiles that can be read in place are not copied at all:
-// the source must not change until the tile has been used.
+// Tiles in threadgroup memory on CPUs; the protocol stands in common/tile_stages_contract.h. A load is done at once, and right
+// tiles that can be read in place are not copied at all.
 #pragma once
 
+#include "flashtile/primitives/common/tile_stages_contract.h"
 #include "flashtile/primitives/cpu/operands.h"
 
 namespace flashtile::inline v0_2::primitives {
@@ -39,6 +34,7 @@ struct left_tile_stages {
     left_room<Rows, P::steps(Depth)> room;
     left_view loaded;
   };
+  static_assert(stages_ok<Stages>());
   part parts[Stages][Simdgroups];
 };
 
@@ -48,6 +44,7 @@ struct right_tile_stages {
   static constexpr int kPitch = panel::rounded_up(Transposed ? P::steps(Depth) : Columns, kLanes);
   static constexpr int kLines = Transposed ? Columns : P::steps(Depth);
 
+  static_assert(stages_ok<Stages>());
   alignas(64) float packed[Stages][kLines * kPitch];
   right_view loaded[Stages];
 };
@@ -74,6 +71,7 @@ inline auto tile(const detail::right_tile_stages<T, P, Depth, Columns, Transpose
 template <class T, int Rows, int Columns, int Stages>
 struct row_tile_stages {
   static constexpr int kElementsPerRow = Columns;  // no padding: a CPU has no memory banks
+  static_assert(detail::stages_ok<Stages>());
   alignas(64) T data[Stages][Rows][kElementsPerRow];
 };
 
@@ -100,9 +98,7 @@ inline row_range own_rows(int rows) {
 /// The part of a tensor of rank 2 that a tile of Rows x Columns covers.
 template <class T, int Rows, int Columns, class E, class X, class D>
 inline matrix<const T> covered(const tensor<E, X, D>& source) {
-  static_assert(X::rank() == 2, "load_tile_async: give a tensor of rank 2");
-  static_assert(std::is_same_v<std::remove_cv_t<E>, T>,
-                "load_tile_async: tensor and tile have different element types");
+  check_tile_source<static_cast<int>(X::rank()), std::is_same_v<std::remove_cv_t<E>, T>>();
   const auto m = matrix_of(source);
   return {m.data, m.stride, m.rows < Rows ? m.rows : Rows, m.columns < Columns ? m.columns : Columns};
 }
@@ -247,7 +243,7 @@ inline void fill_tile(row_tile_stages<T, Rows, Columns, Stages>& stages, int sta
 /// Returns when all but the last Pending loads have arrived; a barrier of the scope.
 template <class Scope, int Pending>
 inline void wait_tiles() {
-  static_assert(Pending >= 0, "wait_tiles: Pending is a number of loads");
+  detail::check_pending<Pending>();
   if constexpr (Scope::simdgroups > 1) threadgroup_barrier();
 }
 

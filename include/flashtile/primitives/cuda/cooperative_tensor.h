@@ -85,10 +85,9 @@ class element_reference {
 
 }  // namespace detail
 
-/// A tile spread over the registers of a scope's threads. Starts as zeros. Slots that hold no element of the
-/// tile (is_valid_element) may hold anything.
+/// A tile spread over the registers of a scope's threads (common/cooperative_tensor_contract.h). Starts as zeros. Slots that
+/// hold no element of the tile may hold anything. Load, store and the reductions need all threads of the scope.
 ///
-/// Scope     each thread sees its own slots; load, store and the reductions need all threads of the scope
 /// Lifetime  plain data: copies are copies
 template <class T, class Layout>
 class cooperative_tensor {

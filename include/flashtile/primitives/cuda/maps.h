@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "flashtile/primitives/common/cooperative_tensor_contract.h"
 #include "flashtile/primitives/common/descriptor.h"
 #include "flashtile/primitives/cuda/cooperative_tensor.h"
 
@@ -224,7 +225,7 @@ FT_FUNCTION void reduce_columns(const cooperative_tensor<T, Layout>& tile,
     if (Layout::valid(i)) entries.set(c, detail::combine(operation, entries.get(c), tile.get(i)));
   }
   if constexpr (!std::is_same_v<Entries, detail::thread_entries<Layout::kColumnCount>>) {
-    static_assert(Layout::rows::kSimdgroups == 1, "reduce_columns: the scope must be one simdgroup");
+    detail::check_column_reduction<Layout::rows::kSimdgroups>();
     FT_UNROLL for (int c = 0; c < Entries::kCapacity; ++c) {
       T value = entries.get(c);
       FT_UNROLL for (int distance = 4; distance < 32; distance *= 2) {

@@ -1,19 +1,13 @@
 // matmul2d on NVIDIA GPUs: one product of tiles by all threads of a scope, on mma.sync (every GPU and type) or
 // on the warpgroup instructions (Hopper, 16-bit types, right operand in right_tile_stages). Included by
-// cuda/primitives.h.
-//
-// Extents (columns first) of an operand in memory, with m, n, k of the descriptor:
-//
-//   transposes        left      right     destination
-//   none              (K, M)    (N, K)    (N, M)
-//   transpose_right   (K, M)    (K, N)    (N, M)
-//   transpose_left    (M, K)    (N, K)    (N, M)
+// cuda/primitives.h. What it computes, its extents, types and limits, stands in common/matmul2d_contract.h.
 #pragma once
 
 #include <cstdint>
 #include <type_traits>
 
 #include "flashtile/primitives/common/descriptor.h"
+#include "flashtile/primitives/common/matmul2d_contract.h"
 #include "flashtile/primitives/common/tensor.h"
 #include "flashtile/primitives/cuda/cooperative_tensor.h"
 #include "flashtile/primitives/cuda/maps.h"
@@ -26,25 +20,15 @@ namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace detail {
 
-/// Does the type table of matmul2d have the row (left, right -> destination)? 4-bit types count as 8-bit here.
-template <class L, class R, class D>
-FLASHTILE_HOST_DEVICE constexpr bool in_type_table() {
-  constexpr bool kLeftInt = std::is_integral_v<L>, kRightInt = std::is_integral_v<R>;
-  if (kLeftInt && kRightInt) return std::is_same_v<L, R> && sizeof(L) == 1 && std::is_same_v<D, std::int32_t>;
-  if (std::is_same_v<D, float>) return true;
-  if (std::is_same_v<D, std::int32_t> || std::is_same_v<L, float> || std::is_same_v<R, float>) return false;
-  return std::is_same_v<D, L> || std::is_same_v<D, R>;  // 16-bit results of 16-bit operands of that type
-}
-
 /// The element type of an operand, which may be an element type itself.
 template <class T>
 struct operand_element_of {
-  using type = register_type_t<T>;
+  using type = T;
 };
 template <class T>
   requires requires { typename T::element_type; }
 struct operand_element_of<T> {
-  using type = value_type_of<T>;
+  using type = std::remove_cv_t<typename T::element_type>;
 };
 template <class T>
 using operand_element = typename operand_element_of<T>::type;
@@ -74,7 +58,7 @@ struct product_layouts : scope_layouts<Descriptor.m, Descriptor.n, Scope> {
 /// Ours: the types of what matmul2d's factories make. Left and Right are the operands: element types of tiles in stages,
 /// or types of tensors or tiles.
 template <matmul2d_descriptor Descriptor, class Scope>
-struct tiles_of_product {
+struct tiles_of_product : matmul2d_contract<Descriptor.m, Descriptor.n, Descriptor.k, Scope> {
   using layouts = product_layouts<Descriptor, Scope>;
   template <class D, class Left, class Right = Left>
   using result_tile = cooperative_tensor<D, typename layouts::destination>;
@@ -89,13 +73,8 @@ struct tiles_of_product {
 
 /// D = A B or D += A B for one tile, by all threads of the scope.
 ///
-/// Operands  Tensors in device or threadgroup memory, tiles of left_tile_stages or right_tile_stages, and
-///           cooperative tensors from the factories below.
-/// Edges     Elements outside a source tensor are zeros; results outside a destination are dropped.
-/// Numerics  Sums are float32 for every float type, int32 (wrapping) for integers. A 16-bit result is rounded
-///           once. float32 operands keep their precision unless relaxed_precision is set.
-/// Scope     Every thread of the scope calls with the same arguments. A result in memory needs a barrier before
-///           other threads read it; a cooperative one does not.
+/// Numerics  float32 operands are split into parts that the matrix unit multiplies, unless relaxed_precision is set.
+/// Errors    A static k beyond a tensor's extent is not refused: elements outside count as 0.
 template <matmul2d_descriptor Descriptor, class Scope>
 class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
  public:
@@ -103,6 +82,7 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
   using scope = Scope;
 
  private:
+  using Contract = detail::matmul2d_contract<Descriptor.m, Descriptor.n, Descriptor.k, Scope>;
   static constexpr int kM = Descriptor.m, kN = Descriptor.n, kK = Descriptor.has_static_k() ? Descriptor.k : 0;
   static constexpr bool kThread = Scope::simdgroups == 0;
   static constexpr bool kTransposeLeft = Descriptor.transpose_left,
@@ -136,21 +116,24 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
   /// Ours: a fresh result.
   template <class D, class Left, class Right = Left>
   static FT_FUNCTION auto make_result_tile() {
-    check_types<detail::operand_element<Left>, detail::operand_element<Right>, D>();
+    check_types<Left, Right, D>();
     return detail::fresh_tile<Scope, D, DestinationLayout>();
   }
 
   template <class Left, class Right, class T, class Coord = int>
   static FT_FUNCTION auto get_destination_cooperative_tensor() {
-    check_types<detail::value_type_of<Left>, detail::value_type_of<Right>, T>();
+    check_types<Left, Right, T>();
     return detail::fresh_tile<Scope, T, DestinationLayout>();
   }
   template <class Left, class Right, class T, class Coord = int>
   static FT_FUNCTION auto get_row_reduction_destination_cooperative_tensor() {
+    check_types<Left, Right, T>();
     return detail::fresh_tile<Scope, T, typename Layouts::row_entries>();
   }
   template <class Left, class Right, class T, class Coord = int>
   static FT_FUNCTION auto get_column_reduction_destination_cooperative_tensor() {
+    check_types<Left, Right, T>();
+    Contract::check_column_scope();
     return detail::fresh_tile<Scope, T, typename Layouts::column_entries>();
   }
   template <class Left, class Right, class T, class Coord = int>
@@ -248,6 +231,7 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
       finish<Left, Right>(destination);
     } else {
       using T = std::remove_cv_t<typename Destination::element_type>;
+      check_rank<Destination>();
       auto result = get_destination_cooperative_tensor<Left, Right, T>();
       if constexpr (Descriptor.accumulates()) load(result, destination);
       start(left, right, result);
@@ -260,7 +244,7 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
   /// number of such products than in one chain. For mode multiply and destinations of float or int32_t.
   template <class Left, class Right, class T, class Layout>
   FT_FUNCTION void add(Left& left, Right& right, cooperative_tensor<T, Layout>& destination) const {
-    static_assert(!Descriptor.accumulates(), "matmul2d: add is for mode multiply");
+    Contract::template check_add<!Descriptor.accumulates() && sizeof(T) == 4>();
     auto part = get_destination_cooperative_tensor<Left, Right, T>();
     run(left, right, part);
     map_elements(destination, part, [](T sum, T more) { return sum + more; });
@@ -270,9 +254,8 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
   /// touched. On hardware without asynchronous products it is done on return.
   template <class Left, class Right, class T, class Layout>
   FT_FUNCTION void start(Left& left, Right& right, cooperative_tensor<T, Layout>& destination) const {
-    static_assert(std::is_same_v<Layout, DestinationLayout>,
-                  "matmul2d: the destination comes from another product");
-    check_types<detail::value_type_of<Left>, detail::value_type_of<Right>, T>();
+    Contract::template check_destination<std::is_same_v<Layout, DestinationLayout>>();
+    check_types<Left, Right, T>();
 #if FLASHTILE_HAS_WARPGROUP_PRODUCTS
     if constexpr (on_warpgroups<Left, Right, T>()) {
       start_on_warpgroups(left, right, destination);
@@ -293,15 +276,22 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
   }
 
  private:
-  template <class L, class R, class D>
+  /// Left and Right as in result_tile.
+  template <class Left, class Right, class D>
   static FT_FUNCTION constexpr void check_types() {
-    static_assert(detail::in_type_table<L, R, D>(),
-                  "matmul2d: no product of these element types; see the table in matmul2d.h");
+    check_rank<Left>();
+    check_rank<Right>();
+    Contract::template check_table<
+        detail::types_are_supported<detail::operand_element<Left>, detail::operand_element<Right>, D>()>();
+  }
+  template <class Operand>
+  static FT_FUNCTION constexpr void check_rank() {
+    if constexpr (requires { Operand::kRank; }) Contract::template check_rank<Operand::kRank>();
   }
   template <class L, class R, class D>
   static FT_FUNCTION constexpr void check_input_types() {
-    check_types<detail::register_type_t<L>, detail::register_type_t<R>, D>();
-    static_assert(Descriptor.has_static_k(), "matmul2d: cooperative inputs need a static k");
+    check_types<L, R, D>();
+    Contract::check_static_k();
   }
   template <class Layout>
   static FLASHTILE_HOST_DEVICE constexpr bool fits_left() {
@@ -388,7 +378,7 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
   template <class Left, class Right, class Destination>
   static FT_FUNCTION void run_alone(Left& left, Right& right, Destination& destination) {
     using D = detail::value_type_of<Destination>;
-    check_types<detail::value_type_of<Left>, detail::value_type_of<Right>, D>();
+    check_types<Left, Right, D>();
     using Sum = std::conditional_t<std::is_same_v<D, std::int32_t>, std::int32_t, float>;
     const int end = depth(left, right);
     for (int m = 0; m < kM; ++m) {

@@ -3,19 +3,22 @@
 
 #include <type_traits>
 
+#include "flashtile/primitives/common/cooperative_tensor_contract.h"
 #include "flashtile/primitives/cuda/cooperative_tensor.h"
 
 namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
 namespace detail {
 
+template <int N>
+struct simdgroups_of<execution_team<N>> {
+  static constexpr int value = N;
+};
+
 /// Where the threads of a scope hold an M x N result.
 template <int M, int N, class Scope>
 struct scope_layouts {
   static constexpr bool kThread = Scope::simdgroups == 0;
-  static_assert(M > 0 && N > 0, "matmul2d: m and n must be positive");
-  static_assert(kThread || (M % 8 == 0 && N % 8 == 0),
-                "matmul2d: for simdgroups m and n must be multiples of 8");
   using rows = row_spread<M, kThread ? 1 : Scope::simdgroups>;
   using destination = std::conditional_t<kThread, thread_layout<M, N>, result_layout<rows, N>>;
   using row_entries = typename reductions_of<destination>::rows;
@@ -35,15 +38,18 @@ FT_FUNCTION cooperative_tensor<T, Layout> fresh_tile() {
 /// for D. Fresh tiles hold 0.
 template <class T, int M, int N, class Scope>
 FT_FUNCTION auto make_tile() {
+  detail::check_tile<Scope, M, N>();
   return detail::fresh_tile<Scope, T, typename detail::scope_layouts<M, N, Scope>::destination>();
 }
 /// A tile with one entry of T for each row, or each column, of such tiles.
 template <class T, int M, int N, class Scope>
 FT_FUNCTION auto make_row_entries() {
+  detail::check_tile<Scope, M, N>();
   return detail::fresh_tile<Scope, T, typename detail::scope_layouts<M, N, Scope>::row_entries>();
 }
 template <class T, int M, int N, class Scope>
 FT_FUNCTION auto make_column_entries() {
+  detail::check_tile<Scope, M, N>();
   return detail::fresh_tile<Scope, T, typename detail::scope_layouts<M, N, Scope>::column_entries>();
 }
 

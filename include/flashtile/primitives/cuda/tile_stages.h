@@ -1,5 +1,5 @@
-// Tiles in threadgroup (shared) memory in the layout that the matrix units read, and their asynchronous,
-// clipped loads. Included by the CUDA primitives.
+// Tiles in threadgroup (shared) memory in the layout that the matrix units read, and their asynchronous, clipped loads; the
+// protocol stands in common/tile_stages_contract.h. Included by the CUDA primitives.
 //
 // A tile of 16-bit elements that a product reads is stored as panels of 64 columns: rows of 128 bytes whose
 // eight 16-byte chunks are permuted by the row, chunk c of row r lying at c ^ (r % 8). That is the 128-byte
@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "flashtile/primitives/common/tensor.h"
+#include "flashtile/primitives/common/tile_stages_contract.h"
 #include "flashtile/primitives/cuda/cooperative_tensor.h"
 #include "flashtile/primitives/cuda/execution.h"
 
@@ -84,6 +85,7 @@ struct alignas(Order::kAlignment) tile_stages {
   using order = Order;
   static constexpr int kRows = Rows, kColumns = Columns, kStages = Stages;
   static constexpr int kStageBytes = detail::divide_up(Order::kBytes, Order::kAlignment) * Order::kAlignment;
+  static_assert(detail::stages_ok<Stages>());
   unsigned char bytes[Stages * kStageBytes];
 };
 
@@ -135,8 +137,7 @@ FT_FUNCTION void load_tile_async(tile_stages<T, Order, Rows, Columns, Stages>& s
                                  const Tensor& source) {
   detail::check_scope<Scope>();
   using E = std::remove_cv_t<typename Tensor::element_type>;
-  static_assert(std::is_same_v<detail::register_type_t<E>, T>,
-                "load_tile_async: tensor and tile have different element types");
+  detail::check_tile_source<Tensor::kRank, std::is_same_v<detail::register_type_t<E>, T>>();
   constexpr int kChunk = Order::kChunk, kChunksPerRow = Order::kColumns / kChunk;
   constexpr int kChunks = Order::kRows * kChunksPerRow, kThreads = detail::scope_threads<Scope>;
   const int source_columns = static_cast<int>(source.get_extent(0)),
@@ -251,6 +252,7 @@ FT_FUNCTION void fill_tile(tile_stages<T, Order, Rows, Columns, Stages>& stages,
 /// others loaded can then be read, and every thread is done with what it read before.
 template <class Scope, int Pending>
 FT_FUNCTION void wait_tiles() {
+  detail::check_pending<Pending>();
   detail::wait_copies<Pending>();
   detail::publish_to_matrix_unit();
   detail::scope_barrier<Scope>();

@@ -19,6 +19,8 @@ using execution_simdgroup = execution_simdgroups<1>;
 using ::metal::mem_flags;
 using ::metal::simdgroup_barrier;
 using ::metal::threadgroup_barrier;
+inline void threadgroup_barrier() { threadgroup_barrier(mem_flags::mem_threadgroup); }
+inline void simdgroup_barrier() { simdgroup_barrier(mem_flags::mem_threadgroup); }
 
 enum class reduction_operation : int { sum, max, min };
 

@@ -1,9 +1,11 @@
-// matmul2d: Apple's, with operands that say where a tile lies. Included by metal/primitives.h from Metal 4 on.
+// matmul2d: Apple's, with operands that say where a tile lies; what it computes, its extents, types and limits, stands in
+// common/matmul2d_contract.h. Included by metal/primitives.h from Metal 4 on.
 //
 // Apple's matrix unit reads device memory by itself, so that a stage of a tile is an address, and nothing is copied. The depth
 // of a product is what its operands have: a static one must not exceed them, which the last tile of a ragged K does.
 #pragma once
 
+#include "flashtile/primitives/common/matmul2d_contract.h"
 #include "flashtile/primitives/metal/cooperative_tensor.h"
 #include "flashtile/primitives/metal/execution.h"
 #include "flashtile/primitives/metal/tensor.h"
@@ -93,22 +95,27 @@ inline left_input<T, Rows, Columns> as_tile(thread const left_input<T, Rows, Col
 /// Apple's type of an operand; an element type stands for tiles in device memory.
 template <class Operand>
 struct tile_of {
+  using element = Operand;
   using apple = apple_tensor<Operand>;
 };
 template <class T>
 struct tile_of<device_tile<T>> {
+  using element = T;
   using apple = apple_tensor<T>;
 };
 template <class T, int Rows, int Columns>
 struct tile_of<left_input<T, Rows, Columns>> {
+  using element = T;
   using apple = apple_shared_tensor<T>;
 };
 template <class T, class X>
 struct tile_of<tensor<T, X>> {
+  using element = typename tensor<T, X>::element_type;
   using apple = apple_tensor<typename tensor<T, X>::element_type>;
 };
 template <class T, class... Rest>
 struct tile_of<cooperative_tensor<T, Rest...>> {
+  using element = T;
   using apple = cooperative_tensor<T, Rest...>;
 };
 
@@ -136,6 +143,7 @@ struct either<false, A, B> {
 /// Which tiles of at most Rows x Columns a kernel works on.
 template <class T, int Rows, int Columns, int Stages>
 struct device_tile_stages {
+  static_assert(detail::stages_ok<Stages>(), "device_tile_stages: at least one stage");
   device_tile<T> stage[Stages];
 };
 
@@ -151,6 +159,8 @@ inline void load_tile_async(threadgroup device_tile_stages<T, Rows, Columns, Sta
                             thread const tensor<E, X>& source) {
   static_assert(detail::is_one_simdgroup<Scope>::value,
                 "load_tile_async: a threadgroup has one simdgroup here");
+  detail::check_tile_source<tensor<E, X>::kRank,
+                            detail::same_type<typename tensor<E, X>::element_type, T>::value>();
   if (detail::lane() != 0) return;
   stages.stage[i].data = (typename detail::apple<T>::pointer)source.data();
   stages.stage[i].columns = min(source.get_extent(0), Columns);
@@ -176,7 +186,7 @@ using op_of = typename either<is_cooperative<Left>::value || is_cooperative<Righ
 /// Ours: the types of what matmul2d's factories make. Left and Right are the operands: element types of tiles in stages,
 /// or types of tensors or tiles.
 template <matmul2d_descriptor Descriptor, class Scope>
-struct tiles_of_product {
+struct tiles_of_product : matmul2d_contract<Descriptor.m, Descriptor.n, Descriptor.k, Scope> {
   template <class D, class Left, class Right = Left>
   using result_tile =
       decltype(op_of<Descriptor, Scope, Left, Right>()
@@ -198,6 +208,7 @@ struct tiles_of_product {
 /// cooperative, or a tensor in device memory.
 template <matmul2d_descriptor Descriptor, class Scope>
 class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
+  using Contract = detail::matmul2d_contract<Descriptor.m, Descriptor.n, Descriptor.k, Scope>;
   static constexpr constant int kM = Descriptor.m, kN = Descriptor.n, kK = Descriptor.k;
   static constexpr constant bool kTransposeLeft = Descriptor.transpose_left,
                                  kTransposeRight = Descriptor.transpose_right;
@@ -222,6 +233,7 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
 
   template <class Left, class Right, class T>
   static auto get_destination_cooperative_tensor() {
+    check_types<Left, Right, T>();
     return OpOf<Left, Right>()
         .template get_destination_cooperative_tensor<typename detail::tile_of<Left>::apple,
                                                      typename detail::tile_of<Right>::apple, T>();
@@ -236,10 +248,14 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
   /// A tile for A, or for B, to be loaded. The template arguments are the element types of A, B and D.
   template <class Left, class Right, class T>
   static auto get_left_input_cooperative_tensor() {
+    Contract::check_static_k();
+    check_types<Left, Right, T>();
     return StaticOp().template get_left_input_cooperative_tensor<Left, Right, T>();
   }
   template <class Left, class Right, class T>
   static auto get_right_input_cooperative_tensor() {
+    Contract::check_static_k();
+    check_types<Left, Right, T>();
     return StaticOp().template get_right_input_cooperative_tensor<Left, Right, T>();
   }
 
@@ -264,6 +280,7 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
 
   template <class Left, class Right, class Destination>
   void run(thread const Left& left, thread const Right& right, thread Destination& destination) const {
+    check_types<Left, Right, typename detail::tile_of<Destination>::element>();
     const auto l = detail::as_tile(left);
     const auto r = detail::as_tile(right);
     const int all = min(kTransposeLeft ? l.rows : l.columns, kTransposeRight ? r.columns : r.rows);
@@ -298,6 +315,8 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
   template <class Left, class Right, class T, class... Rest>
   void add(thread const Left& left, thread const Right& right,
            thread ::metal::cooperative_tensor<T, Rest...>& destination) const {
+    Contract::template check_add<Descriptor.matmul_mode == matmul2d_descriptor::mode::multiply &&
+                                 sizeof(T) == 4>();
     auto part = get_destination_cooperative_tensor<Left, Right, T>();
     run(left, right, part);
     for (int i = 0; i < destination.get_capacity(); ++i) {
@@ -311,6 +330,11 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
   }
 
  private:
+  template <class Left, class Right, class D>
+  static void check_types() {
+    Contract::template check_table<detail::types_are_supported<
+        typename detail::tile_of<Left>::element, typename detail::tile_of<Right>::element, D>()>();
+  }
   template <class Left>
   static auto left_operand(thread const Left& left, int depth) {
     if constexpr (kTransposeLeft) {

@@ -46,6 +46,7 @@ inline int entry_of(Place at) {
 /// A tile of M rows and N columns of T (half, bfloat, float or int32_t).
 template <class T, int M, int N, class Scope>
 inline auto make_tile() {
+  detail::check_tile<Scope, M, N>();
   using Op =
       ::mpp::tensor_ops::matmul2d<matmul2d_descriptor(M, N, static_cast<int>(::metal::dynamic_extent)), Scope>;
   using Operand = detail::apple_tensor<typename detail::operand_of_result<T>::type>;
@@ -55,10 +56,12 @@ inline auto make_tile() {
 }
 template <class T, int M, int N, class Scope>
 inline auto make_row_entries() {
+  detail::check_tile<Scope, M, N>();
   return detail::zero_entries<T, M, true, Scope>();
 }
 template <class T, int M, int N, class Scope>
 inline auto make_column_entries() {
+  detail::check_tile<Scope, M, N>();
   return detail::zero_entries<T, N, false, Scope>();
 }
 

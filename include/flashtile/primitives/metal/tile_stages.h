@@ -1,6 +1,8 @@
-// Tiles in threadgroup memory, which simdgroup_load reads by rows. Included by metal/primitives.h.
+// Tiles in threadgroup memory, which simdgroup_load reads by rows; the protocol stands in common/tile_stages_contract.h. Loads are
+// not asynchronous here. Included by metal/primitives.h.
 #pragma once
 
+#include "flashtile/primitives/common/tile_stages_contract.h"
 #include "flashtile/primitives/metal/execution.h"
 #include "flashtile/primitives/metal/tensor.h"
 
@@ -16,6 +18,7 @@ struct row_tile_stages {
   static constexpr constant int kElementsPerRow =
       Stages * Rows * kPadded * static_cast<int>(sizeof(T)) <= 8192 ? kPadded : Columns;
   static constexpr constant int kStageElements = Rows * kElementsPerRow;
+  static_assert(detail::stages_ok<Stages>(), "row_tile_stages: at least one stage");
   T elements[Stages * kStageElements];
 };
 
@@ -32,6 +35,8 @@ inline void load_tile_async(threadgroup row_tile_stages<T, Rows, Columns, Stages
                             thread const tensor<E, X>& source) {
   static_assert(detail::is_one_simdgroup<Scope>::value,
                 "load_tile_async: a threadgroup has one simdgroup here");
+  detail::check_tile_source<tensor<E, X>::kRank,
+                            detail::same_type<typename tensor<E, X>::element_type, T>::value>();
   using Tile = row_tile_stages<T, Rows, Columns, Stages>;
   threadgroup T* to = stages.elements + i * Tile::kStageElements;
   for (int at = detail::lane(); at < Rows * Columns; at += 32) {
@@ -66,6 +71,7 @@ inline void fill_tile(threadgroup row_tile_stages<T, Rows, Columns, Stages>& sta
 template <class Scope, int Pending>
 inline void wait_tiles() {
   static_assert(detail::is_one_simdgroup<Scope>::value, "wait_tiles: a threadgroup has one simdgroup here");
+  detail::check_pending<Pending>();
   simdgroup_barrier(mem_flags::mem_threadgroup);
 }
 
