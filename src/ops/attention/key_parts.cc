@@ -117,7 +117,9 @@ void run_deal(const Deal& deal, const AttentionProblem& problem, const Attention
                   deal.parts,
                   kernel.tile_queries,
                   deal.stored_rows(),
-                  deal.tiling.group};
+                  deal.tiling.group,
+                  0,
+                  0};
   while (params.parts.first_tile < deal.tiling.tiles) {
     params.parts.tiles = std::min(deal.tiles_at_once, deal.tiling.tiles - params.parts.first_tile);
     kernel.launch(queue, params);

@@ -37,7 +37,8 @@ void launch_rows(const Queue& queue, const AttentionParams& params) {
 /// Over the rows of the tiles whose keys were dealt out.
 template <class Kernel>
 void launch_merge(const Queue& queue, const AttentionParams& params) {
-  launch<Kernel>(queue, Grid{params.parts.stored_rows, params.parts.tiles, 1}, params);
+  const int rows = Kernel::rows_at_once(params.parts.count);
+  launch<Kernel>(queue, Grid{(params.parts.stored_rows + rows - 1) / rows, params.parts.tiles, 1}, params);
 }
 
 /// A text compiled for head sizes up to Kernel::kD.

@@ -54,6 +54,20 @@ FT_FUNCTION KeyRange part_of(FT_THREAD const KeyRange& keys, int part, int count
   return {begin, keys.whole_begin, keys.whole_end < end ? keys.whole_end : end, end};
 }
 
+/// The parts of one tile of this launch, which follow each other.
+struct TileParts {
+  int64_t first;
+  int count;
+};
+/// Of even shares, a part is where a threadgroup or a tile begins, so that the sum of both numbers is its own.
+FT_FUNCTION TileParts parts_of(FT_CONSTANT const AttentionParams& p, int64_t tile) {
+  FT_CONSTANT const KeyParts& parts = p.parts;
+  if (parts.tile_blocks == 0) return {tile * parts.count, parts.count};
+  const int64_t first = tile * parts.tile_blocks / parts.share_blocks,
+                last = ((tile + 1) * parts.tile_blocks - 1) / parts.share_blocks;
+  return {tile + first, static_cast<int>(last - first) + 1};
+}
+
 /// What one part comes to for each row of a tile: a maximum, the sum of weights under it, and weighted sums of values.
 class PartSums {
  public:
@@ -77,10 +91,11 @@ class PartSums {
   int columns_;
 };
 
-/// Stores what a part of a tile's keys comes to, for the tile's rows from `row` on, of which `count` are there.
-template <class Output, class Rows>
+/// Stores what a part of a tile's keys comes to, for the tile's rows from `row` on, of which `count` are there. Softmax has
+/// the `maximum` and the `sum` of each row.
+template <class Output, class Softmax>
 FT_FUNCTION void store_part(FT_THREAD const PartSums& part, int row, int count, FT_THREAD Output& output,
-                            FT_THREAD OnlineSoftmax<Rows>& softmax) {
+                            FT_THREAD Softmax& softmax) {
   auto values = part.values(row, count < 0 ? 0 : count);
   store(output, values);
   for_each_element(softmax.maximum, [&](float value, int r) {

@@ -161,10 +161,13 @@ struct KeyParts {
   FT_DEVICE float* sums;  ///< what the parts come to; nullptr: keys are not dealt out
   int64_t first_tile;     ///< of this launch
   int64_t tiles;          ///< of this launch
-  int32_t count;          ///< parts of a tile's keys
+  int32_t count;          ///< parts of a tile's keys; at most so many where threadgroups have even shares
   int32_t tile_rows;      ///< rows of a tile
   int32_t stored_rows;    ///< at most as many of them have sums
   int32_t group;          ///< query heads whose rows share tiles, see head_group.h; 1: each has its own
+  /// Even shares: the blocks of keys of all tiles of a launch, tile_blocks of each, are one row, and every threadgroup takes
+  /// the next share_blocks of it, as parts of one tile or of several. 0: parts are parts of one tile's keys.
+  int32_t tile_blocks, share_blocks;
 };
 
 /// Floats between the rows of a part's weighted sums: even, so that two columns are stored together.

@@ -54,12 +54,14 @@ void check(const Case& c, int count, bool grouped) {
   constexpr std::int64_t kAtOnce = 5;
   std::vector<float> sums(
       static_cast<std::size_t>(kAtOnce * count * part_floats(stored, static_cast<int>(c.values()))), kNaN);
-  params.parts = {sums.data(), 0, 0, count, Kernel::kQ, stored, group};
+  using Merge = AttentionMergeParts<float>;
+  const std::int64_t merges = (stored + Merge::rows_at_once(count) - 1) / Merge::rows_at_once(count);
+  params.parts = {sums.data(), 0, 0, count, Kernel::kQ, stored, group, 0, 0};
   for (std::int64_t first = 0; first < tiles; first += kAtOnce) {
     params.parts.first_tile = first;
     params.parts.tiles = std::min(kAtOnce, tiles - first);
     launch<Kernel>(Queue::cpu(), {count, params.parts.tiles, 1}, params);
-    launch<AttentionMergeParts<float>>(Queue::cpu(), {stored, params.parts.tiles, 1}, params);
+    launch<Merge>(Queue::cpu(), {merges, params.parts.tiles, 1}, params);
   }
 
   for (std::int64_t n = 0; n < out.size(); ++n) {
@@ -76,7 +78,7 @@ void check(const Case& c, int count, bool grouped) {
 }
 
 void check_all(const Case& c) {
-  for (const int count : {1, 3, 10}) {
+  for (const int count : {1, 3, 8, 9, 18}) {
     SCOPED_TRACE(c.name + " in " + std::to_string(count));
     check<AttentionTensorOps<float, PartsTile>>(c, count, false);
     check<AttentionTensorOps<float, GroupsTile>>(c, count, true);
@@ -96,6 +98,33 @@ Case few(std::int64_t queries, std::int64_t keys) {
 TEST(KeyParts, OfAnyNumberComeToTheWhole) {
   for (const std::int64_t queries : {1, 5, 6}) {
     for (const std::int64_t keys : {1, 8, 9, 23, 24, 25, 80, 81, 150}) check_all(few(queries, keys));
+  }
+}
+
+TEST(KeyParts, OfEvenSharesFollowEachOther) {
+  AttentionParams p{};
+  for (const int blocks : {1, 2, 7, 32}) {
+    for (const int share : {1, 2, 3, 31, 32, 33, 100}) {
+      p.parts.tile_blocks = blocks, p.parts.share_blocks = share;
+      std::int64_t next = 0;
+      for (std::int64_t tile = 0; tile < 9; ++tile) {
+        const TileParts parts = parts_of(p, tile);
+        EXPECT_GE(parts.first, next);
+        for (int block = 0; block < blocks;
+             ++block) {  // the part of each is tile + share, as the kernel numbers it
+          const std::int64_t own = tile + (tile * blocks + block) / share - parts.first;
+          EXPECT_GE(own, 0);
+          EXPECT_LT(own, parts.count);
+          if (block == 0) {
+            EXPECT_EQ(own, 0);
+          }
+          if (block == blocks - 1) {
+            EXPECT_EQ(own, parts.count - 1);
+          }
+        }
+        next = parts.first + parts.count;
+      }
+    }
   }
 }
 
