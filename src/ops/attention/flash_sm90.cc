@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "flashtile/detail/cuda_calls.h"
+#include "src/ops/attention/flash_sm90_groups.h"
 #include "src/ops/attention/kernel/instances_sm90_table.h"
 #include "src/ops/attention/kernels.h"
 #endif
@@ -55,6 +56,33 @@ bool copy_engine_takes(const TensorLayout& view) {
 
 constexpr Features kKnown{Feature::causal, Feature::window, Feature::query_offset, Feature::softcap,
                           Feature::lse};
+/// What is known where there are few queries: whatever the score rule does, but what hides blocks of pairs.
+constexpr Features kKnownOfFew = kScoreRuleFeatures.without(Feature::packed)
+                                     .without(Feature::paged)
+                                     .without(Feature::segments)
+                                     .without(Feature::blocks);
+
+constexpr std::string_view kNotInVectors =
+    "the copy engine takes rows that are multiples of 16 bytes apart, aligned to them";
+
+/// Why the kernel whose tiles are of one head's queries cannot.
+std::string_view many_decline(const AttentionProblem& p) {
+  if (kernel_for(p) == nullptr) return "no kernel is compiled for this element type and head size";
+  if (const std::string_view reason = unknown(p.needed, kKnown); !reason.empty()) return reason;
+  for (const TensorLayout* view : {&p.q, &p.k, &p.v, &p.out}) {
+    if (!copy_engine_takes(*view)) return kNotInVectors;
+  }
+  if (p.value_dim % 8 != 0) return "the copy engine writes rows of whole multiples of 16 bytes";
+  return {};
+}
+
+/// Why the kernel for few queries cannot. Its queries and its output do not go through the copy engine.
+std::string_view few_decline(const AttentionProblem& p) {
+  if (groups_kernel_for(p) == nullptr) return "no kernel is compiled for this element type and head size";
+  if (const std::string_view reason = unknown(p.needed, kKnownOfFew); !reason.empty()) return reason;
+  if (!copy_engine_takes(p.k) || !copy_engine_takes(p.v)) return kNotInVectors;
+  return {};
+}
 
 std::string_view declines(const AttentionProblem& p) {
   constexpr std::string_view kNotHopper = "it is for NVIDIA GPUs of compute capability 9.0";
@@ -62,17 +90,11 @@ std::string_view declines(const AttentionProblem& p) {
   if (attribute(cudaDevAttrComputeCapabilityMajor, p.device) != 9 ||
       attribute(cudaDevAttrComputeCapabilityMinor, p.device) != 0)
     return kNotHopper;
-  if (kernel_for(p) == nullptr) return "no kernel is compiled for this element type and head size";
-  if (const std::string_view reason = unknown(p.needed, kKnown); !reason.empty()) return reason;
-  for (const TensorLayout* view : {&p.q, &p.k, &p.v, &p.out}) {
-    if (!copy_engine_takes(*view))
-      return "the copy engine takes rows that are multiples of 16 bytes apart, aligned to them";
-  }
-  if (p.value_dim % 8 != 0) return "the copy engine writes rows of whole multiples of 16 bytes";
-  return {};
+  const std::string_view reason = few_decline(p);
+  return reason.empty() || many_decline(p).empty() ? std::string_view() : reason;
 }
 
-std::uint32_t threadgroups(const AttentionProblem& p) {
+std::uint32_t units(const AttentionProblem& p) {
   return static_cast<std::uint32_t>(attribute(cudaDevAttrMultiProcessorCount, p.device));
 }
 
@@ -81,23 +103,54 @@ std::int64_t tiles_of(const AttentionProblem& p) {
   return p.batch * p.query_heads * ((p.query_length + rows - 1) / rows);
 }
 
+/// Are tiles of one head's queries too few to fill half of the GPU?
+bool leaves_units_idle(const AttentionProblem& p) { return 2 * tiles_of(p) < units(p); }
+
+GroupsDeal few_of(const AttentionProblem& p) { return groups_deal_of(p, static_cast<int>(units(p))); }
+
+/// Does the kernel for few queries run? Where the other one cannot, where that would leave much of the GPU idle while there
+/// are keys to deal out, and where its tiles would be mostly empty.
+bool has_few(const AttentionProblem& p) {
+  constexpr std::int64_t kShortKeys = 1024;
+  if (!few_decline(p).empty()) return false;
+  if (!many_decline(p).empty()) return true;
+  if (leaves_units_idle(p) && longest_range(p, kernel_for(p)->tile_queries) > kShortKeys) return true;
+  return 3 * few_of(p).padded_rows() <= 2 * tiles_of(p) * kernel_for(p)->tile_queries;
+}
+
 std::size_t workspace_bytes(const AttentionProblem& p) {
+  if (has_few(p)) return few_of(p).workspace_bytes(p);
   return p.hides_some() ? sizeof(kernels::FlashSm90Notes) : 0;
 }
 
-/// TODO(hopper): few queries against long KV want the keys split over threadgroups; until then cuDNN is faster
-/// there.
-bool preferred(const AttentionProblem& p) { return 2 * tiles_of(p) >= threadgroups(p); }
+/// Its kernel for few queries waits for the softmax of each block, so that others are faster where there are many.
+bool preferred(const AttentionProblem& p) {
+  constexpr std::int64_t kFewRows = 128;  // of a group of heads
+  if (!has_few(p)) return !leaves_units_idle(p);
+  return p.query_length * heads_of_group(p) <= kFewRows || (many_decline(p).empty() && leaves_units_idle(p));
+}
 
 std::string describe(const AttentionProblem& p) {
+  const auto sizes = [](std::initializer_list<int> numbers) {
+    std::string text;
+    for (const int number : numbers) text += (text.empty() ? "" : "x") + std::to_string(number);
+    return text;
+  };
+  const std::string text = std::string("flash.sm90 ") + name(p.dtype) + " ";
+  if (has_few(p)) {
+    const GroupsDeal deal = few_of(p);
+    return text + sizes({deal.kernel->tile_rows, deal.kernel->tile_keys, deal.kernel->head_dim}) + ", " +
+           std::to_string(heads_of_group(p)) + " heads a tile, keys in " +
+           std::to_string(deal.shares(deal.tiles_at_once).count) + " even shares";
+  }
   const FlashSm90Kernel& kernel = *kernel_for(p);
-  return std::string("flash.sm90 ") + name(p.dtype) + " " + std::to_string(kernel.tile_queries) + "x" +
-         std::to_string(kernel.tile_keys) + "x" + std::to_string(kernel.head_dim) +
+  return text + sizes({kernel.tile_queries, kernel.tile_keys, kernel.head_dim}) +
          (kernel.value_dim != kernel.head_dim ? "x" + std::to_string(kernel.value_dim) : "");
 }
 
 void run(const AttentionProblem& problem, const AttentionArguments& arguments, std::span<std::byte> workspace,
          const Queue& queue) {
+  if (has_few(problem)) return run_groups_deal(few_of(problem), problem, arguments, workspace, queue);
   kernels::AttentionParams params = params_of(problem, arguments);
   kernels::FlashSm90Notes* notes = nullptr;
   if (!workspace.empty()) {
@@ -106,7 +159,7 @@ void run(const AttentionProblem& problem, const AttentionArguments& arguments, s
     check_cuda(cudaMemsetAsync(notes, 0, sizeof *notes, static_cast<cudaStream_t>(queue.native_stream())),
                "cudaMemsetAsync");
   }
-  kernel_for(problem)->launch(queue, params, threadgroups(problem), notes);
+  kernel_for(problem)->launch(queue, params, units(problem), notes);
   if (notes != nullptr) {
     params.broken = &notes->broken;  // else the pass ends at once
     find_kernel("exact_rows", problem)->launch(queue, params);

@@ -16,8 +16,8 @@ constexpr std::int64_t kLongestPart = std::int64_t{1} << 16;
 /// What a threadgroup takes before its first and after its last block of keys, and what the merge takes, in times of a
 /// block.
 constexpr std::int64_t kEnds = 2, kMerge = 6;
-/// Parts of so many bytes are in memory at once; more tiles than have room follow them.
-constexpr std::int64_t kMostBytes = std::int64_t{256} << 20;
+/// A threadgroup's even share has at least so many blocks.
+constexpr std::int64_t kSmallestShare = 2;
 
 std::int64_t divided_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -42,13 +42,6 @@ Tiling best_tiling(std::string_view text, const AttentionProblem& problem) {
   return 3 * padded_rows(groups) <= 2 * padded_rows(heads) ? groups : heads;
 }
 
-/// The most keys that the queries of a tile see together.
-std::int64_t longest_range(const AttentionProblem& problem, const Tiling& tiling) {
-  if (problem.window.left < 0 || problem.window.right < 0) return problem.kv_length;
-  const std::int64_t queries = std::min<std::int64_t>(tiling.kernel->tile_queries, problem.query_length);
-  return std::min(problem.kv_length, problem.window.left + problem.window.right + queries);
-}
-
 }  // namespace
 
 int best_parts(std::int64_t tiles, std::int64_t keys, int block, std::int64_t threadgroups) {
@@ -63,6 +56,18 @@ int best_parts(std::int64_t tiles, std::int64_t keys, int block, std::int64_t th
     if (time < best_time) best = parts, best_time = time;
   }
   return static_cast<int>(best);
+}
+
+EvenShares even_shares(std::int64_t tiles, std::int64_t tile_blocks, int block, std::int64_t threadgroups) {
+  const std::int64_t all = tiles * tile_blocks, even = divided_up(all, threadgroups);
+  const std::int64_t blocks = std::clamp(even, kSmallestShare, kLongestPart / block);
+  return {blocks, divided_up(all, blocks), static_cast<int>((tile_blocks + blocks - 2) / blocks) + 1};
+}
+
+std::int64_t longest_range(const AttentionProblem& problem, std::int64_t queries) {
+  if (problem.window.left < 0 || problem.window.right < 0) return problem.kv_length;
+  return std::min(problem.kv_length,
+                  problem.window.left + problem.window.right + std::min(queries, problem.query_length));
 }
 
 int Deal::stored_rows() const {
@@ -85,7 +90,7 @@ Deal deal_of(std::string_view text, const AttentionProblem& problem) {
                                                      std::max<std::size_t>(kernel.threadgroup_bytes, 1));
   const std::int64_t side_by_side =
       std::clamp<std::int64_t>(kernel.threadgroups_per_unit, 1, std::max<std::int64_t>(fit, 1));
-  deal.parts = best_parts(deal.tiling.tiles, longest_range(problem, deal.tiling), kernel.tile_keys,
+  deal.parts = best_parts(deal.tiling.tiles, longest_range(problem, kernel.tile_queries), kernel.tile_keys,
                           side_by_side * device.compute_units(problem.device.index));
   if (deal.parts == 1 && std::string_view(kernel.text) == text) deal.parts = 0;
   if (!deal.in_parts()) {
@@ -94,7 +99,7 @@ Deal deal_of(std::string_view text, const AttentionProblem& problem) {
   }
   deal.tiles_at_once = 1;
   const auto bytes_of_tile = static_cast<std::int64_t>(deal.workspace_bytes(problem));
-  deal.tiles_at_once = std::clamp<std::int64_t>(kMostBytes / bytes_of_tile, 1, deal.tiling.tiles);
+  deal.tiles_at_once = std::clamp<std::int64_t>(kMostPartBytes / bytes_of_tile, 1, deal.tiling.tiles);
   return deal;
 }
 

@@ -34,6 +34,24 @@ struct Deal {
 /// kernel takes in blocks of `block`. Depends on nothing else, so that results repeat.
 int best_parts(std::int64_t tiles, std::int64_t keys, int block, std::int64_t threadgroups);
 
+/// Blocks of keys that are dealt out evenly, whatever tiles they belong to; see kernel/params.h.
+struct EvenShares {
+  std::int64_t blocks;  ///< of a share; the last may have fewer
+  std::int64_t count;
+  int most_parts;  ///< of a tile
+
+  /// Parts of tiles are numbered below this.
+  std::int64_t numbers(std::int64_t tiles) const { return tiles + count; }
+};
+/// For `tiles` tiles of `tile_blocks` blocks of `block` keys each, and so many threadgroups at a time.
+EvenShares even_shares(std::int64_t tiles, std::int64_t tile_blocks, int block, std::int64_t threadgroups);
+
+/// The most keys that `queries` adjacent queries of a call see together.
+std::int64_t longest_range(const AttentionProblem& problem, std::int64_t queries);
+
+/// Parts of so many bytes are in memory at once; more tiles than have room follow them.
+inline constexpr std::int64_t kMostPartBytes = std::int64_t{256} << 20;
+
 /// The deal of a call on the kernels of a text, one of which there must be.
 Deal deal_of(std::string_view text, const AttentionProblem& problem);
 

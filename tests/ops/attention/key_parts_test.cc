@@ -42,5 +42,22 @@ TEST(KeyPartsOf, WhatIsEmptyIsOnePart) {
   EXPECT_EQ(best_parts(0, 1 << 20, kBlock, 1), 16);
 }
 
+TEST(EvenSharesOf, HoldAllBlocksAndNoLongChain) {
+  for (const std::int64_t tiles : {1, 8, 128, 512, 100000}) {
+    for (const std::int64_t blocks : {1, 2, 3, 17, 512, 1024, 1025, 100000}) {
+      const EvenShares shares = even_shares(tiles, blocks, kBlock, kGpu);
+      EXPECT_GE(shares.blocks * shares.count, tiles * blocks);
+      EXPECT_LT(shares.blocks * (shares.count - 1), tiles * blocks);
+      EXPECT_LE(shares.blocks * kBlock, std::int64_t{1} << 16);
+      EXPECT_TRUE(shares.count <= kGpu || shares.blocks * kBlock == std::int64_t{1} << 16)
+          << tiles << " " << blocks;
+      // However a tile lies, it begins at most that late in a share.
+      EXPECT_EQ(shares.most_parts, (shares.blocks - 1 + blocks + shares.blocks - 1) / shares.blocks);
+      EXPECT_GE(shares.numbers(tiles), tiles + shares.count - 1);
+    }
+  }
+  EXPECT_EQ(even_shares(0, 1, kBlock, kGpu).count, 0);
+}
+
 }  // namespace
 }  // namespace flashtile::inline v0_2::ops

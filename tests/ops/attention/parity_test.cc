@@ -566,6 +566,32 @@ std::vector<Case> cases() {
     });
   }
 
+  // flash.sm90: on both sides of the length from which on few tiles have their keys dealt out; and even shares that begin
+  // in the middle of a tile, of entries with keys of their own.
+  for (const std::int64_t d : {64, 128, 256}) {
+    for (const std::int64_t lkv : {1024, 1025}) {
+      all.push_back({.name = "Shares_" + std::to_string(d) + "_" + std::to_string(lkv),
+                     .query_heads = 2,
+                     .kv_heads = 2,
+                     .query_length = 130,
+                     .kv_length = lkv,
+                     .head_dim = d,
+                     .causal = lkv == 1024 ? kTopLeft : kBottomRight});
+    }
+  }
+  const Case shares{.name = "",
+                    .batch = 3,
+                    .query_heads = 6,
+                    .kv_heads = 3,
+                    .query_length = 3,
+                    .kv_length = 3000,
+                    .head_dim = 128};
+  const auto add_shares = adder_to(all, "Shares", shares);
+  add_shares("", nothing);
+  add_shares("Lengths", [](Case& c) { c.kv_lengths = {3000, 1, 1537}, c.causal = kBottomRight; });
+  add_shares("Poison", [](Case& c) { c.kv_lengths = {130, 0, 2999}, c.poison = Poison::nan; });
+  add_shares("Capped", [](Case& c) { c.softcap = 3.0f, c.bias = bias(DType::f16, {0, 1, 0, 1}); });
+
   // Lengths and offsets of batch entries: none, one, around tiles of 64, all; in each schedule of flash.cpu.
   const Case entries{.name = "",
                      .batch = 5,
@@ -912,11 +938,9 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
     const auto in_vectors = [](std::int64_t elements) { return elements % 8 == 0; };
     return {{"it is for NVIDIA GPUs of compute capability 9.0", !is_hopper(device)},
             {"no kernel is compiled for this element type", call.dtype == DType::f32},
-            {"it does not know", c.has_pairs() || c.page_size > 0 || c.masked() || c.has_entries() ||
-                                     c.has_head_numbers() || call.out_dtype() != call.dtype},
+            {"it does not know", c.has_pairs() || c.page_size > 0},
             {"the copy engine takes rows that are multiples of 16 bytes apart",
-             !in_vectors(c.head_dim) || !in_vectors(c.values())},
-            {"the copy engine writes rows of whole multiples of 16 bytes", !in_vectors(c.values())}};
+             !in_vectors(c.head_dim) || !in_vectors(c.values())}};
   }
   if (way == "vendor.cudnn") {  // its inputs are dense copies
     const auto in_vectors = [](std::int64_t elements, DType dtype) {

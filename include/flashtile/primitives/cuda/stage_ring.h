@@ -53,6 +53,14 @@ class arrival_barrier {
 /// Makes the init() of barriers visible to the engine that loads tiles.
 FT_FUNCTION void publish_barriers() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
 
+/// wait_tiles for a team, which meets at a barrier of its own.
+template <int Pending, int N>
+FT_FUNCTION void wait_tiles(const named_barrier<N>& team) {
+  detail::wait_copies<Pending>();
+  detail::publish_to_matrix_unit();
+  team.wait();
+}
+
 /// Stages that are filled and emptied in turns: item i (0, 1, 2, ...) lies in stage i % Stages. Whoever fills
 /// waits until the item before it in the same stage has been released, whoever reads waits until the item is
 /// there.

@@ -148,6 +148,24 @@ FT_FUNCTION void store(
 /// who start them have met this thread at a barrier.
 FT_FUNCTION void publish_tiles() { detail::publish_to_matrix_unit(); }
 
+/// The rows of stage i from row `first` on <- 0. The matrix unit sees it after publish_tiles() and a barrier.
+///
+/// Scope    all threads of the scope; the stage's load is done
+template <class Scope, class T, int Rows, int Columns, int Stages>
+FT_FUNCTION void clear_rows(
+    tile_stages<T, detail::swizzled_panels<T, Rows, Columns>, Rows, Columns, Stages>& stages, int i,
+    int first) {
+  detail::check_scope<Scope>();
+  using Order = detail::swizzled_panels<T, Rows, Columns>;
+  constexpr int kChunksPerRow = Order::kColumns / Order::kChunk, kThreads = detail::scope_threads<Scope>;
+  const auto to = tile(stages, i);
+  FT_NO_UNROLL for (int chunk = first * kChunksPerRow + detail::scope_thread<Scope>();
+                    chunk < Rows * kChunksPerRow; chunk += kThreads) {
+    const int row = chunk / kChunksPerRow, column = chunk % kChunksPerRow * Order::kChunk;
+    *reinterpret_cast<uint4*>(to.bytes + Order::offset(row, column)) = make_uint4(0, 0, 0, 0);
+  }
+}
+
 /// Rows on their way from a tile in threadgroup memory to device memory. Each simdgroup of a team of N carries
 /// its own 16 rows of a tile of 16 N rows, those that `store` of a cooperative tensor gave it.
 class tile_store {

@@ -33,4 +33,19 @@ struct FlashSm90Tile<192, 192> : FlashSm90Shape<192, 192, 2, 112, 1, true, false
 template <>
 struct FlashSm90Tile<256, 256> : FlashSm90Shape<256, 256, 2, 80, 1, true> {};
 
+/// Few queries: blocks of Keys keys, of which Stages are on their way; rows of at most HeadDim elements. PerUnit threadgroups
+/// share a multiprocessor, so that one multiplies while another does its softmax.
+template <int HeadDim, int Keys, int Stages, int PerUnit>
+struct FlashSm90GroupsShape {
+  static constexpr int kD = HeadDim, kK = Keys, kStages = Stages, kPerUnit = PerUnit;
+};
+template <int HeadDim>
+struct FlashSm90GroupsTile;
+template <>
+struct FlashSm90GroupsTile<64> : FlashSm90GroupsShape<64, 128, 3, 2> {};
+template <>
+struct FlashSm90GroupsTile<128> : FlashSm90GroupsShape<128, 64, 3, 2> {};
+template <>
+struct FlashSm90GroupsTile<256> : FlashSm90GroupsShape<256, 64, 3, 1> {};
+
 }  // namespace flashtile::inline v0_2::kernels

@@ -7,6 +7,7 @@
 #include "src/core/checked.h"
 #include "src/ops/attention/kernel/flash_sm90.h"
 #include "src/ops/attention/kernel/flash_sm90_tiles.h"
+#include "src/ops/attention/kernel/instances_sm90_maps.h"
 #include "src/ops/attention/kernel/instances_sm90_table.h"
 
 namespace flashtile::inline v0_2::kernels {
@@ -15,14 +16,6 @@ inline namespace FLASHTILE_BACKEND {
 /// Keys and values of so many heads are worked on together that this part of a 50 MB L2 cache holds them. 16 MB
 /// lose 2 % and 8 MB 4 to 7 %, causal, at 2 to 16 thousand keys; 48 MB are no better.
 constexpr std::int64_t kSectionBytes = std::int64_t{32} << 20;
-
-/// The map of rows of `columns` elements of a tensor (B, H, L, columns).
-template <class T>
-tensor_map map_of(const void* data, const RowStrides& strides, std::int64_t columns, std::int64_t rows,
-                  std::int64_t heads, std::int64_t batch, int box_rows) {
-  return make_tensor_map(static_cast<const T*>(data),
-                         {{columns, rows, heads, batch}, {strides.row, strides.head, strides.batch}}, box_rows);
-}
 
 template <class T, int HeadDim, int ValueDim>
 void launch_flash_sm90(const Queue& queue, const AttentionParams& p, std::uint32_t threadgroups,

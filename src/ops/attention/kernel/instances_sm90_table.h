@@ -27,8 +27,19 @@ struct FlashSm90Kernel {
                  FlashSm90Notes* notes);
 };
 
+/// For few queries: sums parts of the keys, which merge_parts adds up.
+struct FlashSm90GroupsKernel {
+  int head_dim;  ///< the largest that it takes, of keys and of values
+  int tile_rows, tile_keys;
+  int threadgroups_per_unit;
+  /// Queues the kernel on one threadgroup for each of `shares` even shares; `params` has their sums.
+  void (*launch)(const Queue& queue, const AttentionParams& params, std::int64_t shares);
+};
+
 /// Smaller shapes first.
 std::span<const FlashSm90Kernel> flash_sm90_bf16_kernels();
 std::span<const FlashSm90Kernel> flash_sm90_f16_kernels();
+std::span<const FlashSm90GroupsKernel> flash_sm90_groups_bf16_kernels();
+std::span<const FlashSm90GroupsKernel> flash_sm90_groups_f16_kernels();
 
 }  // namespace flashtile::inline v0_2::kernels

@@ -1,0 +1,8 @@
+// flash.sm90's kernels for few queries of half.
+#include "src/ops/attention/kernel/instances_sm90_groups.h"
+
+namespace flashtile::inline v0_2::kernels {
+
+std::span<const FlashSm90GroupsKernel> flash_sm90_groups_f16_kernels() { return kFlashSm90GroupsRows<half>; }
+
+}  // namespace flashtile::inline v0_2::kernels
