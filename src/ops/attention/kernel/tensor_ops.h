@@ -70,6 +70,7 @@ struct Overlapped {
     wait_tiles<Scope, 2>();  // Q and the first K are here
     steps.scores(0);
     steps.attend(run, run.begin);
+    steps.rescale();  // what the runs before left
     auto weights = steps.weights();
     int stage = 0;
     const auto step = [&](int column, auto attend_next) {  // O += last weights V; S = weights of column ...
