@@ -56,18 +56,24 @@ struct product_layouts : scope_layouts<Descriptor.m, Descriptor.n, Scope> {
 };
 
 /// Ours: the types of what matmul2d's factories make. Left and Right are the operands: element types of tiles in stages,
-/// or types of tensors or tiles.
-template <matmul2d_descriptor Descriptor, class Scope>
-struct tiles_of_product : matmul2d_contract<Descriptor.m, Descriptor.n, Descriptor.k, Scope> {
-  using layouts = product_layouts<Descriptor, Scope>;
+/// or types of tensors or tiles. Of a base whose parameters hold a descriptor, nvcc 13.0 gives these aliases to the host's
+/// compiler in names that nothing declares.
+template <class Contract, class Destination, class RowEntries, class LeftInput>
+struct tiles_of_product : Contract {
   template <class D, class Left, class Right = Left>
-  using result_tile = cooperative_tensor<D, typename layouts::destination>;
+  using result_tile = cooperative_tensor<D, Destination>;
   template <class D, class Left, class Right = Left>
-  using row_entries = cooperative_tensor<D, typename layouts::row_entries>;
+  using row_entries = cooperative_tensor<D, RowEntries>;
   /// A left input of T made from a result of float.
   template <class T>
-  using left_tile = cooperative_tensor<T, typename layouts::left>;
+  using left_tile = cooperative_tensor<T, LeftInput>;
 };
+
+template <matmul2d_descriptor Descriptor, class Scope>
+using tiles_of = tiles_of_product<matmul2d_contract<Descriptor.m, Descriptor.n, Descriptor.k, Scope>,
+                                  typename product_layouts<Descriptor, Scope>::destination,
+                                  typename product_layouts<Descriptor, Scope>::row_entries,
+                                  typename product_layouts<Descriptor, Scope>::left>;
 
 }  // namespace detail
 
@@ -76,7 +82,7 @@ struct tiles_of_product : matmul2d_contract<Descriptor.m, Descriptor.n, Descript
 /// Numerics  float32 operands are split into parts that the matrix unit multiplies, unless relaxed_precision is set.
 /// Errors    A static k beyond a tensor's extent is not refused: elements outside count as 0.
 template <matmul2d_descriptor Descriptor, class Scope>
-class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
+class matmul2d : public detail::tiles_of<Descriptor, Scope> {
  public:
   static constexpr matmul2d_descriptor descriptor = Descriptor;
   using scope = Scope;
