@@ -44,21 +44,19 @@ def run(out, program="build/cuda/bench/flashtile_bench_bursts", python=sys.execu
     with open(out, "w", encoding="utf-8") as file:
         def call(*command):
             subprocess.run(command, stdout=file, check=False)
-        lengths = LENGTHS["mark"] + LENGTHS["short"]
+        shapes = [decode_shape(*cell, queries) for cell in DECODE for queries in DECODE_QUERIES] + [SKINNY]
+        for way in (OURS, "tensor_ops"):
+            call(decode, way, "bf16", *shapes)
+        call(python, peer, "bf16", "decode", *shapes)
+        lengths = LENGTHS["short"] + LENGTHS["mark"]
         for dim in DIMS:
             shapes = [shape(dim, length) for length in lengths]
             for mask in ("full", "causal"):
-                file.flush()
                 call(program, OURS, "bf16", mask, *shapes)
                 call(python, peer, "bf16", mask, *shapes)
         for dim in (96, 192):
             call(program, OURS, "bf16", "full", shape(dim, 8192))
         call(program, OURS, "f16", "full", shape(128, 8192))
-        shapes = [decode_shape(*cell, queries) for cell in DECODE for queries in DECODE_QUERIES] + [SKINNY]
-        file.flush()
-        for way in (OURS, "tensor_ops"):
-            call(decode, way, "bf16", *shapes)
-        call(python, peer, "bf16", "decode", *shapes)
 
 
 class Results:
