@@ -11,6 +11,7 @@
 
 #include "flashtile/detail/cuda_calls.h"
 #include "src/ops/attention/flash_sm90_groups.h"
+#include "src/ops/attention/kernel/flash_sm90_tiles.h"
 #include "src/ops/attention/kernel/instances_sm90_table.h"
 #include "src/ops/attention/kernels.h"
 #endif
@@ -57,10 +58,8 @@ bool copy_engine_takes(const TensorLayout& view) {
 constexpr Features kKnown{Feature::causal, Feature::window, Feature::query_offset, Feature::softcap,
                           Feature::lse};
 /// What is known where there are few queries: whatever the score rule does, but what hides blocks of pairs.
-constexpr Features kKnownOfFew = kScoreRuleFeatures.without(Feature::packed)
-                                     .without(Feature::paged)
-                                     .without(Feature::segments)
-                                     .without(Feature::blocks);
+constexpr Features kKnownOfFew =
+    kScoreRuleFeatures.without(Feature::packed).without(Feature::segments).without(Feature::blocks);
 
 constexpr std::string_view kNotInVectors =
     "the copy engine takes rows that are multiples of 16 bytes apart, aligned to them";
@@ -80,6 +79,8 @@ std::string_view many_decline(const AttentionProblem& p) {
 std::string_view few_decline(const AttentionProblem& p) {
   if (groups_kernel_for(p) == nullptr) return "no kernel is compiled for this element type and head size";
   if (const std::string_view reason = unknown(p.needed, kKnownOfFew); !reason.empty()) return reason;
+  if (p.is_paged() && (p.k.shape[0] == 0 || p.page_size() % kernels::kFlashSm90PageRows != 0))
+    return "the copy engine takes pages of a multiple of 16 rows, and at least one";
   if (!copy_engine_takes(p.k) || !copy_engine_takes(p.v)) return kNotInVectors;
   return {};
 }

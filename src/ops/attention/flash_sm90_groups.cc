@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "src/ops/attention/kernel/flash_sm90_tiles.h"
+
 namespace flashtile::inline v0_2::ops {
 namespace {
 

@@ -590,6 +590,17 @@ std::vector<Case> cases() {
   add_shares("", nothing);
   add_shares("Lengths", [](Case& c) { c.kv_lengths = {3000, 1, 1537}, c.causal = kBottomRight; });
   add_shares("Poison", [](Case& c) { c.kv_lengths = {130, 0, 2999}, c.poison = Poison::nan; });
+  for (const std::int64_t page : {16, 48, 64, 128, 192}) {
+    add_shares("Pages" + std::to_string(page), [=](Case& c) {
+      c.page_size = page;
+      c.kv_length = page == 48 ? 2880 : 3072;
+      c.kv_lengths = {c.kv_length, 1, page == 16 ? 1536 : 1537};
+      c.poison = Poison::nan;
+      if (page >= 64) c.causal = kBottomRight;
+      if (page == 128) c.window = Window{700, 0}, c.head_dim = 64;
+      if (page == 192) c.head_dim = 256;
+    });
+  }
   add_shares("Capped", [](Case& c) { c.softcap = 3.0f, c.bias = bias(DType::f16, {0, 1, 0, 1}); });
 
   // Lengths and offsets of batch entries: none, one, around tiles of 64, all; in each schedule of flash.cpu.
@@ -938,7 +949,8 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
     const auto in_vectors = [](std::int64_t elements) { return elements % 8 == 0; };
     return {{"it is for NVIDIA GPUs of compute capability 9.0", !is_hopper(device)},
             {"no kernel is compiled for this element type", call.dtype == DType::f32},
-            {"it does not know", c.has_pairs() || c.page_size > 0},
+            {"it does not know", c.has_pairs()},
+            {"the copy engine takes pages of a multiple of 16 rows", c.page_size % 16 != 0},
             {"the copy engine takes rows that are multiples of 16 bytes apart",
              !in_vectors(c.head_dim) || !in_vectors(c.values())}};
   }

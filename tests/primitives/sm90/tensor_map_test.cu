@@ -79,6 +79,72 @@ TEST(TensorMap, LoadsTilesAndZerosOutside) {
   expect_tiles<bfloat, 256, 64>({1, 1, 1, 1, 8}, 6);
 }
 
+/// Loads a tile of 64 rows as boxes of 16 that lie anywhere, and clears its rows from `first` on, as a team.
+template <class T, int kColumns>
+struct LoadsBoxes {
+  static constexpr int kRows = 64, kBox = 16;
+  using Product = matmul2d<matmul2d_descriptor{kRows, 64, kColumns, false, true}, execution_team<4>>;
+  struct Params {
+    tensor_map map;
+    int rows[kRows / kBox];  // where the boxes begin
+    int first;
+    T* out;  // (kRows, kColumns)
+  };
+  struct Threadgroup {
+    typename Product::template left_tile_stages<T, 2> tiles;
+    stage_ring<2> ring;
+  };
+  static constexpr int kSimdgroups = 8;
+  static FT_FUNCTION void run(const Params& p, Threadgroup& memory, GridPosition) {
+    if (threadIdx.x == 0) {
+      memory.ring.init(1, 1);
+      publish_barriers();
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (team_index_in_threadgroup<4>() == 0) {
+      if (!team_is_first<4>()) return;
+      memory.ring.expect(1, kRows / kBox * box_bytes<kBox>(memory.tiles));
+      for (int box = 0; box < kRows / kBox; ++box)
+        load_box_async<kBox>(memory.tiles, 1, box * kBox, p.map, {p.rows[box], 0, 0},
+                             memory.ring.barrier_of(1));
+      return;
+    }
+    const named_barrier<4> team{1};
+    memory.ring.wait_filled(1);
+    clear_rows<execution_team<4>>(memory.tiles, 1, p.first);
+    publish_tiles();
+    team.wait();
+    const auto loaded = tile(memory.tiles, 1);
+    for_each_index(execution_team<4>{}, kRows * kColumns,
+                   [&](int i) { p.out[i] = loaded.get(i / kColumns, i % kColumns); });
+  }
+};
+template <class T, int kColumns>
+void expect_boxes(const Shape& shape, int first, unsigned seed) {
+  const auto values = random_values<T>(static_cast<std::size_t>(shape.batch_stride()), seed);
+  const Array<T> memory(values), out(64 * kColumns, T(77.0f));
+  const tensor_map map = make_tensor_map(memory.data(), shape.map(), 16);
+  const int rows[4] = {32, 3, static_cast<int>(shape.rows) - 5, 0};
+  run<LoadsBoxes<T, kColumns>>({map, {rows[0], rows[1], rows[2], rows[3]}, first, out.data()});
+  const auto found = out.read();
+  for (int r = 0; r < 64; ++r) {
+    for (int c = 0; c < kColumns; ++c) {
+      const int row = rows[r / 16] + r % 16;
+      const bool there = r < first && row < shape.rows && c < shape.columns;
+      const auto at = static_cast<std::size_t>(row * shape.row_stride + c);
+      ASSERT_EQ(found[static_cast<std::size_t>(r * kColumns + c)].bits, there ? values[at].bits : 0)
+          << "row " << r << ", column " << c;
+    }
+  }
+}
+TEST(TensorMap, LoadsBoxesAndClearsRows) {
+  SKIP_WITHOUT_HOPPER();
+  for (const int first : {0, 1, 17, 63, 64}) {
+    expect_boxes<half, 64>({64, 100, 1, 1, 64}, first, 1);
+    expect_boxes<bfloat, 128>({120, 100, 1, 1, 136}, first, 2);
+  }
+}
+
 /// One tile from device memory into registers, from there into a threadgroup tile, and by the copy engine out
 /// again.
 template <class T, int kColumns>

@@ -93,17 +93,18 @@ FT_FUNCTION constexpr int tile_bytes(
   return Rows * detail::swizzled_panels<T, Rows, Columns>::kColumns * static_cast<int>(sizeof(T));
 }
 
-/// Starts copying Rows rows from `place` on into stage i; outside the tensor lie zeros. `done`, which has been
-/// promised tile_bytes(stages), hears of every byte. The map's boxes have Rows rows.
+/// Starts copying BoxRows rows from `place` on into stage i, from its row `row` on, a multiple of 8; outside the tensor lie
+/// zeros. `done`, which has been promised box_bytes<BoxRows>(stages), hears of every byte. The map's boxes have BoxRows rows.
 ///
-/// Scope    one thread; nobody may still read what the stage held
-template <class T, int Rows, int Columns, int Stages>
-FT_FUNCTION void load_tile_async(
-    tile_stages<T, detail::swizzled_panels<T, Rows, Columns>, Rows, Columns, Stages>& stages, int i,
+/// Scope    one thread; nobody may still read what was there
+template <int BoxRows, class T, int Rows, int Columns, int Stages>
+FT_FUNCTION void load_box_async(
+    tile_stages<T, detail::swizzled_panels<T, Rows, Columns>, Rows, Columns, Stages>& stages, int i, int row,
     const tensor_map& map, tile_place place, arrival_barrier& done) {
   using Order = detail::swizzled_panels<T, Rows, Columns>;
-  static_assert(Rows <= 256 && Rows % 16 == 0, "load_tile_async: a box has 16, 32, ... 256 rows");
-  std::uint32_t to = tile(stages, i).address(0, 0);
+  static_assert(BoxRows <= Rows && BoxRows <= 256 && BoxRows % 16 == 0,
+                "load_box_async: a box has 16, 32, ... 256 rows");
+  std::uint32_t to = tile(stages, i).panel_address(row, 0);
   // A loop, since the thread that loads has few registers.
   FT_NO_UNROLL for (int column = 0; column < Columns; column += 64, to += Order::kPanelBytes) {
     asm volatile(
@@ -112,6 +113,19 @@ FT_FUNCTION void load_tile_async(
         "l"(&map.encoded), "r"(done.address()), "r"(column), "r"(place.row), "r"(place.head), "r"(place.batch)
         : "memory");
   }
+}
+template <int BoxRows, class T, int Rows, int Columns, int Stages>
+FT_FUNCTION constexpr int box_bytes(
+    const tile_stages<T, detail::swizzled_panels<T, Rows, Columns>, Rows, Columns, Stages>&) {
+  return BoxRows * detail::swizzled_panels<T, Rows, Columns>::kColumns * static_cast<int>(sizeof(T));
+}
+
+/// The same for a whole stage, of Rows rows.
+template <class T, int Rows, int Columns, int Stages>
+FT_FUNCTION void load_tile_async(
+    tile_stages<T, detail::swizzled_panels<T, Rows, Columns>, Rows, Columns, Stages>& stages, int i,
+    const tensor_map& map, tile_place place, arrival_barrier& done) {
+  load_box_async<Rows>(stages, i, 0, map, place, done);
 }
 
 /// Brings a map itself near, ahead of its first use. One thread.

@@ -12,6 +12,7 @@
 
 #include "flashtile/primitives.h"
 #include "src/ops/attention/kernel/flash_sm90_softmax.h"
+#include "src/ops/attention/kernel/flash_sm90_tiles.h"
 #include "src/ops/attention/kernel/head_group.h"
 #include "src/ops/attention/kernel/key_parts.h"
 
@@ -22,6 +23,7 @@ template <class T, class Tile>
 struct AttentionFlashSm90Groups {
   static constexpr int kQ = 64, kK = Tile::kK, kD = Tile::kD, kStages = Tile::kStages;
   static constexpr int kTeam = 4, kSimdgroups = 2 * kTeam, kThreadgroupsPerUnit = Tile::kPerUnit;
+  static constexpr int kPageRows = kFlashSm90PageRows;  // that are copied at a time where keys lie in pages
 
   struct Params {
     tensor_map k, v;
@@ -77,9 +79,10 @@ struct AttentionFlashSm90Groups {
     const HeadGroup<T> heads(p, place.batch, place.head);
     const KeyRange all = heads.keys_of(place.row, kQ);
     // A tile that has fewer blocks than the longest spreads them over its parts.
-    const int64_t own_blocks = (int64_t{all.end} - all.begin + kK - 1) / kK;
+    const int64_t begin = p.pages.given() ? all.begin / kPageRows * kPageRows : all.begin;
+    const int64_t own_blocks = (all.end - begin + kK - 1) / kK;
     const auto key_of = [&](int64_t i) {
-      const int64_t key = all.begin + i * own_blocks / parts.tile_blocks * kK;
+      const int64_t key = begin + i * own_blocks / parts.tile_blocks * kK;
       return key < all.end ? static_cast<int>(key) : all.end;
     };
     const int end = key_of(first + blocks);
@@ -109,19 +112,34 @@ struct AttentionFlashSm90Groups {
                                       int64_t share) {
     uint32_t item = 0;
     for_each_part(p.attention, share, [&](FT_THREAD const Part& part) {
-      const int kv_head = static_cast<int>(part.heads.kv_head);
+      const int there = part.heads.entry().kv_length;
       FT_NO_UNROLL for (int column = part.keys.begin; column < part.keys.end; column += kK, ++item) {
-        const KeyPlace key = key_place(p.attention, part.heads.batch, column);
-        const int entry = p.attention.kv_starts.given() ? 0 : static_cast<int>(key.entry);
-        const tile_place place{static_cast<int>(key.row), kv_head, entry};
-        memory.keys.wait_empty(item);
-        memory.keys.expect(item, tile_bytes(memory.k));
-        load_tile_async(memory.k, memory.keys.stage(item), p.k, place, memory.keys.barrier_of(item));
-        memory.values.wait_empty(item);
-        memory.values.expect(item, tile_bytes(memory.v));
-        load_tile_async(memory.v, memory.values.stage(item), p.v, place, memory.values.barrier_of(item));
+        load_rows(p, p.k, memory.k, memory.keys, item, part, column, there);
+        load_rows(p, p.v, memory.v, memory.values, item, part, column, there);
       }
     });
+  }
+  /// Asks for kK keys, or values, from key `column` on. Of pages only for those that are there: behind them, the table may end.
+  template <class Stages>
+  static FT_FUNCTION void load_rows(FT_CONSTANT const Params& p, FT_CONSTANT const tensor_map& map,
+                                    FT_THREADGROUP Stages& stages, FT_THREADGROUP stage_ring<kStages>& ring,
+                                    uint32_t item, FT_THREAD const Part& part, int column, int there) {
+    const int kv_head = static_cast<int>(part.heads.kv_head), stage = ring.stage(item);
+    const auto place_of = [&](int key) {
+      const KeyPlace at = key_place(p.attention, part.heads.batch, key);
+      return tile_place{static_cast<int>(at.row), kv_head, static_cast<int>(at.entry)};
+    };
+    ring.wait_empty(item);
+    if (!p.attention.pages.given()) {
+      ring.expect(item, tile_bytes(stages));
+      load_tile_async(stages, stage, map, place_of(column), ring.barrier_of(item));
+      return;
+    }
+    const int left = there - column, boxes = ((left < kK ? left : kK) + kPageRows - 1) / kPageRows;
+    ring.expect(item, boxes * box_bytes<kPageRows>(stages));
+    FT_NO_UNROLL for (int row = 0; row < boxes * kPageRows; row += kPageRows) {
+      load_box_async<kPageRows>(stages, stage, row, map, place_of(column + row), ring.barrier_of(item));
+    }
   }
 
   /// What the multiplying team does.
@@ -160,7 +178,7 @@ struct AttentionFlashSm90Groups {
         weights = output_product.template get_left_input_cooperative_tensor<T, T, float>(s);
         if (softmax.grew) scale_rows(o, softmax.correction);
         memory.values.wait_filled(item);
-        if (column + kK > there) {  // values behind the entry's last may be anything, and 0 * NaN is NaN
+        if (column + kK > there) {  // what lies behind the entry's last value may be NaN, and 0 * NaN is NaN
           clear_rows<Scope>(memory.v, memory.values.stage(item), there - column);
           publish_tiles();
           team.wait();

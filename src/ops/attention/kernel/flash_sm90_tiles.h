@@ -33,6 +33,9 @@ struct FlashSm90Tile<192, 192> : FlashSm90Shape<192, 192, 2, 112, 1, true, false
 template <>
 struct FlashSm90Tile<256, 256> : FlashSm90Shape<256, 256, 2, 80, 1, true> {};
 
+/// Pages of keys hold a multiple of so many rows, which are copied at a time.
+inline constexpr int kFlashSm90PageRows = 16;
+
 /// Few queries: blocks of Keys keys, of which Stages are on their way; rows of at most HeadDim elements. PerUnit threadgroups
 /// share a multiprocessor, so that one multiplies while another does its softmax.
 template <int HeadDim, int Keys, int Stages, int PerUnit>

@@ -13,10 +13,12 @@ inline namespace FLASHTILE_BACKEND {
 template <class T, int HeadDim>
 void launch_flash_sm90_groups(const Queue& queue, const AttentionParams& p, std::int64_t shares) {
   using Kernel = AttentionFlashSm90Groups<T, FlashSm90GroupsTile<HeadDim>>;
-  const std::int64_t entries = p.kv_starts.given() ? 1 : p.batch;  // packed sequences are one
+  const bool paged = p.pages.given();  // pages take the place of entries
+  const std::int64_t rows = paged ? p.pages.rows : p.kv_length, entries = paged ? p.pages.count : p.batch;
+  const int box_rows = paged ? Kernel::kPageRows : Kernel::kK;
   const typename Kernel::Params params{
-      map_of<T>(p.k, p.k_strides, p.head_dim, p.kv_length, p.kv_heads, entries, Kernel::kK),
-      map_of<T>(p.v, p.v_strides, p.value_dim, p.kv_length, p.kv_heads, entries, Kernel::kK), p};
+      map_of<T>(p.k, p.k_strides, p.head_dim, rows, p.kv_heads, entries, box_rows),
+      map_of<T>(p.v, p.v_strides, p.value_dim, rows, p.kv_heads, entries, box_rows), p};
   launch<Kernel>(queue, Grid{shares, 1, 1}, params);
 }
 
