@@ -86,8 +86,9 @@ struct AttentionOptions {
 ///           -inf. A masked position never reaches the result, even if it holds NaN; NaN in an attended
 ///           position reaches the rows that attend to it. On CPUs, whatever their instruction set, bfloats and
 ///           their sums below 2^-126 count as 0, as Intel's and AMD's bfloat units take them; GPUs keep them.
-///           Where k or v are of another type than q, codes and scales are taken as exact: an element is code * scale,
-///           rounded once to float32, and all products and weights are float32.
+///           Where k or v are of another type than q, codes and scales are taken as exact, and all products and weights are
+///           float32: an element is code * scale, rounded once, or for a few queries on a CPU a scale is multiplied with the
+///           sum of the products of its elements, and with their weight.
 /// Errors    invalid_argument names the argument and what was found; unsupported lists each way and its reason.
 /// Threads   Safe from any thread, also on one queue. Nobody may write an input, or touch a result, before the work is done.
 /// Source    Milakov & Gimelshein 2018 (online softmax); Dao et al. 2022 (tiling).

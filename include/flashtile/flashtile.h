@@ -244,7 +244,7 @@ typedef struct flashtile_attention_outputs {
 ///           kv_row_starts and block_table.
 /// Strides   Any, also 0, in all dimensions but the last, whose stride is 1.
 /// Types     q is f32, f16 or bf16, out is of q's type or f32. k and v are of q's type, or each of f32, f16, bf16, i8, int4,
-///           f8_e4m3, f8_e5m2, q8_0 or q4_0; in pages of q's type.
+///           f8_e4m3, f8_e5m2, q8_0 or q4_0.
 /// Numerics  Scores, softmax and sums are float32. A query with no key to attend to gives exactly 0, and lse -inf.
 /// Errors    invalid_argument names the argument, some by its name in C++: lengths.kv is kv_lengths, mask.blocks is block_map;
 ///           unsupported lists each way and its reason.

@@ -17,14 +17,6 @@ void check_paging(const AttentionOptions& options) {
 
 TensorView pages_as_entries(const TensorView& view) { return view.permuted({0, 2, 1, 3}); }
 
-void expect_pages_of_q(const TensorView& k, const TensorView& v, const TensorView& q) {
-  if (k.dtype == q.dtype && v.dtype == q.dtype) return;
-  const bool of_k = k.dtype != q.dtype;
-  refuse(std::string(of_k ? "k" : "v") + " has dtype " + core::spelled(of_k ? k.dtype : v.dtype) +
-             " and lies in pages; this version takes pages of q's, " + core::spelled(q.dtype),
-         ErrorCode::unsupported);
-}
-
 std::int64_t rows_of_table(const TensorView& block_table, std::int64_t batch, std::int64_t page_size,
                            Device of_q, Data data) {
   if (block_table.dtype != DType::i32)

@@ -11,9 +11,6 @@ void check_paging(const AttentionOptions& options);
 /// Pools of pages (pages, page size, H, D) as (pages, H, page size, D).
 TensorView pages_as_entries(const TensorView& view);
 
-/// Quantised keys and values lie in no pages in this version. Errors: unsupported.
-void expect_pages_of_q(const TensorView& k, const TensorView& v, const TensorView& q);
-
 /// The most rows that an entry may have: those of all pages that its row of the table has numbers of. Errors:
 /// invalid_argument for a table that is none of `batch` entries.
 std::int64_t rows_of_table(const TensorView& block_table, std::int64_t batch, std::int64_t page_size,

@@ -17,14 +17,14 @@ bool has_own_scales(DType dtype) { return dtype == DType::q8_0 || dtype == DType
 
 /// The scales of `rows`, k or v, as (B, Hkv, Lkv, scales of a row), stride 0 where they repeat.
 TensorLayout broadcast(const TensorView& scales, const TensorLayout& rows, const AttentionProblem& problem,
-                       const char* what, const std::string& of, Data data) {
+                       const char* what, const std::string& of, bool paged, Data data) {
   if (scales.dtype != DType::f32 && scales.dtype != DType::f16)
     refuse(std::string(what) + " has dtype " + spelled(scales.dtype) + "; expected f32 or f16");
   expect_device_of_q(scales, problem.device, what);
-  const bool packed = problem.kv_starts.has_value();
   const std::int64_t columns = rows.shape[3];
-  // What its dimensions are, in those of (B, Hkv, Lkv, columns); packed rows are (Tk, Hkv, columns).
-  const Dims of_rows = packed ? Dims{2, 1, 3} : Dims{0, 1, 2, 3};
+  // What its dimensions are, in those of (B, Hkv, Lkv, columns); packed rows are (Tk, Hkv, columns), and pools
+  // (pages, page size, Hkv, columns), whose pages are entries here.
+  const Dims of_rows = problem.kv_starts ? Dims{2, 1, 3} : paged ? Dims{0, 2, 1, 3} : Dims{0, 1, 2, 3};
   const int rank = scales.rank();
   bool fits = rank == 0 || rank == 1 || rank == of_rows.rank();
   TensorLayout result{scales.dtype, rows.shape, {0, 0, 0, 0}};
@@ -49,7 +49,7 @@ TensorLayout broadcast(const TensorView& scales, const TensorLayout& rows, const
 
 std::optional<TensorLayout> scales_of(const std::optional<TensorView>& scales, const TensorLayout& rows,
                                       const AttentionProblem& problem, const char* what, const std::string& of,
-                                      Data data) {
+                                      bool paged, Data data) {
   if (!scales) {
     if (is_integer(rows.dtype))
       refuse(of + " has dtype " + spelled(rows.dtype) + " and no " + what + "; give them: f32 or f16");
@@ -59,7 +59,7 @@ std::optional<TensorLayout> scales_of(const std::optional<TensorView>& scales, c
     refuse(std::string(what) + " is given, but " + of + " has dtype " + spelled(rows.dtype) + ", which " +
            (has_own_scales(rows.dtype) ? "holds its scales itself" : "takes none") + "; leave it out");
   }
-  return broadcast(*scales, rows, problem, what, of, data);
+  return broadcast(*scales, rows, problem, what, of, paged, data);
 }
 
 /// int4 rows begin at whole bytes.
@@ -91,10 +91,11 @@ DType product_type(const TensorView& q, const TensorView& k, const TensorView& v
 
 void set_scales(AttentionCall& call, const AttentionOptions& options, Data data) {
   AttentionProblem& problem = call.problem;
+  const bool paged = options.block_table.has_value();
   check_pairs(problem.k, "k");
   check_pairs(problem.v, "v");
-  problem.k_scales = scales_of(options.k_scales, problem.k, problem, "k_scales", "k", data);
-  problem.v_scales = scales_of(options.v_scales, problem.v, problem, "v_scales", "v", data);
+  problem.k_scales = scales_of(options.k_scales, problem.k, problem, "k_scales", "k", paged, data);
+  problem.v_scales = scales_of(options.v_scales, problem.v, problem, "v_scales", "v", paged, data);
   if (problem.k_scales) call.arguments.k_scales = options.k_scales->data;
   if (problem.v_scales) call.arguments.v_scales = options.v_scales->data;
   if (problem.k.dtype != problem.q.dtype || problem.v.dtype != problem.q.dtype)

@@ -86,7 +86,7 @@ struct TestMask {
 enum class Poison { none, nan, infinity };
 
 /// How many scales K and V have, where their types take some.
-enum class Scales { one, of_heads, of_rows, of_groups, none };
+enum class Scales { one, of_heads, of_rows, of_groups, of_long_groups, none };
 
 struct Case {
   std::string name;
@@ -272,8 +272,8 @@ class Call {
     if (c.softcap != 0.0f) o.softcap = c.softcap;
     if (c.boolean) o.mask.boolean = boolean.view;
     if (c.bias) o.mask.bias = bias.view;
-    if (k_scales.view.data != nullptr) o.k_scales = scale_view(k_scales);
-    if (v_scales.view.data != nullptr) o.v_scales = scale_view(v_scales);
+    if (k_scales.view.data != nullptr) o.k_scales = scale_view(k_scales, k_scale_pages);
+    if (v_scales.view.data != nullptr) o.v_scales = scale_view(v_scales, v_scale_pages);
     return o;
   }
 
@@ -324,7 +324,8 @@ class Call {
   TensorView query_ids, kv_ids;                   ///< (B, Lq), (B, Lkv), rows apart
   TensorView blocks;                              ///< every second element of its memory
   TensorView block_table;                         ///< (B, most); what nobody reads is no page
-  Stored k_pages, v_pages;  ///< (pages, page size, Hkv, D) with the rows of k and v, NaN elsewhere
+  Stored k_pages, v_pages;              ///< (pages, page size, Hkv, D) with the rows of k and v, NaN elsewhere
+  Stored k_scale_pages, v_scale_pages;  ///< the same of scales that rows have
   reference::AttentionCase oracle;
 
  private:
@@ -396,9 +397,9 @@ class Call {
     const std::int64_t columns = rows.view.shape[3];
     Dims shape{1, 1, 1, 1};
     if (c.scales != Scales::one) shape[1] = c.kv_heads;
-    if (c.scales == Scales::of_rows || c.scales == Scales::of_groups)
-      shape[0] = c.batch, shape[2] = c.kv_length;
+    if (c.scales != Scales::one && c.scales != Scales::of_heads) shape[0] = c.batch, shape[2] = c.kv_length;
     if (c.scales == Scales::of_groups) shape[3] = columns % 8 == 0 ? columns / 8 : columns % 2 == 0 ? 2 : 1;
+    if (c.scales == Scales::of_long_groups) shape[3] = columns % 32 == 0 ? columns / 32 : 1;
     Stored scales = stored(c.scale_type, shape, c.layout == Layout::bhsd ? Layout::bhsd : Layout::padded, kNaN);
     for_each(scales.view, [&](auto offset, auto index, auto, auto, auto, auto) {
       set(scales.view, offset, scale_value(seed + index, codes));
@@ -406,7 +407,8 @@ class Call {
     return scales;
   }
   /// As calls are given them: without dimensions where there is one, or one a head.
-  TensorView scale_view(const Stored& scales) const {
+  TensorView scale_view(const Stored& scales, const Stored& pages) const {
+    if (pages.view.data != nullptr) return pages.view;
     TensorView view = scales.view;
     if (c.scales == Scales::one) view.shape = view.strides = {};
     if (c.scales == Scales::of_heads) view.shape = {c.kv_heads}, view.strides = {scales.view.strides[1]};
@@ -520,19 +522,28 @@ class Call {
     const auto length_of = [&](std::int64_t b) {
       return c.kv_lengths.empty() ? c.kv_length : c.kv_lengths[static_cast<std::size_t>(b)];
     };
-    for (const auto& [rows, pool] : {std::pair{&k, &k_pages}, std::pair{&v, &v_pages}}) {
-      const std::int64_t size = rows->view.shape[3];
-      pool->memory = Tensor(rows->view.dtype, {pages, c.page_size, c.kv_heads, size});
-      pool->view = pool->memory.view();
-      for (std::int64_t n = 0; n < pool->memory.size(); ++n) set(pool->view, n, static_cast<double>(kNaN));
-      for_each(rows->view, [&](auto offset, auto, auto b, auto h, auto j, auto d) {
+    const auto fill_pool = [&](const Stored& rows, Stored& pool) {
+      const DType type = rows.view.dtype;
+      const std::int64_t size = rows.view.shape[3];
+      pool.memory = Tensor(type, {pages, c.page_size, c.kv_heads, size});
+      pool.view = pool.memory.view();
+      for (std::int64_t n = 0; n < pool.memory.size(); ++n) set(pool.view, n, static_cast<double>(kNaN));
+      for_each(rows.view, [&](auto offset, auto, auto b, auto h, auto j, auto d) {
         if (j >= length_of(b)) return;
         const std::int32_t page = order[static_cast<std::size_t>(b * most + j / c.page_size)];
         table[b * (most + 1) * 2 + j / c.page_size * 2] = page;
-        set(pool->view, ((page * c.page_size + j % c.page_size) * c.kv_heads + h) * size + d,
-            get(rows->view, offset));
+        const std::int64_t to = ((page * c.page_size + j % c.page_size) * c.kv_heads + h) * size + d;
+        if (!is_block(type))
+          set(pool.view, to, get(rows.view, offset));
+        else if (d % 32 == 0)
+          std::memcpy(block_at(pool.view, to), block_at(rows.view, offset),
+                      static_cast<std::size_t>(block_of(type).bytes));
       });
-    }
+    };
+    fill_pool(k, k_pages);
+    fill_pool(v, v_pages);
+    if (k_scales.view.data != nullptr && k_scales.view.shape[2] > 1) fill_pool(k_scales, k_scale_pages);
+    if (v_scales.view.data != nullptr && v_scales.view.shape[2] > 1) fill_pool(v_scales, v_scale_pages);
   }
 
   /// A tensor of floats of heads; what lies between them is none.

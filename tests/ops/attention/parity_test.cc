@@ -128,6 +128,33 @@ void add_quantised(std::vector<Case>& all) {
       });
     }
   }
+  // Codes multiplied as they are: each number of queries that share registers, and ends of a block of 32 keys.
+  for (const DType dtype : {DType::i8, DType::int4, DType::f8_e4m3, DType::f8_e5m2, DType::q8_0, DType::q4_0}) {
+    const std::string of = name(dtype);
+    for (const std::int64_t rows : {1, 2, 3, 4, 7, 8}) {
+      add(of + "_Rows_" + std::to_string(rows), [&](Case& c) {
+        c.k_type = c.v_type = dtype;
+        c.kv_heads = rows % 2 == 1 ? 4 : 2, c.query_length = rows % 2 == 1 ? rows : rows / 2;
+        c.kv_length = 31 + rows, c.head_dim = 64, c.value_dim = rows % 2 == 1 ? 128 : 96;
+        c.scales = rows < 4 ? Scales::of_long_groups : rows < 8 ? Scales::of_rows : Scales::of_heads;
+      });
+    }
+    for (const std::int64_t lq : {1, 37}) {  // in pages, also of fewer rows than a block has, and of more
+      add(of + "_Pages_" + std::to_string(lq), [&](Case& c) {
+        c.k_type = c.v_type = dtype;
+        c.query_length = lq;
+        c.kv_length = 1100, c.kv_lengths = {1100, 513};
+        c.page_size = lq == 1 ? 20 : 100;
+        c.scales = lq == 1 ? Scales::of_rows : Scales::of_long_groups;
+        c.scale_type = lq == 1 ? DType::f32 : DType::f16;
+      });
+    }
+  }
+  add("q4_0_PagesOfOneRow", [](Case& c) {
+    c.k_type = DType::q4_0, c.v_type = DType::i8;
+    c.query_length = 1, c.kv_length = 40, c.kv_lengths = {40, 0}, c.page_size = 1;
+    c.scales = Scales::one;
+  });
   add("q8_0_NoKeys", [](Case& c) {
     c.k_type = c.v_type = DType::q8_0;
     c.kv_length = 0;

@@ -230,6 +230,26 @@ std::string message_of(const TensorView& k, const std::optional<TensorView>& k_s
   return "no error";
 }
 
+TEST(Quantised, ARowWhoseScaleIsInfiniteIsNoNumberWhereAnyCodeIs0) {
+  constexpr std::int64_t kKeys = 40, kRow = 33, kD = 64;
+  std::vector<std::uint8_t> codes(kKeys * kD, 1);
+  codes[kRow * kD] = 0;
+  std::vector<float> scales(kKeys, 1.0f);
+  scales[kRow] = -HUGE_VALF;  // without that 0 the score would be -inf, and the key have no weight
+  const Tensor q(DType::f32, {1, 1, 1, kD}), v(DType::f32, {1, 1, kKeys, 1});
+  std::fill_n(q.as<float>(), kD, 1.0f);
+  std::fill_n(v.as<float>(), kKeys, 1.0f);
+  for (const std::string& way : reading_ways()) {
+    for (const std::int32_t length : {std::int32_t{kRow}, std::int32_t{kKeys}}) {
+      AttentionOptions options{.lengths = {.kv = packed_view(&length, DType::i32, {1})}, .way = way};
+      options.k_scales = floats(scales, {1, 1, kKeys, 1});
+      const float out =
+          *attention(q, packed_view(codes.data(), DType::i8, {1, 1, kKeys, kD}), v, options).as<float>();
+      EXPECT_EQ(std::isnan(out), length == kKeys) << way << ": " << out;
+    }
+  }
+}
+
 TEST(Quantised, WrongScalesAreRefused) {
   const std::vector<std::uint8_t> bytes(34);
   const std::vector<float> scales(64, 1.0f);

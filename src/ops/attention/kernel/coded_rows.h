@@ -5,7 +5,7 @@
 #pragma once
 
 #include "flashtile/primitives.h"
-#include "src/ops/attention/kernel/entry.h"
+#include "src/ops/attention/kernel/key_place.h"
 
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
@@ -109,6 +109,11 @@ class CodedRun {
     read(row, column, 1, &value);
     return value;
   }
+  /// The scale of a group of a row's elements.
+  FT_FUNCTION float scale(int64_t row, int group) const { return scale_of(row, this->row(row), group); }
+  /// Where a row begins, and the first of its scales among those of the call.
+  FT_FUNCTION FT_DEVICE const uint8_t* row(int64_t row) const { return first_ + row * rows_.strides.row; }
+  FT_FUNCTION int64_t first_scale(int64_t row) const { return first_scale_ + row * rows_.scale_strides.row; }
 
  private:
   /// The scale of group `group` of the elements of a row, which begins at `from`.
@@ -116,7 +121,7 @@ class CodedRun {
     if (rows_.type == StoredType::q8_0) return block_scale(from + group * Q8Codes::kBytes);
     if (rows_.type == StoredType::q4_0) return block_scale(from + group * Q4Codes::kBytes);
     if (rows_.scales == nullptr) return 1.0f;
-    const int64_t at = first_scale_ + row * rows_.scale_strides.row + group * rows_.scale_group_stride;
+    const int64_t at = first_scale(row) + group * rows_.scale_group_stride;
     if (rows_.scales_are_f16) return static_cast<float>(static_cast<FT_DEVICE const half*>(rows_.scales)[at]);
     return static_cast<FT_DEVICE const float*>(rows_.scales)[at];
   }
@@ -126,7 +131,7 @@ class CodedRun {
 
   template <class Codes>
   FT_FUNCTION void read_as(int64_t row, int column, int count, FT_THREAD float* to) const {
-    FT_DEVICE const uint8_t* from = first_ + row * rows_.strides.row;
+    FT_DEVICE const uint8_t* from = this->row(row);
     for (int i = 0; i < count;) {
       const int at = column + i, group = at / rows_.group;
       int next = (group + 1) * rows_.group;
@@ -145,18 +150,20 @@ class CodedRun {
   int64_t first_scale_;
 };
 
-// The rows of a head from `row` on.
+// The rows of a head from `row` on; of keys and values as many follow each other as adjacent_keys says.
 FT_FUNCTION CodedRun coded_query_rows(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t head,
                                       int64_t row) {
   return CodedRun(p.coded_q, batch, head, row + first_row(p.query_starts, batch, p.query_length));
 }
 FT_FUNCTION CodedRun coded_key_rows(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t kv_head,
                                     int64_t row) {
-  return CodedRun(p.coded_k, batch, kv_head, row + first_row(p.kv_starts, batch, p.kv_length));
+  const KeyPlace place = key_place(p, batch, row);
+  return CodedRun(p.coded_k, place.entry, kv_head, place.row);
 }
 FT_FUNCTION CodedRun coded_value_rows(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t kv_head,
                                       int64_t row) {
-  return CodedRun(p.coded_v, batch, kv_head, row + first_row(p.kv_starts, batch, p.kv_length));
+  const KeyPlace place = key_place(p, batch, row);
+  return CodedRun(p.coded_v, place.entry, kv_head, place.row);
 }
 
 }  // namespace FLASHTILE_BACKEND

@@ -42,23 +42,6 @@ FT_FUNCTION RowRun<const T> query_rows(FT_CONSTANT const AttentionParams& p, int
   return rows_from(static_cast<FT_DEVICE const T*>(p.q), p.q_strides, batch, head,
                    row + first_row(p.query_starts, batch, p.query_length));
 }
-/// Where row `row` of an entry's keys and values lies: in its tensor, in packed ones, or in a page, which pools have in the
-/// place of entries. Pages are kept within the pool: on a GPU nobody has looked at their numbers before.
-struct KeyPlace {
-  int64_t entry, row;
-};
-FT_FUNCTION KeyPlace key_place(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t row) {
-  if (!p.pages.given()) return {batch, row + first_row(p.kv_starts, batch, p.kv_length)};
-  const int number = static_cast<int>(row) / p.pages.rows;
-  const int page = p.pages.table[batch * p.pages.batch + number * p.pages.page];
-  return {page < 0 ? 0 : page < p.pages.count ? page : p.pages.count - 1, row - int64_t{number} * p.pages.rows};
-}
-/// How many of `count` rows from `row` on follow each other in memory: those of the same page.
-FT_FUNCTION int adjacent_keys(FT_CONSTANT const AttentionParams& p, int64_t row, int count) {
-  if (!p.pages.given()) return count;
-  const int left = p.pages.rows - static_cast<int>(row) % p.pages.rows;
-  return left < count ? left : count;
-}
 /// Of these as many follow each other as adjacent_keys says.
 template <class T>
 FT_FUNCTION RowRun<const T> key_rows(FT_CONSTANT const AttentionParams& p, int64_t batch, int64_t kv_head,
@@ -157,16 +140,17 @@ struct Head {
   /// Starts loading keys row ... end - 1, as far as the stage has room; or values. kPages: they may lie in pages.
   template <class Scope, bool kPages, class Stages>
   FT_FUNCTION void load_keys(FT_THREADGROUP Stages& stages, int stage, int64_t row, int end) const {
+    if constexpr (kReadsCodes<T>) {
+      if (p.coded_k.given()) {
+        return load_codes<Scope, kPages>(stages, stage, end - row, p.head_dim, [this, row](int64_t r) {
+          return coded_key_rows(p, batch, kv_head, row + r);
+        });
+      }
+    }
     if constexpr (kPages) {
       if (p.pages.given()) {
         return load_rows_async<Scope>(stages, stage, static_cast<int>(end - row), p.head_dim,
                                       [&](int r) { return key_rows<T>(p, batch, kv_head, row + r).first; });
-      }
-    }
-    if constexpr (kReadsCodes<T>) {
-      if (p.coded_k.given()) {
-        const auto run = coded_key_rows(p, batch, kv_head, row);
-        return fill_tile<Scope>(stages, stage, end - row, p.head_dim, reader_of(run));
       }
     }
     auto source = keys(row, end);
@@ -174,16 +158,17 @@ struct Head {
   }
   template <class Scope, bool kPages, class Stages>
   FT_FUNCTION void load_values(FT_THREADGROUP Stages& stages, int stage, int64_t row, int end) const {
+    if constexpr (kReadsCodes<T>) {
+      if (p.coded_v.given()) {
+        return load_codes<Scope, kPages>(stages, stage, end - row, p.value_dim, [this, row](int64_t r) {
+          return coded_value_rows(p, batch, kv_head, row + r);
+        });
+      }
+    }
     if constexpr (kPages) {
       if (p.pages.given()) {
         return load_rows_async<Scope>(stages, stage, static_cast<int>(end - row), p.value_dim,
                                       [&](int r) { return value_rows<T>(p, batch, kv_head, row + r).first; });
-      }
-    }
-    if constexpr (kReadsCodes<T>) {
-      if (p.coded_v.given()) {
-        const auto run = coded_value_rows(p, batch, kv_head, row);
-        return fill_tile<Scope>(stages, stage, end - row, p.value_dim, reader_of(run));
       }
     }
     auto source = values(row, end);
@@ -247,6 +232,20 @@ struct Head {
   }
 
  private:
+  /// Starts filling a stage with coded rows; run_at(r) are those from the r-th on.
+  template <class Scope, bool kPages, class Stages, class RunAt>
+  FT_FUNCTION void load_codes(FT_THREADGROUP Stages& stages, int stage, int64_t rows, int columns,
+                              RunAt run_at) const {
+    if constexpr (kPages) {
+      if (p.pages.given()) {
+        return fill_tile<Scope>(stages, stage, rows, columns,
+                                [=](int row, int column, int count, FT_THREAD auto* to) {
+                                  run_at(row).read(0, column, count, to);
+                                });
+      }
+    }
+    fill_tile<Scope>(stages, stage, rows, columns, reader_of(run_at(0)));
+  }
   /// What fills a tile with rows that it reads.
   template <class Run>
   static FT_FUNCTION auto reader_of(Run run) {

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "src/ops/attention/kernel/flash_cpu/decode_both.h"
+#include "src/ops/attention/kernel/flash_cpu/decode_codes.h"
 #include "src/ops/attention/kernel/flash_cpu/decode_output.h"
 #include "src/ops/attention/kernel/flash_cpu/decode_softmax.h"
 #include "src/ops/attention/kernel/flash_cpu/split.h"
@@ -42,6 +43,7 @@ class DecodeTask : DecodeShape<T, Rows> {
     DecodeSoftmax<T, Rows> softmax;
     DecodeOutput<T, Rows> output;
     DecodeBoth<T, Rows> both;
+    DecodeCodes<Rows> codes;
     StagedRows<T> query, keys, values;
     std::size_t bytes;  ///< of it all
 
@@ -50,6 +52,7 @@ class DecodeTask : DecodeShape<T, Rows> {
           softmax(scratch),
           output(scratch, sizes),
           both(scratch, sizes),
+          codes(scratch, p),
           query(scratch, p.coded_q, {}, 1, p.head_dim),
           keys(scratch, p.coded_k, p.pages, sizes.block, p.head_dim),
           values(scratch, p.coded_v, p.pages, sizes.block, p.value_dim),
@@ -85,16 +88,18 @@ class DecodeTask : DecodeShape<T, Rows> {
         before = 0;
         continue;
       }
-      if (p_.pages.given()) fetch_block(column + sizes_.block, min(column + 2 * sizes_.block, end));
+      if (p_.pages.given() && !p_.coded_k.given())
+        fetch_block(column + sizes_.block, min(column + 2 * sizes_.block, end));
       if (sizes_.together) {
         multiply_both(column, keys, before);
         memory_.both.sum_scores(memory_.softmax.scores(), keys);
         weigh(column, keys);
         before = keys;
       } else {
-        memory_.scores.multiply(keys_from(column, keys), keys, memory_.softmax.scores());
+        const int next = min(sizes_.block, end - column - keys);
+        multiply_keys(column, keys, next);
         weigh(column, keys);
-        memory_.output.multiply(values_from(column, keys), memory_.softmax.scores(), keys);
+        multiply_values(column, keys, next);
       }
       chain += keys;
       if (chain >= kLongestChain) fold(), chain = 0;
@@ -135,9 +140,12 @@ class DecodeTask : DecodeShape<T, Rows> {
 
   void start() {
     memory_.scores.start();
+    memory_.codes.start();
     for (int r = 0; r < count(); ++r) {
-      if (!is_padding(r))
-        memory_.scores.set(r, memory_.query.query(p_, place_.batch, head_of(r), position_of(r), 0));
+      if (is_padding(r)) continue;
+      const T* const row = memory_.query.query(p_, place_.batch, head_of(r), position_of(r), 0);
+      memory_.scores.set(r, row);
+      if constexpr (kReadsCodes<T>) memory_.codes.set(r, row);
     }
     memory_.softmax.start();
     memory_.output.start();
@@ -146,6 +154,33 @@ class DecodeTask : DecodeShape<T, Rows> {
   void fold() {
     memory_.output.fold();
     memory_.softmax.fold();
+  }
+
+  /// Scores of `keys` keys from `column` on, behind which `next` are fetched meanwhile.
+  void multiply_keys(int column, int keys, int next) {
+    float* const scores = memory_.softmax.scores();
+    if constexpr (kReadsCodes<T>) {
+      if (read_codes(memory_.codes.keys, coded_key_rows, column, keys, next))
+        return memory_.codes.score(keys, scores);
+    }
+    memory_.scores.multiply(keys_from(column, keys), keys, scores);
+  }
+  /// O += P V of their values.
+  void multiply_values(int column, int keys, int next) {
+    const float* const weights = memory_.softmax.scores();
+    if constexpr (kReadsCodes<T>) {
+      if (read_codes(memory_.codes.values, coded_value_rows, column, keys, next))
+        return memory_.codes.add_values(keys, weights, memory_.output.first_row(), memory_.output.stride());
+    }
+    memory_.output.multiply(values_from(column, keys), weights, keys);
+  }
+  /// Can the codes of these rows be multiplied as they are? Then `block` has them.
+  template <class RowsAt>
+  bool read_codes(CodedBlock& block, RowsAt rows_at, int column, int keys, int next) const {
+    return block.given() &&
+           block.read(
+               keys, next, [&](int c) { return rows_at(p_, place_.batch, place_.kv_head, column + c); },
+               [&](int c, int count) { return adjacent_keys(p_, column + c, count); });
   }
 
   /// Scores of `keys` keys from `column` on, not yet summed over lanes; O += P V of the `before` keys in front

@@ -19,8 +19,9 @@ class DecodeOutput : DecodeShape<T, Rows> {
         output_(scratch.take<float>(Rows * sizes.output_stride)),
         total_(scratch.take<float>(Rows * sizes.output_stride)) {}
 
-  /// The sums of the first row since the last fold.
+  /// The sums of the first row since the last fold, and floats from there to those of the next row.
   float* first_row() const { return output_; }
+  int stride() const { return sizes_.output_stride; }
   /// Row r of the totals.
   const float* total(int r) const { return total_ + r * sizes_.output_stride; }
 

@@ -13,6 +13,8 @@ inline constexpr int kDecodeRows = 8;  ///< groups with more queries than this t
 /// Most keys of a block. K and V of one and of the next, which is fetched meanwhile, leave room in a 48 KiB L1.
 inline constexpr int kMostDecodeKeys = 64;
 
+inline constexpr int kCodedKeys = 32;  ///< of a block of coded rows, which are shorter
+
 /// total <- total + part, and part <- 0.
 inline void add_to(float* total, float* part, int count) {
   for (int i = 0; i < count; i += kLanes) {
@@ -90,11 +92,13 @@ struct DecodeSizes {
         value_dim(p.value_dim),
         chunks((p.head_dim + Shape::kChunkElements - 1) / Shape::kChunkElements),
         output_stride(rounded_up(p.value_dim, Shape::kColumns)),
-        together(Shape::kTogether > 0 && p.head_dim == p.value_dim &&
+        together(Shape::kTogether > 0 && !p.coded_k.given() && p.head_dim == p.value_dim &&
                  (p.head_dim == Shape::kTogether * kLanes || p.head_dim == Shape::kTogether / 2 * kLanes)),
-        block(min(kMostDecodeKeys, rounded_up((together ? Shape::kTogetherBytes : Shape::kBlockBytes) /
-                                                  static_cast<int>(sizeof(T)) / max(p.head_dim, p.value_dim),
-                                              16))),
+        block(p.coded_k.given() ? kCodedKeys
+                                : min(kMostDecodeKeys,
+                                      rounded_up((together ? Shape::kTogetherBytes : Shape::kBlockBytes) /
+                                                     static_cast<int>(sizeof(T)) / max(p.head_dim, p.value_dim),
+                                                 16))),
         ahead(block + block / 4) {}
 };
 

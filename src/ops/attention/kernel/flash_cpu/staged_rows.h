@@ -2,6 +2,7 @@
 // block of keys at a time, and those of a block that lies in several pages are copied together there.
 #pragma once
 
+#include "src/ops/attention/kernel/flash_cpu/code_lanes.h"
 #include "src/ops/attention/kernel/flash_cpu/operands.h"
 #include "src/ops/common/kernel/cpu/scratch.h"
 
@@ -23,7 +24,8 @@ class StagedRows {
                        int count) const {
     if constexpr (kReadsCodes<T>) {
       if (p.coded_k.given())
-        return filled(count, [&](int r) { return coded_key_rows(p, batch, kv_head, column + r); });
+        return filled(p, p.coded_k, column, count,
+                      [&](int r) { return coded_key_rows(p, batch, kv_head, column + r); });
     }
     return together(p, column, count, [&](int row) { return key_rows<T>(p, batch, kv_head, row); });
   }
@@ -31,7 +33,8 @@ class StagedRows {
                          int count) const {
     if constexpr (kReadsCodes<T>) {
       if (p.coded_v.given())
-        return filled(count, [&](int r) { return coded_value_rows(p, batch, kv_head, column + r); });
+        return filled(p, p.coded_v, column, count,
+                      [&](int r) { return coded_value_rows(p, batch, kv_head, column + r); });
     }
     return together(p, column, count, [&](int row) { return value_rows<T>(p, batch, kv_head, row); });
   }
@@ -65,10 +68,35 @@ class StagedRows {
     }
     return {room, step_};
   }
+  /// `count` rows of codes from `column` on as floats; run_at(r) are those from the r-th on, see adjacent_keys.
   template <class RunAt>
-  RowRun<const T> filled(int count, RunAt run_at) const {
-    for (int r = 0; r < count; ++r) run_at(r).read(0, 0, columns_, floats_ + r * step_);
+  RowRun<const T> filled(const AttentionParams& p, const CodedRows& coded, int column, int count,
+                         RunAt run_at) const {
+    const bool by_lanes = has_code_lanes(coded, columns_);
+    for (int c = 0; c < count;) {
+      const CodedRun run = run_at(c);
+      const int adjacent = adjacent_keys(p, column + c, count - c);
+      for (int i = 0; i < adjacent; ++i, ++c) {
+        if (by_lanes)
+          read_lanes(coded, run, i, floats_ + c * step_);
+        else
+          run.read(i, 0, columns_, floats_ + c * step_);
+      }
+    }
     return {floats_, step_};
+  }
+  /// to <- row `row` of a run, each element its code * its scale.
+  void read_lanes(const CodedRows& coded, const CodedRun& run, int row, float* to) const {
+    with_codes(coded.type, [&](auto codes) {
+      using Codes = decltype(codes);
+      const std::uint8_t* const from = run.row(row);
+      for (int d = 0, g = 0; d < columns_; d += coded.group, ++g) {
+        const floats scale = run.scale(row, g);
+        const std::uint8_t* const of_group = Codes::start(from, d);
+        for (int i = 0; i < coded.group; i += kLanes)
+          (CodeLanes<Codes>::load(of_group, i) * scale).store(to + d + i);
+      }
+    });
   }
 
   int columns_;
