@@ -173,6 +173,12 @@ void add_attention_options(CLI::App& command, Options& options, Texts& texts) {
       ->group(kAttentionGroup);
   tensor("alibi_slopes", "a file of f32, (Hq) or (B, Hq): scores lose slope |position of the query - key|");
   tensor("sinks", "a file of f32 (Hq): a further logit of each row, without a value; or random");
+  tensor(
+      "k_scales",
+      "a file of f32 or f16 that elements of k are multiplied with: one number, one a head, or of k's "
+      "dimensions, each 1 "
+      "or as long, and the last the number of scales of a row; k is taken as its file has it, or of random i8");
+  tensor("v_scales", "the same for v");
   command
       .add_option("--mask-dtype", texts.mask_dtype,
                   "f32, f16, bf16: of a bias; two-byte integers of a .npy are then taken for bf16")

@@ -26,9 +26,9 @@ enum class Color { automatic, always, never };
 enum ExitCode : int { kDone = 0, kCheckFailed = 1, kUsage = 2, kUnsupported = 3, kBadFile = 4, kInternal = 5 };
 
 /// Attention's tensors that have a file each, beside q, k, v, mask and bias.
-inline constexpr const char* kFurtherTensors[] = {"causal",       "query_offset",  "q_lengths",    "kv_lengths",
-                                                  "q_row_starts", "kv_row_starts", "block_table",  "q_segments",
-                                                  "kv_segments",  "block_map",     "alibi_slopes", "sinks"};
+inline constexpr const char* kFurtherTensors[] = {
+    "causal",     "query_offset", "q_lengths", "kv_lengths",   "q_row_starts", "kv_row_starts", "block_table",
+    "q_segments", "kv_segments",  "block_map", "alibi_slopes", "sinks",        "k_scales",      "v_scales"};
 
 struct Options {
   Command command = Command::info;

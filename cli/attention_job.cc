@@ -99,6 +99,11 @@ class AttentionJob final : public Job {
   Mask mask(Where where) const;
   Lengths lengths(Where where) const;
   RowStarts row_starts(Where where) const;
+  std::optional<TensorView> scales(const char* name) const;
+  TensorView elements(const Input& rows, const char* scale_name, Tensor& made) const;
+  /// Are k or v of another type than q? Then all that is multiplied is float32.
+  bool is_quantised() const { return k_.view.dtype != dtype() || v_.view.dtype != dtype(); }
+  DType product_dtype() const { return is_quantised() ? DType::f32 : dtype(); }
   static Dims pool_shape(const TensorView& table, std::int64_t heads, std::int64_t length, std::int64_t size);
   void set_sizes();
   void check_inputs() const;
@@ -113,7 +118,7 @@ class AttentionJob final : public Job {
     std::int64_t b, h, i;
   };
   std::optional<Place> place_of(std::int64_t row) const;
-  reference::AttentionCase oracle_case() const;
+  reference::AttentionCase oracle_case();  // refers to members
   reference::AttentionCase oracle_of_sequence(reference::AttentionCase oracle, std::int64_t b) const;
 
   Options options_;
@@ -122,6 +127,7 @@ class AttentionJob final : public Job {
   Input q_, k_, v_;
   std::optional<Input> boolean_, bias_;
   std::map<std::string, Input> tensors_;  // of Options::tensors
+  Tensor k_elements_, v_elements_;        // as the oracle reads them, where they have scales
   Dims out_shape_, lse_shape_;
   Tensor out_, lse_, scores_;  // of the way that was prepared last
   bool lse_computed_ = false;
@@ -233,10 +239,12 @@ void AttentionJob::read_or_make_inputs(const std::vector<std::int64_t>& shape, V
   const Dims shapes[] = {dims("q_row_starts", shape[1], shape[3], shape[5]),
                          dims("kv_row_starts", shape[2], shape[4], shape[5]),
                          dims("kv_row_starts", shape[2], shape[4], shape[6])};
+  const DType dtypes[] = {dtype, tensors_.contains("k_scales") ? DType::i8 : dtype,
+                          tensors_.contains("v_scales") ? DType::i8 : dtype};
   for (std::size_t i = 0; i < (options_.v_in_k ? 2 : 3); ++i) {
     *inputs[i] = values == Values::unused
-                     ? without_memory(dtype, shapes[i], options_.device)
-                     : on_device(random_tensor(dtype, shapes[i], options_.seed, i), options_.device);
+                     ? without_memory(dtypes[i], shapes[i], options_.device)
+                     : on_device(random_tensor(dtypes[i], shapes[i], options_.seed, i), options_.device);
   }
   if (options_.v_in_k) v_ = first_columns(k_, shape[6]);
 }
@@ -322,6 +330,22 @@ RowStarts AttentionJob::row_starts(Where where) const {
   return {.q = tensor_at(where, "q_row_starts"), .kv = tensor_at(where, "kv_row_starts")};
 }
 
+/// Scales as the library takes them: those that have k's dimensions in their order there.
+std::optional<TensorView> AttentionJob::scales(const char* name) const {
+  const auto given = tensor_at(Where::device, name);
+  const bool reordered = given && given->rank() == 4 && !is_paged() && options_.layout == Layout::bshd;
+  return reordered ? bhsd_view(*given, options_.layout, name) : given;
+}
+
+/// k or v as numbers, in the order of its file.
+TensorView AttentionJob::elements(const Input& rows, const char* scale_name, Tensor& made) const {
+  const auto given = tensor_at(Where::host, scale_name);
+  if (!given) return rows.host_view();
+  const bool heads_after_rows = is_paged() || (options_.layout == Layout::bshd && !is_packed("kv_row_starts"));
+  made = times_scales(rows.host_view(), *given, heads_after_rows ? 2 : 1);
+  return made;
+}
+
 AttentionOptions AttentionJob::with_way(const std::string& way) const {
   return {.scale = options_.scale,
           .softcap = options_.softcap,
@@ -332,6 +356,8 @@ AttentionOptions AttentionJob::with_way(const std::string& way) const {
           .block_table = tensor_at(Where::device, "block_table"),
           .alibi_slopes = tensor_at(Where::device, "alibi_slopes"),
           .sinks = tensor_at(Where::device, "sinks"),
+          .k_scales = scales("k_scales"),
+          .v_scales = scales("v_scales"),
           .out_dtype = options_.out_dtype,
           .way = way,
           .queue = queue()};
@@ -377,7 +403,7 @@ std::function<void()> AttentionJob::prepare(const std::string& way) {
           options = with_way(way)] { attention_into(into, query, key, value, options); };
 }
 
-reference::AttentionCase AttentionJob::oracle_case() const {
+reference::AttentionCase AttentionJob::oracle_case() {
   const Mask given = mask(Where::host);
   const QueryOffset offset =
       query_offset(Where::host).value_or(given.causal.value_or(QueryOffset(std::int64_t{0})));
@@ -388,7 +414,7 @@ reference::AttentionCase AttentionJob::oracle_case() const {
     auto array = oracle_array<4>(in_pages            ? host.permuted({0, 2, 1, 3})
                                  : is_packed(starts) ? bhsd_view(host, Layout::bshd, name)
                                                      : view(host, name));
-    array.subnormals_are_zero = subnormals_are_zero(dtype(), dtype(), options_.device);
+    array.subnormals_are_zero = subnormals_are_zero(product_dtype(), product_dtype(), options_.device);
     return array;
   };
   const auto numbers = [](const std::optional<TensorView>& view) {
@@ -416,9 +442,9 @@ reference::AttentionCase AttentionJob::oracle_case() const {
           // The library computes the default scale in float32.
           .scale = static_cast<double>(
               options_.scale.value_or(1.0f / std::sqrt(static_cast<float>(sizes_.head_dim)))),
-          .q = operand(q_.host, "q", "q_row_starts"),
-          .k = operand(k_.host, "k", "kv_row_starts"),
-          .v = operand(v_.host, "v", "kv_row_starts"),
+          .q = operand(q_.host_view(), "q", "q_row_starts"),
+          .k = operand(elements(k_, "k_scales", k_elements_), "k", "kv_row_starts"),
+          .v = operand(elements(v_, "v_scales", v_elements_), "v", "kv_row_starts"),
           .causal = given.causal.has_value(),
           .diagonal = position,
           .softcap = static_cast<double>(options_.softcap.value_or(0.0f)),
@@ -433,6 +459,7 @@ reference::AttentionCase AttentionJob::oracle_case() const {
           .slopes = slopes,
           .sinks = numbers(tensor_at(Where::host, "sinks")),
           .attend = array(boolean_),
+          .rounds_elements = is_quantised(),
           .query_segments = pairs(given.segments.q),
           .kv_segments = pairs(given.segments.kv),
           .blocks = given.blocks ? oracle_array<4>(given.blocks->view) : reference::Array4{},
@@ -491,7 +518,7 @@ Verdict AttentionJob::verify(std::int64_t rows, const std::function<void(std::in
     rows = std::max<std::int64_t>(
         1, kProducts / std::max<std::int64_t>(1, sizes_.kv_length * (sizes_.head_dim + sizes_.value_dim)));
   }
-  const reference::Format format = format_of(dtype()), of_out = format_of(out_dtype());
+  const reference::Format format = format_of(product_dtype()), of_out = format_of(out_dtype());
   const std::vector<std::int64_t> chosen = choose_rows(total, rows, options_.seed);
   return judge_rows(chosen, total, [&](std::int64_t n, Verdict& verdict) {
     if (const std::optional<Place> place = place_of(n)) {
@@ -552,8 +579,9 @@ Json AttentionJob::describe() const {
   json["window"] = options_.window ? Json{options_.window->left, options_.window->right} : Json(nullptr);
   json["query_offset"] = offset(query_offset(Where::host));
   json["softcap"] = options_.softcap ? Json(*options_.softcap) : Json(nullptr);
-  for (const char* tensor : {"q_lengths", "kv_lengths", "q_row_starts", "kv_row_starts", "block_table",
-                             "q_segments", "kv_segments", "block_map", "alibi_slopes", "sinks"}) {
+  for (const char* tensor :
+       {"q_lengths", "kv_lengths", "q_row_starts", "kv_row_starts", "block_table", "q_segments", "kv_segments",
+        "block_map", "alibi_slopes", "sinks", "k_scales", "v_scales"}) {
     const auto found = tensors_.find(tensor);
     json[tensor] = found == tensors_.end() ? Json(nullptr) : Json(name(found->second.view.dtype));
   }

@@ -47,6 +47,21 @@ Tensor random_tensor(DType dtype, const Dims& shape, std::uint64_t seed, std::ui
   return dtype == DType::f32 ? tensor : convert(tensor, dtype);
 }
 
+Tensor times_scales(const TensorView& codes, const TensorView& scales, int heads) {
+  const Tensor elements = convert(codes, DType::f32), factors = convert(scales, DType::f32);
+  const Dims &shape = codes.shape, dense = packed_strides(scales.shape);
+  Dims index = shape;
+  std::fill_n(&index[0], shape.rank(), 0);
+  for (std::int64_t n = 0; n < elements.size(); ++n) {
+    std::int64_t at = scales.rank() == 1 && scales.shape[0] > 1 ? index[heads] : 0;
+    for (int i = 0; scales.rank() == shape.rank() && i < shape.rank(); ++i)
+      at += index[i] * scales.shape[i] / shape[i] * dense[i];
+    elements.as<float>()[n] *= factors.as<float>()[at];
+    for (int i = shape.rank() - 1; i >= 0 && ++index[i] == shape[i]; --i) index[i] = 0;
+  }
+  return elements;
+}
+
 Tensor random_mask(DType dtype, const Dims& shape, std::uint64_t seed, std::uint64_t stream) {
   const bool boolean = dtype == DType::u8;
   const Tensor mask = random_tensor(boolean ? DType::u8 : DType::f32, shape, seed, stream);

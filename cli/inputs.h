@@ -36,6 +36,10 @@ Tensor not_written(DType dtype, const Dims& shape, Device device);
 /// on the shape, the seed and the stream only.
 Tensor random_tensor(DType dtype, const Dims& shape, std::uint64_t seed, std::uint64_t stream);
 
+/// Each element times its scale as dense f32: what keys or values stand for. Scales are one, one a head, which is dimension
+/// `heads`, or of the dimensions of `codes`, each 1 or as long, and the last one the number of scales of a row.
+Tensor times_scales(const TensorView& codes, const TensorView& scales, int heads);
+
 /// A mask tensor that excludes one eighth of the places: boolean for u8, else a bias, -inf there and normal(0, 1)
 /// elsewhere.
 Tensor random_mask(DType dtype, const Dims& shape, std::uint64_t seed, std::uint64_t stream);

@@ -55,6 +55,7 @@ Tensor Reader::input(const std::string& name, const std::string& path, std::opti
   } else {
     read = tensor(*io::open_tensor_file(io::open_file(path), reading), path, name);
   }
+  if (options_.tensors.contains(name + "_scales")) return read;
   if (dtype) return read.dtype() == *dtype ? read : convert(read, *dtype);
   if (options_.op == Op::attention && is_integer(read.dtype())) {
     throw Error(ErrorCode::invalid_argument,
@@ -92,9 +93,8 @@ Tensor Reader::further(const std::string& name, const std::string& path) {
 
 void Reader::note_unused() {
   if (!file_) return;
-  // The names of attention's inputs here and elsewhere, and those that files of other programs carry.
+  // The names of attention's inputs here and elsewhere.
   constexpr const char* kMasks[] = {"mask", "attn_mask", "attention_mask", "bias", "attn_bias"};
-  constexpr const char* kOthers[] = {"k_scales", "v_scales"};
   const auto note = [&](const std::string& stored, const std::string& options_that_add) {
     const bool piped = options_.file == "-";  // and cannot be read again
     notes_.push_back(
@@ -112,8 +112,6 @@ void Reader::note_unused() {
     } else if (std::find(std::begin(kFurtherTensors), std::end(kFurtherTensors), stored) !=
                std::end(kFurtherTensors)) {
       note(stored, fmt::format("{} {}", option_of(stored), options_.file));
-    } else if (std::find(std::begin(kOthers), std::end(kOthers), stored) != std::end(kOthers)) {
-      note(stored, "");
     }
   }
 }

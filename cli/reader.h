@@ -18,7 +18,7 @@ class Reader {
   Reader(const Options& options, std::vector<std::string>& notes) : options_(options), notes_(notes) {}
 
   /// q, k, v, a, b or c, from a file of its own or out of FILE where `path` is empty. Converted to `dtype` where one is
-  /// asked for; f64 becomes f32 anyway.
+  /// asked for; f64 becomes f32 anyway. What has scales is taken as it is.
   Tensor input(const std::string& name, const std::string& path, std::optional<DType> dtype);
 
   /// mask or bias. Integers of a mask are boolean (u8); f64 becomes f32, and a bias --mask-dtype.

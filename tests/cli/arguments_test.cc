@@ -159,7 +159,8 @@ TEST(ArgumentErrors, Words) {
   EXPECT_EQ(
       mistake("run x.npz --names a=x"),
       "--names: 'a' is none of q, k, v, mask, bias, causal, query_offset, q_lengths, kv_lengths, "
-      "q_row_starts, kv_row_starts, block_table, q_segments, kv_segments, block_map, alibi_slopes, sinks\n");
+      "q_row_starts, kv_row_starts, block_table, q_segments, kv_segments, block_map, alibi_slopes, sinks, "
+      "k_scales, v_scales\n");
   EXPECT_EQ(mistake("run x.npz --op gemm --names b=x,b=y"), "--names: 'b' is given twice\n");
   EXPECT_EQ(mistake("run x.npz --way ,"), "--way: ',' is neither auto, all, nor names with commas between\n");
   EXPECT_EQ(mistake("run x.npz --way all,unfused"),

@@ -210,6 +210,30 @@ TEST_F(ProgramTest, ReadsMasksAndMatricesFromFiles) {
   const std::string segments = " --q-segments " + path("four.npy") + " --kv-segments " + path("six.npy");
   const std::string map = " --block-map " + path("blocks.npy") + " --q-block 3 --kv-block 2";
   EXPECT_EQ(json_of(six + " --block-table " + path("table.npy"))[0]["block_table"], "i32");
+  // Random codes with scales of rows, of heads, and of a pool of pages; and codes of a file.
+  std::vector<float> of_rows(16);
+  for (std::size_t i = 0; i < of_rows.size(); ++i) of_rows[i] = 0.004f * static_cast<float>(i + 1);
+  const std::vector<std::int8_t> codes(64, -3);
+  io::write_tensor_file(path("one.npy"),
+                        std::vector<io::NamedView>{{"", packed_view(of_rows.data(), DType::f32, {})}});
+  io::write_tensor_file(path("rows.npy"), std::vector<io::NamedView>{
+                                              {"", packed_view(of_rows.data(), DType::f32, {2, 2, 4, 1})}});
+  io::write_tensor_file(path("pool.npy"), std::vector<io::NamedView>{
+                                              {"", packed_view(of_rows.data(), DType::f32, {4, 3, 1, 1})}});
+  io::write_tensor_file(path("codes.npy"),
+                        std::vector<io::NamedView>{{"", packed_view(codes.data(), DType::i8, {1, 2, 4, 8})}});
+  io::write_tensor_file(path("query.npy"), std::vector<io::NamedView>{
+                                               {"", packed_view(of_rows.data(), DType::f32, {1, 2, 1, 8})}});
+  for (const std::string& line :
+       {"check --shape 2,2,2,3,4,8 --rows all --k-scales " + path("rows.npy") + " --v-scales " +
+            path("heads.npy"),
+        "check --shape 2,4,4,3,2,8 --layout bshd --rows all --k-scales " + path("rows.npy"),
+        six + " --block-table " + path("table.npy") + " --k-scales " + path("pool.npy") + " --v-scales " +
+            path("one.npy"),
+        "check --q " + path("query.npy") + " --k " + path("codes.npy") + " --v " + path("codes.npy") +
+            " --rows all --k-scales " + path("heads.npy") + " --v-scales " + path("one.npy")}) {
+    EXPECT_EQ(json_of(line)[0]["k_scales"], "f32") << line;
+  }
   EXPECT_EQ(json_of(six + segments)[0]["q_segments"], "i32");
   EXPECT_EQ(json_of(six + map)[0]["blocks"], (Json{3, 2}));
   EXPECT_EQ(json_of(six + segments + map + " --block-table " + path("table.npy"))[0]["kv_segments"], "i32");
