@@ -46,6 +46,9 @@ class Backend {
   /// Errors: out_of_memory.
   virtual std::shared_ptr<void> allocate_for(const Queue& queue, std::size_t bytes) const = 0;
 
+  /// Gives memory that is kept for allocate_for and not in use back to the device.
+  virtual void release_unused(int /*device_index*/) const {}
+
   /// Copies bytes between the host and a device, or within the device; on return they are there.
   virtual void copy_from_host(int device_index, void* to, const void* from, std::size_t bytes) const = 0;
   virtual void copy_to_host(int device_index, void* to, const void* from, std::size_t bytes) const = 0;

@@ -3,6 +3,7 @@
 #include <string_view>
 #include <utility>
 
+#include "flashtile/device_memory.h"
 #include "flashtile/error.h"
 #include "src/backends/backend.h"
 #include "src/core/attempt.h"
@@ -112,6 +113,8 @@ std::vector<BackendInfo> backends() {
   if (backend::metal_emulated() != nullptr) all.push_back(backend::metal_emulated()->info());
   return all;
 }
+
+void release_memory(Device device) { backend::of(device.type).release_unused(device.index); }
 
 Queue Queue::cuda(int device_index, void* stream) {
   return backend::of(DeviceType::cuda).queue_over(device_index, stream);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <random>
@@ -12,6 +13,7 @@
 
 #include "flashtile/attention.h"
 #include "flashtile/detail/cuda_calls.h"
+#include "flashtile/device_memory.h"
 #include "flashtile/error.h"
 #include "flashtile/launch.h"
 
@@ -51,6 +53,41 @@ TEST(CudaMemory, RunningOutIsTypedAndLeavesTheLibraryUsable) {
     EXPECT_NE(std::string(e.what()).find("cudaMalloc"), std::string::npos) << e.what();
   }
   expect_attention_works();
+}
+
+/// Bytes of the device that nobody has.
+std::size_t free_bytes() {
+  std::size_t free = 0, all = 0;
+  detail::check_cuda(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+  detail::check_cuda(cudaMemGetInfo(&free, &all), "cudaMemGetInfo");
+  return free;
+}
+TEST(CudaMemory, WorkspacesComeFromAPoolOfTheLibrarysOwnAndGoBack) {
+  cudaMemPool_t common;
+  std::uint64_t threshold = 1, reserved = 0, before = 0;
+  detail::check_cuda(cudaDeviceGetDefaultMemPool(&common, 0), "cudaDeviceGetDefaultMemPool");
+  detail::check_cuda(cudaMemPoolGetAttribute(common, cudaMemPoolAttrReservedMemCurrent, &before), "attribute");
+  constexpr std::int64_t kLength = 4096;  // whose scores take 64 MB
+  const Tensor q = on_gpu(random_halves(kLength * 64, 1), {1, 1, kLength, 64});
+  AttentionOptions options;
+  options.way = "unfused";
+  std::vector<half> expected;
+  try {
+    expected = bits_of(attention(q, q, q, options));
+  } catch (const Error& e) {
+    ASSERT_EQ(e.code(), ErrorCode::unsupported) << e.what();
+    GTEST_SKIP() << e.what();
+  }
+  detail::check_cuda(cudaMemPoolGetAttribute(common, cudaMemPoolAttrReleaseThreshold, &threshold), "attribute");
+  detail::check_cuda(cudaMemPoolGetAttribute(common, cudaMemPoolAttrReservedMemCurrent, &reserved),
+                     "attribute");
+  EXPECT_EQ(threshold, 0u) << "the default pool was changed";
+  EXPECT_EQ(reserved, before) << "the default pool was used";
+
+  const std::size_t kept = free_bytes();
+  release_memory(Device::cuda());
+  EXPECT_GE(free_bytes(), kept + (std::size_t{32} << 20)) << "nothing went back";
+  EXPECT_TRUE(same_bits(expected, bits_of(attention(q, q, q, options))));
 }
 
 TEST(CudaMemory, AWorkspaceOfTheHostIsRefused) {

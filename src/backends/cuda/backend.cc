@@ -2,6 +2,7 @@
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <string>
 
@@ -66,15 +67,22 @@ class CudaBackend final : public Backend {
     return {memory, [](void* owned) { cudaFree(owned); }};
   }
 
-  /// From the device's pool, in the order of the stream: nothing waits.
+  /// From a pool of the library's own, in the order of the stream: nothing waits.
   std::shared_ptr<void> allocate_for(const Queue& queue, std::size_t bytes) const override {
     const int device = existing(queue.device().index);
     const CudaDeviceGuard guard(device);
-    keep_pool(device);
+    const cudaMemPool_t pool = pool_of(device);
     const auto stream = static_cast<cudaStream_t>(queue.native_stream());
     void* memory = nullptr;
-    check_memory(cudaMallocAsync(&memory, bytes > 0 ? bytes : 1, stream), bytes, "cudaMallocAsync");
+    check_memory(cudaMallocFromPoolAsync(&memory, bytes > 0 ? bytes : 1, pool, stream), bytes,
+                 "cudaMallocFromPoolAsync");
     return {memory, [stream](void* owned) { cudaFreeAsync(owned, stream); }};
+  }
+
+  void release_unused(int device_index) const override {
+    const int device = existing(device_index);
+    const CudaDeviceGuard guard(device);
+    check_cuda(cudaMemPoolTrimTo(pool_of(device), 0), "cudaMemPoolTrimTo");
   }
 
   void copy_from_host(int device_index, void* to, const void* from, std::size_t bytes) const override {
@@ -150,16 +158,21 @@ class CudaBackend final : public Backend {
     check_cuda(status, call);
   }
 
-  /// Makes the device's pool keep what it has instead of giving it back at each synchronisation.
-  static void keep_pool(int device) {
-    static std::once_flag once[64];
-    std::call_once(once[device % 64], [=] {
-      cudaMemPool_t pool;
-      std::uint64_t all = UINT64_MAX;
-      check_cuda(cudaDeviceGetDefaultMemPool(&pool, device), "cudaDeviceGetDefaultMemPool");
-      check_cuda(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &all),
-                 "cudaMemPoolSetAttribute");
-    });
+  /// The library's pool on a device, which keeps what it has until release_unused. It lives as long as the process.
+  static cudaMemPool_t pool_of(int device) {
+    static std::mutex mutex;
+    static std::map<int, cudaMemPool_t> pools;
+    const std::lock_guard lock(mutex);
+    if (const auto found = pools.find(device); found != pools.end()) return found->second;
+    cudaMemPoolProps properties{};
+    properties.allocType = cudaMemAllocationTypePinned;
+    properties.location = {cudaMemLocationTypeDevice, device};
+    cudaMemPool_t pool;
+    std::uint64_t all = UINT64_MAX;
+    check_cuda(cudaMemPoolCreate(&pool, &properties), "cudaMemPoolCreate");
+    check_cuda(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &all), "cudaMemPoolSetAttribute");
+    pools.emplace(device, pool);
+    return pool;
   }
 
   /// Waits for every stream of the device before and after: none of them orders its work with a plain copy.
