@@ -37,6 +37,8 @@ struct Call {
   Roomy query_lengths{DType::i32, {3}}, kv_lengths{DType::i64, {3}}, offsets{DType::i32, {3}};
   Roomy slopes{DType::f32, {3, 6}}, sinks{DType::f32, {6}};
   Roomy k_scales{DType::f32, {3, 3, 7, 4}}, v_scales{DType::f16, {3, 3, 7, 4}};
+  Roomy query_ids{DType::i32, {3, 5}}, kv_ids{DType::i32, {3, 7}}, blocks{DType::u8, {3, 6, 3, 4}},
+      table{DType::i32, {3, 7}};
   Tensor workspace{DType::u8, {1 << 20}};
   TensorView q = q_memory.view, k = k_memory.view, v = v_memory.view;
   AttentionOutputs outputs{
@@ -48,7 +50,7 @@ struct Call {
                            .sinks = sinks.view};
 
   Call() {
-    for (const Roomy* numbers : {&query_lengths, &kv_lengths, &offsets})
+    for (const Roomy* numbers : {&query_lengths, &kv_lengths, &offsets, &query_ids, &kv_ids, &blocks, &table})
       std::memset(numbers->memory.data(), 0, numbers->memory.size_bytes());
   }
 };
@@ -63,6 +65,24 @@ TensorView& v_scales_of(Call& c) {
   c.v.dtype = DType::f8_e4m3;
   if (!c.options.v_scales) c.options.v_scales = c.v_scales.view;
   return *c.options.v_scales;
+}
+
+// What not every call has: ids of rows, a map of blocks of 2 x 2, and pages of one row each.
+Segments& segments_of(Call& c) {
+  if (!c.options.mask.segments.q) c.options.mask.segments = {c.query_ids.view, c.kv_ids.view};
+  return c.options.mask.segments;
+}
+TensorView& blocks_of(Call& c) {
+  if (!c.options.mask.blocks) c.options.mask.blocks = BlockMap{c.blocks.view, 2, 2};
+  return c.options.mask.blocks->view;
+}
+TensorView& table_of(Call& c) {
+  if (!c.options.block_table) {
+    c.options.block_table = c.table.view;
+    c.k = packed_view(c.k.data, DType::f32, {21, 1, 3, 16});
+    c.v = packed_view(c.v.data, DType::f32, {21, 1, 3, 8});
+  }
+  return *c.options.block_table;
 }
 
 const std::vector<Entry<Call>> all_entries = {
@@ -121,6 +141,16 @@ const std::vector<Argument> arguments = {
      {.types = {DType::f32, DType::f16, DType::bf16, DType::f8_e4m3, DType::f8_e5m2}, .free_sizes = {3}}},
     {"k_scales", Entries::all, k_scales_of, {.types = {DType::f32, DType::f16}, .broadcasts = true}},
     {"v_scales", Entries::all, v_scales_of, {.types = {DType::f32, DType::f16}, .broadcasts = true}},
+    {"mask.segments.q",
+     Entries::all,
+     [](Call& c) -> TensorView& { return *segments_of(c).q; },
+     {.types = {DType::i32}}},
+    {"mask.segments.kv",
+     Entries::all,
+     [](Call& c) -> TensorView& { return *segments_of(c).kv; },
+     {.types = {DType::i32}}},
+    {"mask.blocks", Entries::all, blocks_of, {.types = {DType::u8}}},
+    {"block_table", Entries::all, table_of, {.types = {DType::i32}, .free_sizes = {1}}},
     {"mask.boolean",
      Entries::all,
      [](Call& c) -> TensorView& { return *c.options.mask.boolean; },
@@ -248,6 +278,33 @@ const std::vector<Misuse> misuses = {
      "attention: way is "},
     {"queue elsewhere", Entries::all, [](Call& c) { c.options.queue = Queue(std::make_shared<OtherQueue>()); },
      "attention: options.queue is one of cuda:3, q is on cpu; they must match"},
+    {"segments of queries alone", Entries::all, [](Call& c) { segments_of(c).kv.reset(); },
+     "attention: mask.segments.q is given, and mask.segments.kv is not"},
+    {"segments of keys alone", Entries::all, [](Call& c) { segments_of(c).q.reset(); },
+     "attention: mask.segments.kv is given, and mask.segments.q is not"},
+    {"blocks of 0 queries", Entries::all, [](Call& c) { blocks_of(c), c.options.mask.blocks->q_block = 0; },
+     "attention: mask.blocks.q_block is 0"},
+    {"blocks of -1 keys", Entries::all, [](Call& c) { blocks_of(c), c.options.mask.blocks->kv_block = -1; },
+     "attention: mask.blocks.kv_block is -1"},
+    {"blocks of 3 keys", Entries::all, [](Call& c) { blocks_of(c), c.options.mask.blocks->kv_block = 3; },
+     "attention: mask.blocks has shape \\(3, 6, 3, 4\\)"},
+    {"pages without lengths", Entries::all, [](Call& c) { table_of(c), c.options.lengths.kv.reset(); },
+     "attention: block_table is given, and lengths.kv is not"},
+    {"pages of no rows", Entries::all, [](Call& c) { table_of(c), c.k.shape[1] = c.v.shape[1] = 0; },
+     "attention: k has page size 0"},
+    {"a pool of other pages", Entries::all, [](Call& c) { table_of(c), c.v.shape[0] = 20; },
+     "attention: v has pages 20, k has 21"},
+    {"integers without scales", Entries::all, [](Call& c) { c.k.dtype = DType::i8; },
+     "attention: k has dtype i8 and no k_scales"},
+    {"scales of floats", Entries::all, [](Call& c) { c.options.v_scales = c.v_scales.view; },
+     "attention: v_scales is given, but v has dtype f32, which takes none"},
+    {"scales that divide no row", Entries::all, [](Call& c) { k_scales_of(c).shape[3] = 3; },
+     "attention: k_scales has shape \\(3, 3, 7, 3\\)"},
+    {"scales of pools in a padded order", Entries::all,
+     [](Call& c) {
+       table_of(c), k_scales_of(c) = packed_view(c.k_scales.view.data, DType::f32, {21, 3, 1, 1});
+     },
+     "attention: k_scales has shape \\(21, 3, 1, 1\\)"},
     {"score stage 4", Entries::into, [](Call& c) { c.outputs.scores->stage = ScoreStage(4); },
      "attention: scores has stage 4; expected raw, capped, biased or probabilities"},
     {"0 KV heads", Entries::all, [](Call& c) { c.k.shape[1] = c.v.shape[1] = 0; },
@@ -261,6 +318,27 @@ const std::vector<Misuse> misuses = {
        c.q.shape[2] = 1 << 30;
      },
      "attention: out "},
+};
+/// What only data tell, which plans do not look at.
+const std::vector<Misuse> contents = {
+    {"a length past its rows", Entries::all, [](Call& c) { c.kv_lengths.memory.as<std::int64_t>()[2] = 8; },
+     "attention: lengths.kv\\[2\\] is 8"},
+    {"a length below 0", Entries::all, [](Call& c) { c.query_lengths.memory.as<std::int32_t>()[1] = -1; },
+     "attention: lengths.q\\[1\\] is -1"},
+    {"a page past the pool", Entries::all,
+     [](Call& c) {
+       table_of(c);
+       c.kv_lengths.memory.as<std::int64_t>()[1] = 3;
+       c.table.memory.as<std::int32_t>()[7 + 2] = 21;
+     },
+     "attention: block_table\\[1, 2\\] is 21; expected 0 ... 20"},
+    {"a page below 0", Entries::all,
+     [](Call& c) {
+       table_of(c);
+       c.kv_lengths.memory.as<std::int64_t>()[2] = 7;
+       c.table.memory.as<std::int32_t>()[2 * 7 + 6] = -1;
+     },
+     "attention: block_table\\[2, 6\\] is -1; expected 0 ... 20"},
 };
 const std::vector<Misuse> workspaces = {
     {"null", Entries::into, [](Call& c) { c.outputs.workspace = {static_cast<std::byte*>(nullptr), 1 << 20}; },
@@ -279,6 +357,11 @@ TEST(AttentionContract, MisusesAreRefused) {
   for (const Misuse& misuse : misuses) {
     SCOPED_TRACE(misuse.name);
     expect_refused(chosen(misuse.entries, true), misuse.change,
+                   std::string("invalid_argument: ") + misuse.pattern);
+  }
+  for (const Misuse& misuse : contents) {
+    SCOPED_TRACE(misuse.name);
+    expect_refused(chosen(misuse.entries, false), misuse.change,
                    std::string("invalid_argument: ") + misuse.pattern);
   }
   for (const Misuse& misuse : workspaces) {
