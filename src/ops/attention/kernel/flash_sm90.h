@@ -12,6 +12,7 @@
 
 #include "flashtile/launch.h"
 #include "flashtile/primitives.h"
+#include "src/ops/attention/kernel/flash_sm90_loads.h"
 #include "src/ops/attention/kernel/flash_sm90_order.h"
 #include "src/ops/attention/kernel/flash_sm90_softmax.h"
 #include "src/ops/attention/kernel/params.h"
@@ -35,6 +36,7 @@ struct AttentionFlashSm90 {
     uint32_t* broken;  ///< set to 1 where a row may want exact_rows; nullptr where no pair is hidden
   };
 
+  using Blocks = KeyBlocks<kK>;
   using Scope = execution_team<kTeam>;
   static constexpr matmul2d_descriptor kScores{kRows, kK, kD, false, true};
   static constexpr matmul2d_descriptor kOutput{
@@ -66,7 +68,7 @@ struct AttentionFlashSm90 {
     const uint32_t number = static_cast<uint32_t>(at.x);
     if (team == 0) {
       give_registers<Tile::kLoadRegisters>();
-      if (team_is_first<kTeam>()) load_tiles(p, memory, number);
+      if (team_is_first<kTeam>()) FlashSm90Loads<AttentionFlashSm90>::load_tiles(p, memory, number);
     } else {
       take_registers<Tile::kMultiplyRegisters>();
       multiply_tiles(p, memory, number, team - 1);
@@ -74,18 +76,6 @@ struct AttentionFlashSm90 {
   }
 
  private:
-  /// Blocks of kK keys, first ... last, that a number of queries need; those of [whole_first, whole_end) are
-  /// seen by all of them. At least one, so that rows without a key have nothing of their own.
-  struct Blocks {
-    int first, last, whole_first, whole_end;
-  };
-  static FT_FUNCTION Blocks blocks_of(FT_CONSTANT const AttentionParams& p, int row, int rows) {
-    const int end_row = row + rows < p.query_length ? row + rows : p.query_length;
-    const KeyRange keys = p.band.keys(row, end_row - 1, p.kv_length);
-    const int first = keys.begin / kK, last = (keys.end + kK - 1) / kK - 1;
-    return {first, last > first ? last : first, (keys.whole_begin + kK - 1) / kK, keys.whole_end / kK};
-  }
-
   /// A tile of queries, its blocks, and those of a team's rows.
   struct TeamTile {
     QueryTile tile;
@@ -93,57 +83,8 @@ struct AttentionFlashSm90 {
   };
   static FT_FUNCTION TeamTile team_tile(FT_CONSTANT const Params& p, uint32_t number, int team) {
     const QueryTile tile = p.order.at(number, kQ);
-    return {tile, blocks_of(p.attention, tile.row, kQ), blocks_of(p.attention, tile.row + team * kRows, kRows)};
-  }
-
-  /// What the loading team does, one thread of it. Keys come one block ahead of values, also from tile to tile.
-  static FT_FUNCTION void load_tiles(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory,
-                                     uint32_t number) {
-    const auto load_keys = [&](uint32_t item, int block, const QueryTile& tile) {
-      memory.keys.wait_empty(item);
-      memory.keys.expect(item, tile_bytes(memory.k));
-      load_tile_async(memory.k, memory.keys.stage(item), p.k, {block * kK, tile.kv_head, tile.batch},
-                      memory.keys.barrier_of(item));
-    };
-    const auto load_values = [&](uint32_t item, int block, const QueryTile& tile) {
-      memory.values.wait_empty(item);
-      memory.values.expect(item, tile_bytes(memory.v));
-      load_tile_async(memory.v, memory.values.stage(item), p.v, {block * kK, tile.kv_head, tile.batch},
-                      memory.values.barrier_of(item));
-    };
-    if (!p.order.has(number)) return;
-    QueryTile tile = p.order.at(number, kQ);
-    Blocks blocks = blocks_of(p.attention, tile.row, kQ);
-    uint32_t item = 0;  // of the rings of keys and values: the block of values that comes next
-    load_keys(item, blocks.last, tile);
-    for (uint32_t count = 0;; ++count) {
-      // Asked for now, since the answer takes as long as a few blocks.
-      number = p.order.next == nullptr ? number + p.order.threadgroups
-                                       : p.order.threadgroups + atomic_fetch_add(*p.order.next, 1u);
-      memory.queries.wait_empty(count);
-      memory.queries.expect(count, kTeams * tile_bytes(memory.q));
-      FT_NO_UNROLL for (int team = 0; team < kTeams; ++team) {
-        load_tile_async(memory.q, memory.queries.stage(count) * kTeams + team, p.q,
-                        {tile.row + team * kRows, tile.head, tile.batch}, memory.queries.barrier_of(count));
-      }
-      int block = blocks.last;
-      FT_NO_UNROLL for (; block > blocks.first; --block, ++item) {
-        load_keys(item + 1, block - 1, tile);
-        load_values(item, block, tile);
-      }
-      memory.next_tile.wait_empty(count);
-      memory.next_number[memory.next_tile.stage(count)] = number;
-      memory.next_tile.filled(count);
-      const bool more = p.order.has(number);
-      const QueryTile now = tile;
-      if (more) {
-        tile = p.order.at(number, kQ);
-        blocks = blocks_of(p.attention, tile.row, kQ);
-        load_keys(item + 1, blocks.last, tile);
-      }
-      load_values(item++, block, now);
-      if (!more) return;
-    }
+    return {tile, Blocks::of(p.attention, tile.row, kQ),
+            Blocks::of(p.attention, tile.row + team * kRows, kRows)};
   }
 
   /// What a multiplying team does: 64 queries of each tile.
