@@ -9,7 +9,13 @@
 namespace flashtile::c_api {
 namespace {
 
-thread_local std::string message;
+thread_local Failure last = {};
+
+/// NULL past either end.
+const RefusedWay* refused(std::int32_t index) {
+  if (index < 0 || index >= flashtile_error_refused_count()) return nullptr;
+  return &last.refused[static_cast<std::size_t>(index)];
+}
 
 /// No struct of this interface will ever be so long: such a size was never set.
 constexpr std::size_t kMostSize = 4096;
@@ -19,8 +25,8 @@ constexpr std::size_t kLeastTensor = offsetof(flashtile_tensor, strides) + sizeo
 }  // namespace
 
 flashtile_status failed(Failure failure) noexcept {
-  message = std::move(failure.message);
-  return static_cast<flashtile_status>(failure.code);
+  last = std::move(failure);
+  return static_cast<flashtile_status>(last.code);
 }
 
 void refuse(const std::string& text) { throw Error(ErrorCode::invalid_argument, text); }
@@ -77,7 +83,21 @@ std::optional<TensorView> optional_view_of(const flashtile_tensor* tensor, const
 
 extern "C" {
 
-const char* flashtile_error_message(void) { return flashtile::c_api::message.c_str(); }
+const char* flashtile_error_message(void) { return flashtile::c_api::last.message.c_str(); }
+
+int32_t flashtile_error_refused_count(void) {
+  return static_cast<int32_t>(flashtile::c_api::last.refused.size());
+}
+
+const char* flashtile_error_refused_way(int32_t index) {
+  const auto* way = flashtile::c_api::refused(index);
+  return way != nullptr ? way->way.c_str() : "";
+}
+
+const char* flashtile_error_refused_reason(int32_t index) {
+  const auto* way = flashtile::c_api::refused(index);
+  return way != nullptr ? way->reason.c_str() : "";
+}
 
 const char* flashtile_status_name(flashtile_status status) {
   return status == FLASHTILE_OK ? "ok" : flashtile::name(static_cast<flashtile::ErrorCode>(status));

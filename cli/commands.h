@@ -22,8 +22,8 @@ int metal(const std::vector<std::string>& arguments);
 std::vector<Row> judged_rows(Job& job, const Options& options, Report& report,
                              std::vector<std::function<void()>>& functions);
 
-/// Why a way declined: the library's message without the words that say which way.
-std::string reason_of(const Error& error, const std::string& op, const std::string& way);
+/// Why the way that was asked for declined.
+std::string reason_of(const Error& error);
 
 /// The machine's peaks, when there is something to time beside them.
 std::optional<bench::Peaks> peaks_for(const Job& job, const std::vector<std::function<void()>>& functions,

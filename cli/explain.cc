@@ -31,7 +31,7 @@ Explained best_of(const Job& job) {
       job.plan(way.name);
       best.after.push_back(way.name);
     } catch (const Error& error) {
-      best.plan.refused.push_back({way.name, reason_of(error, best.plan.op, way.name)});
+      best.plan.refused.push_back({way.name, reason_of(error)});
     }
   }
   return best;
@@ -86,7 +86,7 @@ int explain(const Options& options) {
         print(report, *job, {job->plan(way), {}});
       } catch (const Error& error) {
         if (options.ways[0] != "all" || error.code() != ErrorCode::unsupported) throw;
-        print_refusal(report, *job, way, reason_of(error, name(options.op), way));
+        print_refusal(report, *job, way, reason_of(error));
       }
     }
   }

@@ -9,9 +9,8 @@
 #include "flashtile/error.h"
 
 namespace flashtile::cli {
-std::string reason_of(const Error& error, const std::string& op, const std::string& way) {
-  const std::string text = error.what(), known = fmt::format("{}: way {} cannot run this call: ", op, way);
-  return text.starts_with(known) ? text.substr(known.size()) : text;
+std::string reason_of(const Error& error) {
+  return error.refused().empty() ? error.what() : error.refused().front().reason;
 }
 
 namespace {
@@ -43,7 +42,7 @@ std::vector<Row> judged_rows(Job& job, const Options& options, Report& report,
       row.kernel = job.plan(way).kernel;
     } catch (const Error& error) {
       if (!all || error.code() != ErrorCode::unsupported) throw;
-      row.refusal = reason_of(error, name(options.op), way);
+      row.refusal = reason_of(error);
       rows.push_back(row);
       continue;
     }

@@ -1,8 +1,12 @@
 // The one exception type of the library. Everything the library throws is an Error.
 #pragma once
 
+#include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "flashtile/detail/config.h"
 
@@ -22,13 +26,27 @@ enum class ErrorCode : int {
 /// "invalid_argument", "unsupported", ...
 const char* name(ErrorCode code) noexcept;
 
+/// A way that was not taken, and why.
+struct RefusedWay {
+  std::string way;
+  std::string reason;
+};
+
 class Error : public std::runtime_error {
  public:
   Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  Error(ErrorCode code, const std::string& message, std::vector<RefusedWay> refused) : Error(code, message) {
+    refused_ = std::make_shared<const std::vector<RefusedWay>>(std::move(refused));
+  }
   ErrorCode code() const noexcept { return code_; }
+  /// Where no way can run a call: the ways that were asked, each with its reason. Empty for all other errors.
+  std::span<const RefusedWay> refused() const noexcept {
+    return refused_ == nullptr ? std::span<const RefusedWay>() : *refused_;
+  }
 
  private:
   ErrorCode code_;
+  std::shared_ptr<const std::vector<RefusedWay>> refused_;  // shared, since copying an exception must not throw
 };
 
 FLASHTILE_EXPORTS_END

@@ -46,6 +46,12 @@ enum {
 /// What the last call of this thread that failed says of it; "" before one has. Valid until this thread's next call fails.
 FLASHTILE_API const char* flashtile_error_message(void);
 
+/// Where that was FLASHTILE_UNSUPPORTED since no way can run the call, or the one that was asked for cannot: the ways that were
+/// asked, each with its reason. Otherwise 0 ways, and "".
+FLASHTILE_API int32_t flashtile_error_refused_count(void);
+FLASHTILE_API const char* flashtile_error_refused_way(int32_t index);
+FLASHTILE_API const char* flashtile_error_refused_reason(int32_t index);
+
 /// "ok", "invalid_argument", ...; "unknown" for a number that is none.
 FLASHTILE_API const char* flashtile_status_name(flashtile_status status);
 

@@ -7,14 +7,10 @@
 
 #include "flashtile/detail/config.h"
 #include "flashtile/device.h"
+#include "flashtile/error.h"
 
 namespace flashtile::inline v0_2 {
 FLASHTILE_EXPORTS_BEGIN
-
-struct RefusedWay {
-  std::string way;
-  std::string reason;
-};
 
 /// How a call runs. Immutable, and so safe from any thread; printing it is how dispatch is explained.
 struct Plan {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "flashtile/detail/config.h"
 #include "flashtile/error.h"
@@ -15,6 +16,7 @@ FLASHTILE_EXPORTS_BEGIN
 struct Failure {
   ErrorCode code;
   std::string message;
+  std::vector<RefusedWay> refused = {};
 };
 
 /// The value of a call, or why there is none. True when there is a value.

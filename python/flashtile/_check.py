@@ -49,7 +49,7 @@ def check(q=None, k=None, v=None, **options):
         try:
             found = attention(q, k, v, way=way["way"], **options)
         except NotImplementedError as error:
-            report.append({"way": way["way"], "reason": str(error).partition("cannot run this call: ")[2] or str(error)})
+            report.append({"way": way["way"], "reason": error.refused[way["way"]] if error.refused else str(error)})
             continue
         error = np.abs(found.astype(np.float64) - exact)
         with np.errstate(invalid="ignore", divide="ignore"):

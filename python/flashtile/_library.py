@@ -111,6 +111,9 @@ Log = CFUNCTYPE(None, c_void_p, c_char_p)
 # What each function returns, and how many pointers it takes; a number among them is spelled out.
 FUNCTIONS = {
     "flashtile_error_message": (c_char_p, []),
+    "flashtile_error_refused_count": (c_int32, []),
+    "flashtile_error_refused_way": (c_char_p, [c_int32]),
+    "flashtile_error_refused_reason": (c_char_p, [c_int32]),
     "flashtile_version": (c_char_p, []),
     "flashtile_set_log": (c_int32, [Log, c_void_p]),
     "flashtile_tensor_from_dlpack": (c_int32, [c_void_p] * 2),
@@ -155,6 +158,9 @@ lib = load()
 
 
 def check(status):
-    """Raises what a status other than 0 means, with this thread's message."""
+    """Raises what a status other than 0 means, with this thread's message, and in `refused` why each way cannot, where none can."""
     if status:
-        raise EXCEPTIONS.get(status, RuntimeError)(lib.flashtile_error_message().decode())
+        error = EXCEPTIONS.get(status, RuntimeError)(lib.flashtile_error_message().decode())
+        error.refused = {lib.flashtile_error_refused_way(i).decode(): lib.flashtile_error_refused_reason(i).decode()
+                         for i in range(lib.flashtile_error_refused_count())}
+        raise error

@@ -3,6 +3,7 @@
 
 #include <exception>
 #include <new>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -10,12 +11,12 @@
 
 namespace flashtile::inline v0_2::core {
 
-/// Without its text where there is no memory for that.
-inline Failure failure(ErrorCode code, const char* text) noexcept {
+/// Without its text and ways where there is no memory for them.
+inline Failure failure(ErrorCode code, const char* text, std::span<const RefusedWay> refused = {}) noexcept {
   try {
-    return {code, text};
+    return {code, text, {refused.begin(), refused.end()}};
   } catch (...) {
-    return {code, {}};
+    return {code, {}, {}};
   }
 }
 
@@ -31,7 +32,7 @@ Result<std::invoke_result_t<F>> attempt(F&& f) noexcept {
       return std::forward<F>(f)();
     }
   } catch (const Error& e) {
-    return failure(e.code(), e.what());
+    return failure(e.code(), e.what(), e.refused());
   } catch (const std::bad_alloc&) {
     return failure(ErrorCode::out_of_memory, "out of memory");  // short enough to need none
   } catch (const std::exception& e) {

@@ -423,6 +423,23 @@ TEST(CApi, LogsEachProblemOnce) {
   EXPECT_EQ(texts.size(), 1u);
 }
 
+TEST(CApi, ErrorsSayWhyEachWayCannot) {
+  Call call;
+  call.options.way = "vendor.cudnn";  // never on a CPU
+  ASSERT_EQ(call.run(), FLASHTILE_UNSUPPORTED);
+  ASSERT_EQ(flashtile_error_refused_count(), 1);
+  EXPECT_STREQ(flashtile_error_refused_way(0), "vendor.cudnn");
+  const std::string reason = flashtile_error_refused_reason(0);
+  EXPECT_EQ(flashtile_error_message(), "attention: way vendor.cudnn cannot run this call: " + reason);
+  for (const std::int32_t none : {-1, 1}) {
+    EXPECT_STREQ(flashtile_error_refused_way(none), "");
+    EXPECT_STREQ(flashtile_error_refused_reason(none), "");
+  }
+  call.q.rank = 9;
+  EXPECT_EQ(call.run(), FLASHTILE_INVALID_ARGUMENT);
+  EXPECT_EQ(flashtile_error_refused_count(), 0);
+}
+
 TEST(CApi, PlansSayWhatWillRun) {
   Call call;
   flashtile_plan* plan = nullptr;

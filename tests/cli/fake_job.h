@@ -18,7 +18,8 @@ class FakeJob final : public Job {
   }
   Plan plan(const std::string& way) const override {
     if (way == "absent")
-      throw Error(ErrorCode::unsupported, "gemm: way absent cannot run this call: it is not there");
+      throw Error(ErrorCode::unsupported, "gemm: way absent cannot run this call: it is not there",
+                  {{"absent", "it is not there"}});
     if (way == "broken") throw Error(ErrorCode::internal, "broken");
     Plan plan;
     plan.way = way.empty() ? "right" : way;

@@ -37,6 +37,11 @@ TEST(Attempt, TurnsWhatIsThrownIntoAFailure) {
   EXPECT_EQ(failure_of(std::runtime_error("theirs")), "device_failure: theirs");
   EXPECT_EQ(failure_of(1), "device_failure: an executor threw something that is no std::exception");
   EXPECT_EQ(*core::attempt([] { return 5; }), 5);
+  const Result<> refused =
+      core::attempt([] { throw Error(ErrorCode::unsupported, "none", {{"one", "why"}, {"two", "why not"}}); });
+  ASSERT_EQ(refused.failure().refused.size(), 2u);
+  EXPECT_EQ(refused.failure().refused[1].way, "two");
+  EXPECT_EQ(refused.failure().refused[1].reason, "why not");
 }
 
 TEST(Attempt, ServesAProgramWithoutExceptions) {

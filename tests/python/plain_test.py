@@ -84,6 +84,16 @@ class Errors(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "beta is 1, and out is not given"):
             flashtile.gemm(q, k, beta=1)
 
+    def test_why_a_way_cannot(self):
+        with self.assertRaises(NotImplementedError) as found:
+            flashtile.attention(*call(), way="vendor.cudnn")
+        reason = found.exception.refused["vendor.cudnn"]
+        self.assertTrue(reason)
+        self.assertEqual(str(found.exception), f"attention: way vendor.cudnn cannot run this call: {reason}")
+        with self.assertRaises(ValueError) as found:
+            flashtile.attention(*call(), way="none")
+        self.assertEqual(found.exception.refused, {})
+
     def test_a_library_that_is_not_there(self):
         found = subprocess.run([sys.executable, "-c", "import flashtile"], env={**os.environ, "FLASHTILE_LIBRARY": "/nowhere.so"},
                                capture_output=True, text=True)

@@ -87,8 +87,10 @@ const Way<Problem, Buffers>& choose(std::string_view op, std::span<const Way<Pro
                   std::string(op) + ": way is \"" + std::string(forced) + "\"; expected one of " + known);
     }
     if (const std::string_view reason = way->declines(problem); !reason.empty()) {
-      throw Error(ErrorCode::unsupported, std::string(op) + ": way " + std::string(forced) +
-                                              " cannot run this call: " + std::string(reason));
+      throw Error(
+          ErrorCode::unsupported,
+          std::string(op) + ": way " + std::string(forced) + " cannot run this call: " + std::string(reason),
+          {{std::string(forced), std::string(reason)}});
     }
     return *way;
   }
@@ -100,11 +102,11 @@ const Way<Problem, Buffers>& choose(std::string_view op, std::span<const Way<Pro
   }
   if (able != nullptr) return *able;
   std::string reasons;
-  for (const RefusedWay& refused : refusals<Problem, Buffers>(ways, problem, nullptr, forced)) {
-    reasons += "\n  " + refused.way + ": " + refused.reason;
-  }
+  std::vector<RefusedWay> refused = refusals<Problem, Buffers>(ways, problem, nullptr, forced);
+  for (const auto& [way, reason] : refused) reasons += "\n  " + way + ": " + reason;
   throw Error(ErrorCode::unsupported,
-              std::string(op) + ": no way can run this call on " + name(problem.device) + ":" + reasons);
+              std::string(op) + ": no way can run this call on " + name(problem.device) + ":" + reasons,
+              std::move(refused));
 }
 
 /// The chosen way as a Plan.

@@ -45,7 +45,9 @@ TEST(AttentionPlan, AForcedWayIsTakenAndTheOthersListed) {
       EXPECT_EQ(plan.refused.size(), attention_ways().size() - 1);
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), ErrorCode::unsupported);
-      EXPECT_THAT(e.what(), HasSubstr("attention: way " + way.name + " cannot run this call: "));
+      ASSERT_EQ(e.refused().size(), 1u);
+      EXPECT_EQ(e.refused()[0].way, way.name);
+      EXPECT_EQ(e.what(), "attention: way " + way.name + " cannot run this call: " + e.refused()[0].reason);
     }
   }
 }
@@ -166,6 +168,9 @@ TEST(Choose, ListsEveryReasonWhenNobodyCan) {
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), ErrorCode::unsupported);
     EXPECT_STREQ(e.what(), "op: no way can run this call on cpu:\n  a: never can\n  b: too large");
+    ASSERT_EQ(e.refused().size(), 2u);
+    EXPECT_EQ(e.refused()[1].way, "b");
+    EXPECT_EQ(e.refused()[1].reason, "too large");
   }
 }
 
