@@ -1,5 +1,5 @@
-// What a call may ask for beyond a plain softmax(scale * Q K^T) V, and which of it a way knows. A way declines what it
-// does not know with a generated reason, so that a new feature is accepted by no way that was not taught it.
+// What a call may ask for beyond a plain softmax(scale * Q K^T) V, and which of it a way knows. The others are
+// refused for a way with a generated reason, so that a new feature is accepted by no way that was not taught it.
 //
 // A new feature is a line of the list, and one of needed_by() that says when a call asks for it.
 #pragma once

@@ -33,10 +33,8 @@ CpuSchedule schedule_of(const AttentionProblem& problem, const AttentionParams& 
 }
 
 std::string_view declines(const AttentionProblem& problem) {
-  if (problem.device.type != DeviceType::cpu) return "it is for CPUs";
-  if (kernels_for(problem.dtype) == nullptr)
-    return "no kernel is compiled for this element type and instruction set";
-  return unknown(problem.needed, Features::all().without(Feature::scores));
+  if (kernels_for(problem.dtype) != nullptr) return {};
+  return "no kernel is compiled for this element type and instruction set";
 }
 
 std::size_t workspace_bytes(const AttentionProblem& problem) {
@@ -105,6 +103,8 @@ void run(const AttentionProblem& problem, const AttentionArguments& arguments, s
 const AttentionWay kAttentionFlashCpu = {
     .name = "flash.cpu",
     .about = "fused: transposed panels scheduled for this CPU, lazy online softmax, split keys for few queries",
+    .device = DeviceType::cpu,
+    .knows = [](DeviceType) { return Features::all().without(Feature::scores); },
     .notes_rows = true,
     .declines = declines,
     .workspace_bytes = workspace_bytes,

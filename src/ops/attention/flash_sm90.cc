@@ -17,9 +17,13 @@
 #endif
 
 namespace flashtile::inline v0_2::ops {
-namespace {
+
+constexpr std::string_view
+    kName = "flash.sm90",
+    kAbout = "fused: scheduled for Hopper, teams that load and multiply side by side; f16, bf16";
 
 #if FLASHTILE_HAS_SM90
+namespace {
 
 using detail::check_cuda;
 using kernels::FlashSm90Kernel;
@@ -55,11 +59,16 @@ bool copy_engine_takes(const TensorLayout& view) {
   return true;
 }
 
-constexpr Features kKnown{Feature::causal, Feature::window, Feature::query_offset, Feature::softcap,
-                          Feature::lse};
-/// What is known where there are few queries: whatever the score rule does, but what hides blocks of pairs.
-constexpr Features kKnownOfFew =
-    kScoreRuleFeatures.without(Feature::packed).without(Feature::segments).without(Feature::blocks);
+/// What is known where there are many queries.
+constexpr Features kKnownOfMany{Feature::causal, Feature::window, Feature::query_offset, Feature::softcap,
+                                Feature::lse};
+/// What is known where there are few queries, all of that too: whatever the score rule does, but what hides blocks of pairs.
+constexpr Features kKnownOfFew = Features::all()
+                                     .without(Feature::quantised)
+                                     .without(Feature::scores)
+                                     .without(Feature::packed)
+                                     .without(Feature::segments)
+                                     .without(Feature::blocks);
 
 constexpr std::string_view kNotInVectors =
     "the copy engine takes rows that are multiples of 16 bytes apart, aligned to them";
@@ -67,7 +76,7 @@ constexpr std::string_view kNotInVectors =
 /// Why the kernel whose tiles are of one head's queries cannot.
 std::string_view many_decline(const AttentionProblem& p) {
   if (kernel_for(p) == nullptr) return "no kernel is compiled for this element type and head size";
-  if (const std::string_view reason = unknown(p.needed, kKnown); !reason.empty()) return reason;
+  if (const std::string_view reason = unknown(p.needed, kKnownOfMany); !reason.empty()) return reason;
   for (const TensorLayout* view : {&p.q, &p.k, &p.v, &p.out}) {
     if (!copy_engine_takes(*view)) return kNotInVectors;
   }
@@ -78,7 +87,6 @@ std::string_view many_decline(const AttentionProblem& p) {
 /// Why the kernel for few queries cannot. Its queries and its output do not go through the copy engine.
 std::string_view few_decline(const AttentionProblem& p) {
   if (groups_kernel_for(p) == nullptr) return "no kernel is compiled for this element type and head size";
-  if (const std::string_view reason = unknown(p.needed, kKnownOfFew); !reason.empty()) return reason;
   if (p.is_paged() && (p.k.shape[0] == 0 || p.page_size() % kernels::kFlashSm90PageRows != 0))
     return "the copy engine takes pages of a multiple of 16 rows, and at least one";
   if (!copy_engine_takes(p.k) || !copy_engine_takes(p.v)) return kNotInVectors;
@@ -86,11 +94,9 @@ std::string_view few_decline(const AttentionProblem& p) {
 }
 
 std::string_view declines(const AttentionProblem& p) {
-  constexpr std::string_view kNotHopper = "it is for NVIDIA GPUs of compute capability 9.0";
-  if (p.device.type != DeviceType::cuda) return kNotHopper;
   if (attribute(cudaDevAttrComputeCapabilityMajor, p.device) != 9 ||
       attribute(cudaDevAttrComputeCapabilityMinor, p.device) != 0)
-    return kNotHopper;
+    return "it is for NVIDIA GPUs of compute capability 9.0";
   const std::string_view reason = few_decline(p);
   return reason.empty() || many_decline(p).empty() ? std::string_view() : reason;
 }
@@ -167,22 +173,13 @@ void run(const AttentionProblem& problem, const AttentionArguments& arguments, s
   }
 }
 
-#else
-
-std::string_view declines(const AttentionProblem&) { return "this build of flashtile has no code for sm_90a"; }
-bool preferred(const AttentionProblem&) { return false; }
-std::size_t workspace_bytes(const AttentionProblem&) { return 0; }
-std::string describe(const AttentionProblem&) { return {}; }
-void run(const AttentionProblem&, const AttentionArguments&, std::span<std::byte>, const Queue&) {}
-
-#endif
-
 }  // namespace
 
 const AttentionWay kAttentionFlashSm90 = {
-    .name = "flash.sm90",
-    .about = "fused: scheduled for Hopper, teams that load and multiply side by side; f16, bf16",
-    .built = FLASHTILE_HAS_SM90 != 0,
+    .name = kName,
+    .about = kAbout,
+    .device = DeviceType::cuda,
+    .knows = [](DeviceType) { return kKnownOfFew; },
     .finishes_rows = [](const AttentionProblem&) { return true; },
     .declines = declines,
     .preferred = preferred,
@@ -190,5 +187,9 @@ const AttentionWay kAttentionFlashSm90 = {
     .kernel = describe,
     .run = run,
 };
+#else
+const AttentionWay kAttentionFlashSm90 = {
+    .name = kName, .about = kAbout, .missing = "this build of flashtile has no code for sm_90a"};
+#endif
 
 }  // namespace flashtile::inline v0_2::ops

@@ -17,6 +17,13 @@ struct TensorLayout {
   DType dtype = DType::f32;
   Dims shape, strides;
   bool aligned = true;  ///< its first element to 16 bytes; true where a plan does not know it
+
+  /// No dimension repeats or runs backwards.
+  bool ascends() const {
+    for (int i = 0; i < shape.rank(); ++i)
+      if (shape[i] > 1 && strides[i] <= 0) return false;
+    return true;
+  }
 };
 
 /// What a call computes and of what kind of tensors: all that choosing a way and planning it look at.

@@ -13,18 +13,20 @@ namespace flashtile::inline v0_2::ops {
 
 /// Quantised keys become floats as tiles are filled, and rows of pages are gathered into them, which neither simdgroup nor
 /// Metal's kernels do.
-inline Features known_of_text(std::string_view text, Device device) {
-  const bool fills_tiles = device.type == DeviceType::cpu || device.type == DeviceType::cuda;
-  return text == "tensor_ops" && fills_tiles ? Features::all().without(Feature::scores)
-                                             : kScoreRuleFeatures.without(Feature::paged);
+template <const char* Text>
+Features known_of_text(DeviceType device) {
+  const bool fills_tiles = device == DeviceType::cpu || device == DeviceType::cuda;
+  const Features all = Features::all().without(Feature::scores);
+  return std::string_view(Text) == "tensor_ops" && fills_tiles
+             ? all
+             : all.without(Feature::quantised).without(Feature::paged);
 }
 
 template <const char* Text>
 std::string_view declines_without_kernel(const AttentionProblem& problem) {
   const std::string_view why = backend::of(problem.device.type).cannot_run(Text, problem.device.index);
   if (!why.empty()) return why;
-  if (find_kernel(Text, problem) != nullptr)
-    return unknown(problem.needed, known_of_text(Text, problem.device));
+  if (find_kernel(Text, problem) != nullptr) return {};
   return "no kernel is compiled for this device, element type and head size";
 }
 

@@ -9,6 +9,7 @@ constexpr char kText[] = "simdgroup";
 const AttentionWay kAttentionSimdgroup = {
     .name = kText,
     .about = "fused: 8x8 simdgroup matrices, online softmax",
+    .knows = known_of_text<kText>,
     .notes_rows = true,
     .finishes_rows = finishes_rows<kText>,
     .declines = declines_without_kernel<kText>,

@@ -9,6 +9,7 @@ constexpr char kText[] = "tensor_ops";
 const AttentionWay kAttentionTensorOps = {
     .name = kText,
     .about = "fused: matmul2d and cooperative tensors, online softmax",
+    .knows = known_of_text<kText>,
     .notes_rows = true,
     .finishes_rows = finishes_rows<kText>,
     .declines = declines_without_kernel<kText>,

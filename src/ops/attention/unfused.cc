@@ -23,10 +23,8 @@ std::int64_t score_stride(const AttentionProblem& problem) {
 }
 
 std::string_view declines(const AttentionProblem& problem) {
-  if (find_kernel(kSoftmax, problem) == nullptr)
-    return "no softmax pass is compiled for this device and element type";
-  return unknown(problem.needed,
-                 Features::all().without(Feature::quantised).without(Feature::packed).without(Feature::paged));
+  if (find_kernel(kSoftmax, problem) != nullptr) return {};
+  return "no softmax pass is compiled for this device and element type";
 }
 
 std::int64_t scores_count(const AttentionProblem& problem) {
@@ -201,6 +199,10 @@ void run(const AttentionProblem& problem, const AttentionArguments& arguments, s
 const AttentionWay kAttentionUnfused = {
     .name = "unfused",
     .about = "matrix product, softmax pass, matrix product; stores one head's scores",
+    .knows =
+        [](DeviceType) {
+          return Features::all().without(Feature::quantised).without(Feature::packed).without(Feature::paged);
+        },
     .stores_scores = true,
     .declines = declines,
     .workspace_bytes = workspace_bytes,

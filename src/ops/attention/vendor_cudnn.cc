@@ -17,12 +17,16 @@
 
 #include "flashtile/detail/cuda_calls.h"
 #include "flashtile/error.h"
+#include "src/ops/common/kept.h"
 #endif
 
 namespace flashtile::inline v0_2::ops {
-namespace {
+
+constexpr std::string_view kName = "vendor.cudnn",
+                           kAbout = "NVIDIA's cuDNN 9 scaled dot-product attention; f16, bf16";
 
 #if FLASHTILE_HAS_CUDNN
+namespace {
 
 using namespace cudnn;
 
@@ -99,48 +103,46 @@ Key key_of(const AttentionProblem& p) {
   return key;
 }
 
-/// One handle a device, and the plans of this process.
-class Plans {
+/// One handle a device, used by one thread at a time.
+class Handles {
  public:
-  static Plans& instance() {
-    static Plans& plans = *new Plans;  // never destroyed: calls may come while the process exits
-    return plans;
+  static Handles& instance() {
+    static Handles& handles = *new Handles;  // never destroyed: calls may come while the process exits
+    return handles;
   }
 
-  /// Stays valid as long as the caller holds it, even if the table is emptied meanwhile.
-  std::shared_ptr<const Plan> find(const AttentionProblem& problem) {
-    constexpr std::size_t kMost = 256;
-    const std::lock_guard lock(mutex_);
-    if (kept_.size() > kMost) kept_.clear();
-    std::shared_ptr<const Plan>& found = kept_[key_of(problem)];
-    if (!found) {
-      const detail::CudaDeviceGuard guard(problem.device.index);
-      found = std::make_shared<const Plan>(problem, handle_of(problem.device.index));
-    }
-    return found;
-  }
-
-  void execute(const Plan& plan, const Descriptor& pack, const Queue& queue) {
-    const Cudnn& cudnn = Cudnn::get();
-    const int device = queue.device().index;
+  /// Calls use(handle) with the device's.
+  template <class Use>
+  void with(int device, const Use& use) {
     const detail::CudaDeviceGuard guard(device);
-    const std::lock_guard lock(mutex_);  // a handle has one stream at a time
-    const cudnnHandle_t handle = handle_of(device);
-    cudnn.check(cudnn.set_stream(handle, static_cast<cudaStream_t>(queue.native_stream())), "cudnnSetStream");
-    cudnn.check(cudnn.execute(handle, plan.plan->raw(), pack.raw()), "cudnnBackendExecute");
+    const std::lock_guard lock(mutex_);
+    cudnnHandle_t& handle = handles_[device];
+    if (handle == nullptr) Cudnn::get().check(Cudnn::get().create(&handle), "cudnnCreate");
+    use(handle);
   }
 
  private:
-  cudnnHandle_t handle_of(int device) {
-    cudnnHandle_t& handle = handles_[device];
-    if (handle == nullptr) Cudnn::get().check(Cudnn::get().create(&handle), "cudnnCreate");
-    return handle;
-  }
-
   std::mutex mutex_;
   std::map<int, cudnnHandle_t> handles_;
-  std::map<Key, std::shared_ptr<const Plan>> kept_;
 };
+
+std::shared_ptr<const Plan> plan_of(const AttentionProblem& problem) {
+  static auto& plans = *new Kept<Key, Plan>(256);
+  return plans.find(key_of(problem), [&] {
+    std::optional<Plan> plan;
+    Handles::instance().with(problem.device.index,
+                             [&](cudnnHandle_t handle) { plan.emplace(problem, handle); });
+    return *std::move(plan);
+  });
+}
+
+void execute(const Plan& plan, const Descriptor& pack, const Queue& queue) {
+  Handles::instance().with(queue.device().index, [&](cudnnHandle_t handle) {
+    const Cudnn& cudnn = Cudnn::get();
+    cudnn.check(cudnn.set_stream(handle, static_cast<cudaStream_t>(queue.native_stream())), "cudnnSetStream");
+    cudnn.check(cudnn.execute(handle, plan.plan->raw(), pack.raw()), "cudnnBackendExecute");
+  });
+}
 
 /// cuDNN loads rows 16 bytes at a time without checking their alignment.
 bool in_vectors(const TensorLayout& view) {
@@ -152,22 +154,11 @@ bool in_vectors(const TensorLayout& view) {
   return true;
 }
 
-bool strides_ascend(const TensorLayout& view) {
-  for (int i = 0; i < view.shape.rank(); ++i) {
-    if (view.shape[i] > 1 && view.strides[i] <= 0) return false;
-  }
-  return true;
-}
-
-constexpr Features kKnown{Feature::bias, Feature::causal, Feature::query_offset, Feature::lse};
-
 bool is_causal(const AttentionProblem& p) { return p.window.right == 0; }
 
 std::string_view declines(const AttentionProblem& p) {
-  if (p.device.type != DeviceType::cuda) return "cuDNN runs on NVIDIA GPUs only";
   if (p.dtype == DType::f32) return "cuDNN computes attention for f16 and bf16 only";
   if (p.empty() || p.kv_length == 0) return "cuDNN takes no empty tensors";
-  if (const std::string_view reason = unknown(p.needed, kKnown); !reason.empty()) return reason;
   if (p.bias && p.bias->strides[3] == 0 && p.kv_length > 1)
     return "cuDNN takes no mask that repeats over the keys";
   if (p.bias && is_causal(p)) return "cuDNN is not given an additive and a causal mask together";
@@ -176,25 +167,23 @@ std::string_view declines(const AttentionProblem& p) {
   if (is_causal(p) && p.query_offset < 0) return "cuDNN takes no queries before the first key";
   if (!(p.scale > 0.0f)) return "cuDNN is given positive scales only";
   for (const TensorLayout* view : {&p.q, &p.k, &p.v, &p.out}) {
-    if (!strides_ascend(*view)) return "cuDNN takes no repeated and no reversed dimensions";
+    if (!view->ascends()) return "cuDNN takes no repeated and no reversed dimensions";
     if (!in_vectors(*view)) return "cuDNN takes rows of whole multiples of 16 bytes, aligned to them";
   }
   if (p.bias && !in_vectors(*p.bias))
     return "cuDNN takes mask rows of whole multiples of 16 bytes, aligned to them";
-  if (p.lse && !strides_ascend(*p.lse)) return "cuDNN takes no repeated and no reversed dimensions";
+  if (p.lse && !p.lse->ascends()) return "cuDNN takes no repeated and no reversed dimensions";
   if (!Cudnn::get().library.missing().empty()) return Cudnn::get().library.missing();
   if (const std::size_t version = Cudnn::get().get_version(); version == 91000 || version == 91001) {
     return "cuDNN 9.10.0 and 9.10.1 have errors in their attention, says NVIDIA";
   }
-  const std::shared_ptr<const Plan> plan = Plans::instance().find(p);
+  const std::shared_ptr<const Plan> plan = plan_of(p);
   if (plan->plan) return {};
   thread_local std::string reason;
   return reason = plan->reason;
 }
 
-std::size_t workspace_bytes(const AttentionProblem& problem) {
-  return Plans::instance().find(problem)->workspace_bytes;
-}
+std::size_t workspace_bytes(const AttentionProblem& problem) { return plan_of(problem)->workspace_bytes; }
 
 std::string kernel(const AttentionProblem&) {
   const std::size_t version = Cudnn::get().get_version();
@@ -204,7 +193,7 @@ std::string kernel(const AttentionProblem&) {
 
 void run(const AttentionProblem& problem, const AttentionArguments& arguments, std::span<std::byte> workspace,
          const Queue& queue) {
-  const std::shared_ptr<const Plan> plan = Plans::instance().find(problem);
+  const std::shared_ptr<const Plan> plan = plan_of(problem);
   const bool old = Cudnn::get().get_version() < 91000;  // then the lowest number stood for -inf
   float scale = problem.scale,
         masked = old ? std::numeric_limits<float>::lowest() : -std::numeric_limits<float>::infinity();
@@ -236,28 +225,27 @@ void run(const AttentionProblem& problem, const AttentionArguments& arguments, s
       .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, data.data(), count)
       .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, &scratch)
       .finalize();
-  Plans::instance().execute(*plan, pack, queue);
+  execute(*plan, pack, queue);
 }
-
-#else
-
-std::string_view declines(const AttentionProblem&) { return "this build of flashtile has no cuDNN"; }
-std::size_t workspace_bytes(const AttentionProblem&) { return 0; }
-std::string kernel(const AttentionProblem&) { return {}; }
-void run(const AttentionProblem&, const AttentionArguments&, std::span<std::byte>, const Queue&) {}
-
-#endif
 
 }  // namespace
 
 const AttentionWay kAttentionCudnn = {
-    .name = "vendor.cudnn",
-    .about = "NVIDIA's cuDNN 9 scaled dot-product attention; f16, bf16",
-    .built = FLASHTILE_HAS_CUDNN != 0,
+    .name = kName,
+    .about = kAbout,
+    .device = DeviceType::cuda,
+    .knows =
+        [](DeviceType) {
+          return Features{Feature::bias, Feature::causal, Feature::query_offset, Feature::lse};
+        },
     .declines = declines,
     .workspace_bytes = workspace_bytes,
     .kernel = kernel,
     .run = run,
 };
+#else
+const AttentionWay kAttentionCudnn = {
+    .name = kName, .about = kAbout, .missing = "this build of flashtile has no cuDNN"};
+#endif
 
 }  // namespace flashtile::inline v0_2::ops

@@ -35,9 +35,7 @@ TensorLayout unrepeated(TensorLayout bias) {
 }
 
 std::string_view declines(const AttentionProblem& problem) {
-  if (problem.device.type != DeviceType::metal) return "MPSGraph runs on Apple GPUs only";
   if (!is_there()) return "MPSGraph has attention from macOS 15 on";
-  if (const std::string_view reason = unknown(problem.needed, {Feature::bias}); !reason.empty()) return reason;
   if (problem.dtype != DType::f32 && problem.dtype != DType::f16) return "MPSGraph is given f32 and f16 only";
   if (problem.query_heads != problem.kv_heads) return "MPSGraph takes as many heads of keys as of queries";
   if (problem.empty() || problem.kv_length == 0) return "MPSGraph takes no empty tensors";
@@ -114,6 +112,8 @@ void run(const AttentionProblem& problem, const AttentionArguments& arguments, s
 const AttentionWay kAttentionMpsGraph = {
     .name = "vendor.mpsgraph",
     .about = "Apple's fused attention, MPSGraph; f32, f16",
+    .device = DeviceType::metal,
+    .knows = [](DeviceType) { return Features{Feature::bias}; },
     .declines = declines,
     .workspace_bytes = no_workspace<AttentionProblem>,
     .kernel = kernel,

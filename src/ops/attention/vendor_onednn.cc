@@ -8,20 +8,22 @@
 #if FLASHTILE_HAS_ONEDNN
 #include <algorithm>
 #include <array>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <oneapi/dnnl/dnnl_graph.hpp>
 #include <optional>
 #include <vector>
 
 #include "flashtile/error.h"
+#include "src/ops/common/kept.h"
 #endif
 
 namespace flashtile::inline v0_2::ops {
-namespace {
+
+constexpr std::string_view kName = "vendor.onednn",
+                           kAbout = "oneDNN Graph scaled dot-product attention; with oneTBB it stores scores";
 
 #if FLASHTILE_HAS_ONEDNN
+namespace {
 
 using dnnl::graph::logical_tensor;
 using dnnl::graph::op;
@@ -117,55 +119,26 @@ class Partition {
   std::optional<dnnl::graph::compiled_partition> compiled_;
 };
 
-/// The engine and the compiled partitions of this process.
-class Partitions {
- public:
-  const dnnl::engine& engine() const { return engine_; }
+/// Errors: dnnl::error where oneDNN finds no CPU.
+const dnnl::engine& engine() {
+  static const auto& engine = *new dnnl::engine(dnnl::engine::kind::cpu, 0);  // never destroyed, as all here:
+  return engine;  // calls may come while the process exits
+}
 
-  /// Stays valid as long as the caller holds it, even if the table is emptied meanwhile.
-  std::shared_ptr<const Partition> find(const AttentionProblem& problem) {
-    constexpr std::size_t kMost = 64;
-    const std::lock_guard lock(mutex_);
-    std::shared_ptr<const Partition>& found = kept_[key_of(problem)];
-    if (!found) {
-      found = std::make_shared<const Partition>(problem, engine_);
-      std::shared_ptr<const Partition> result = found;
-      if (kept_.size() > kMost) kept_.clear();
-      return result;
-    }
-    return found;
-  }
-
-  static Partitions& instance() {
-    static Partitions& partitions = *new Partitions;  // never destroyed: calls may come while the process exits
-    return partitions;
-  }
-
- private:
-  dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
-  std::mutex mutex_;
-  std::map<Key, std::shared_ptr<const Partition>> kept_;
-};
-
-bool strides_ascend(const TensorLayout& view) {
-  for (int i = 0; i < view.shape.rank(); ++i) {
-    if (view.shape[i] > 1 && view.strides[i] <= 0) return false;
-  }
-  return true;
+std::shared_ptr<const Partition> partition_of(const AttentionProblem& problem) {
+  static auto& partitions = *new Kept<Key, Partition>(64);
+  return partitions.find(key_of(problem), [&] { return Partition(problem, engine()); });
 }
 
 std::string_view declines(const AttentionProblem& problem) {
-  if (problem.device.type != DeviceType::cpu) return "oneDNN runs on the CPU here";
-  // It is given no masks: rows without a key would not be 0.
-  if (const std::string_view reason = unknown(problem.needed, {}); !reason.empty()) return reason;
   if (problem.empty() || problem.kv_length == 0) return "oneDNN takes no empty tensors";
   for (const TensorLayout* tensor : {&problem.q, &problem.k, &problem.v, &problem.out}) {
-    if (!strides_ascend(*tensor)) return "oneDNN takes no repeated and no reversed dimensions";
+    if (!tensor->ascends()) return "oneDNN takes no repeated and no reversed dimensions";
   }
   static const int all_threads = Queue::cpu().threads();
   if (problem.threads < all_threads) return "oneDNN brings its own threads, and more than this queue may use";
   try {
-    if (!Partitions::instance().find(problem)->usable())
+    if (!partition_of(problem)->usable())
       return "oneDNN has no attention for this element type and layout on this processor";
   } catch (const dnnl::error&) {
     return "oneDNN finds no CPU device";
@@ -182,32 +155,28 @@ std::string kernel(const AttentionProblem&) {
 void run(const AttentionProblem& problem, const AttentionArguments& arguments, std::span<std::byte>,
          const Queue&) {
   try {
-    Partitions& partitions = Partitions::instance();
-    partitions.find(problem)->run(problem, arguments, partitions.engine());
+    partition_of(problem)->run(problem, arguments, engine());
   } catch (const dnnl::error& e) {
     throw Error(ErrorCode::device_failure, std::string("attention: oneDNN: ") + e.what());
   }
 }
 
-#else
-
-std::string_view declines(const AttentionProblem&) { return "this build of flashtile has no oneDNN"; }
-std::string kernel(const AttentionProblem&) { return {}; }
-void run(const AttentionProblem&, const AttentionArguments&, std::span<std::byte>, const Queue&) {}
-
-#endif
-
 }  // namespace
 
 const AttentionWay kAttentionOneDnn = {
-    .name = "vendor.onednn",
-    .about = "oneDNN Graph scaled dot-product attention; with oneTBB it stores scores",
-    .built = FLASHTILE_HAS_ONEDNN != 0,
+    .name = kName,
+    .about = kAbout,
+    .device = DeviceType::cpu,
+    .knows = [](DeviceType) { return Features{}; },  // it is given no masks: rows without a key would not be 0
     .stores_scores = true,
     .declines = declines,
     .workspace_bytes = no_workspace<AttentionProblem>,
     .kernel = kernel,
     .run = run,
 };
+#else
+const AttentionWay kAttentionOneDnn = {
+    .name = kName, .about = kAbout, .missing = "this build of flashtile has no oneDNN"};
+#endif
 
 }  // namespace flashtile::inline v0_2::ops

@@ -14,10 +14,6 @@ using AttentionWay = Way<AttentionProblem, AttentionArguments>;
 /// Best first; the last one supports everything that validates on a CPU.
 std::span<const AttentionWay> attention_way_table();
 
-/// What every kernel of ours knows, by the score rule: whatever there is but quantised keys and values, and scores on request.
-inline constexpr Features kScoreRuleFeatures =
-    Features::all().without(Feature::quantised).without(Feature::scores);
-
 extern const AttentionWay kAttentionFlashCpu;
 extern const AttentionWay kAttentionFlashSm90;
 extern const AttentionWay kAttentionCudnn;

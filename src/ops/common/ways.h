@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,27 +15,62 @@
 
 namespace flashtile::inline v0_2::ops {
 
-/// One way to compute an op. A way that cannot declines with a reason; it does not throw.
+/// What calls of an op may ask for of which not every way knows all: the type of its problems' `needed`, if they have one.
+template <class Problem>
+struct FeaturesOf {
+  struct type {};
+};
+template <class Problem>
+  requires requires(Problem problem) { problem.needed; }
+struct FeaturesOf<Problem> {
+  using type = decltype(Problem::needed);
+};
+
+/// One way to compute an op. Why it cannot is told by refusal(), from what is first false here; nothing throws.
 template <class Problem, class Buffers>
 struct Way {
   std::string_view name;
-  std::string_view about;  ///< one line
-  bool built = true;       ///< false: this build lacks the library, and `declines` says so
+  std::string_view about;                 ///< one line
+  std::string_view missing = {};          ///< "this build of flashtile has no cuDNN"; empty: it is built
+  std::optional<DeviceType> device = {};  ///< that it is for; unset: all
+  /// What it knows on a device, of what calls may ask for.
+  typename FeaturesOf<Problem>::type (*knows)(DeviceType) = nullptr;
   bool stores_scores = false;
   /// run notes where rows are not finite that see a key, and sets all others, on a CPU.
   bool notes_rows = false;
   /// Does run itself set rows without a key and those whose hidden values are not finite? nullptr: never.
   bool (*finishes_rows)(const Problem&) = nullptr;
 
-  /// Can it? Empty, or the reason why not. An allow-list: what it does not know it declines.
-  std::string_view (*declines)(const Problem&);
+  /// Limits of shape, type and version: empty, or the reason why it cannot. Asked where nothing above refuses.
+  std::string_view (*declines)(const Problem&) = nullptr;
   /// Should it, as measured? false leaves the problem to a later way that can; nullptr: always.
   bool (*preferred)(const Problem&) = nullptr;
-  std::size_t (*workspace_bytes)(const Problem&);
+  std::size_t (*workspace_bytes)(const Problem&) = nullptr;
   /// The kernel that runs, for people: "tensor_ops f32 avx512 64x64x64".
-  std::string (*kernel)(const Problem&);
-  void (*run)(const Problem&, const Buffers&, std::span<std::byte> workspace, const Queue&);
+  std::string (*kernel)(const Problem&) = nullptr;
+  void (*run)(const Problem&, const Buffers&, std::span<std::byte> workspace, const Queue&) = nullptr;
 };
+
+/// "it is for CPUs".
+constexpr std::string_view is_for(DeviceType device) {
+  switch (device) {
+    case DeviceType::cpu: return "it is for CPUs";
+    case DeviceType::cuda: return "it is for NVIDIA GPUs";
+    default: return "it is for Apple GPUs";
+  }
+}
+
+/// Why a way cannot run a problem; empty where it can.
+template <class Problem, class Buffers>
+std::string_view refusal(const Way<Problem, Buffers>& way, const Problem& problem) {
+  if (!way.missing.empty()) return way.missing;
+  if (way.device && *way.device != problem.device.type) return is_for(*way.device);
+  if constexpr (requires { problem.needed; }) {
+    const std::string_view reason = unknown(problem.needed, way.knows(problem.device.type));
+    if (!reason.empty()) return reason;
+  }
+  return way.declines(problem);
+}
 
 /// For ways that need no workspace.
 template <class Problem>
@@ -53,7 +89,8 @@ const Way<Problem, Buffers>* find_way(std::span<const Way<Problem, Buffers>> way
 template <class Problem, class Buffers>
 std::vector<WayInfo> infos(std::span<const Way<Problem, Buffers>> ways) {
   std::vector<WayInfo> result;
-  for (const auto& way : ways) result.push_back({std::string(way.name), way.built, std::string(way.about)});
+  for (const auto& way : ways)
+    result.push_back({std::string(way.name), way.missing.empty(), std::string(way.about)});
   return result;
 }
 
@@ -65,7 +102,7 @@ std::vector<RefusedWay> refusals(std::span<const Way<Problem, Buffers>> ways, co
   for (const auto& way : ways) {
     if (&way == chosen && forced.empty()) break;
     if (&way == chosen) continue;
-    std::string_view reason = way.declines(problem);
+    std::string_view reason = refusal(way, problem);
     if (reason.empty())
       reason = forced.empty() ? "can, but another way is faster here" : "can, but another way was asked for";
     result.push_back({std::string(way.name), std::string(reason)});
@@ -86,7 +123,7 @@ const Way<Problem, Buffers>& choose(std::string_view op, std::span<const Way<Pro
       throw Error(ErrorCode::invalid_argument,
                   std::string(op) + ": way is \"" + std::string(forced) + "\"; expected one of " + known);
     }
-    if (const std::string_view reason = way->declines(problem); !reason.empty()) {
+    if (const std::string_view reason = refusal(*way, problem); !reason.empty()) {
       throw Error(
           ErrorCode::unsupported,
           std::string(op) + ": way " + std::string(forced) + " cannot run this call: " + std::string(reason),
@@ -96,7 +133,7 @@ const Way<Problem, Buffers>& choose(std::string_view op, std::span<const Way<Pro
   }
   const Way<Problem, Buffers>* able = nullptr;
   for (const auto& way : ways) {
-    if (!way.declines(problem).empty()) continue;
+    if (!refusal(way, problem).empty()) continue;
     if (way.preferred == nullptr || way.preferred(problem)) return way;
     if (able == nullptr) able = &way;
   }

@@ -30,10 +30,8 @@ const GemmPanelsKernels* kernels_for(const GemmProblem& problem) {
 }
 
 std::string_view declines(const GemmProblem& problem) {
-  if (problem.device.type != DeviceType::cpu) return "it is for CPUs";
-  if (kernels_for(problem) == nullptr)
-    return "no kernel is compiled for these element types and this instruction set";
-  return {};
+  if (kernels_for(problem) != nullptr) return {};
+  return "no kernel is compiled for these element types and this instruction set";
 }
 
 /// Large blocks read and pack A and B less often, small ones keep more threads busy.
@@ -74,6 +72,7 @@ void run(const GemmProblem& problem, const GemmBuffers&, std::span<std::byte>, c
 const GemmWay kGemmPanels = {
     .name = "panels",
     .about = "panels packed for this CPU's vector registers; one element type for A and B",
+    .device = DeviceType::cpu,
     .declines = declines,
     .workspace_bytes = no_workspace<GemmProblem>,
     .kernel = describe,

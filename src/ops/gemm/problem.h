@@ -24,6 +24,11 @@ struct GemmProblem {
   std::int64_t k() const { return params.k; }
   /// Nothing to compute: C has no elements.
   bool empty() const { return m() == 0 || n() == 0; }
+  /// Lines lie one behind the other, as every BLAS wants them.
+  bool lines_ascend() const {
+    return params.a_stride >= (transpose_a ? params.m : params.k) &&
+           params.b_stride >= (transpose_b ? params.k : params.n) && params.c_stride >= params.n;
+  }
   /// The type that both operands have; float32, in which they meet, where they differ.
   DType multiplied() const { return a_dtype == b_dtype ? a_dtype : DType::f32; }
 };

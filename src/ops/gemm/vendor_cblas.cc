@@ -17,9 +17,11 @@
 #endif
 
 namespace flashtile::inline v0_2::ops {
-namespace {
+
+constexpr std::string_view kName = "vendor.cblas", kAbout = "the system's BLAS (OpenBLAS); float32";
 
 #if FLASHTILE_HAS_CBLAS
+namespace {
 
 /// The system's CBLAS with 32-bit sizes, OpenBLAS before any other, opened on first use. Its
 /// header is not needed: the interface is one function of the BLAS Technical Forum's standard,
@@ -85,14 +87,10 @@ class OneThreadACall {
 
 std::string_view declines(const GemmProblem& problem) {
   const kernels::GemmParams& p = problem.params;
-  if (problem.device.type != DeviceType::cpu) return "CBLAS runs on the CPU only";
   if (problem.a_dtype != DType::f32 || problem.b_dtype != DType::f32 || problem.c_dtype != DType::f32) {
     return "CBLAS multiplies f32 with f32 only";
   }
-  const std::int64_t a_line = problem.transpose_a ? p.m : p.k, b_line = problem.transpose_b ? p.k : p.n;
-  if (p.a_stride < a_line || p.b_stride < b_line || p.c_stride < p.n) {
-    return "CBLAS needs lines that do not overlap, in ascending order";
-  }
+  if (!problem.lines_ascend()) return "CBLAS needs lines that do not overlap, in ascending order";
   if (std::max({p.a_stride, p.b_stride, p.c_stride}) > (std::int64_t{1} << 31) - 1)
     return "CBLAS counts strides in 32 bits";
   if (p.k == 0) return "CBLAS may read C where K = 0 and beta = 0";
@@ -134,24 +132,19 @@ void run(const GemmProblem& problem, const GemmBuffers&, std::span<std::byte>, c
   on_threads(queue, blocks.count, 0, [&](std::int64_t i, std::byte*) { blocks.run(i); });
 }
 
-#else
-
-std::string_view declines(const GemmProblem&) { return "this build of flashtile has no CBLAS"; }
-std::string kernel(const GemmProblem&) { return {}; }
-void run(const GemmProblem&, const GemmBuffers&, std::span<std::byte>, const Queue&) {}
-
-#endif
-
 }  // namespace
 
 const GemmWay kGemmCblas = {
-    .name = "vendor.cblas",
-    .about = "the system's BLAS (OpenBLAS); float32",
-    .built = FLASHTILE_HAS_CBLAS != 0,
+    .name = kName,
+    .about = kAbout,
+    .device = DeviceType::cpu,
     .declines = declines,
     .workspace_bytes = no_workspace<GemmProblem>,
     .kernel = kernel,
     .run = run,
 };
+#else
+const GemmWay kGemmCblas = {.name = kName, .about = kAbout, .missing = "this build of flashtile has no CBLAS"};
+#endif
 
 }  // namespace flashtile::inline v0_2::ops

@@ -21,9 +21,11 @@
 #endif
 
 namespace flashtile::inline v0_2::ops {
-namespace {
+
+constexpr std::string_view kName = "vendor.cublas", kAbout = "NVIDIA's BLAS; f32, f16, bf16, i8";
 
 #if FLASHTILE_HAS_CUBLAS
+namespace {
 
 #define FLASHTILE_TEXT_OF(x) #x
 #define FLASHTILE_TEXT(x) FLASHTILE_TEXT_OF(x)
@@ -115,7 +117,6 @@ cudaDataType_t cuda_type(DType dtype) {
 
 std::string_view declines(const GemmProblem& problem) {
   const kernels::GemmParams& p = problem.params;
-  if (problem.device.type != DeviceType::cuda) return "cuBLAS runs on NVIDIA GPUs only";
   const bool integers = problem.a_dtype == DType::i8;
   if (problem.a_dtype != problem.b_dtype) return "cuBLAS multiplies operands of one type";
   if (integers) {
@@ -129,10 +130,7 @@ std::string_view declines(const GemmProblem& problem) {
   } else if (problem.c_dtype != problem.a_dtype && problem.c_dtype != DType::f32) {
     return "cuBLAS writes the type of its operands or f32";
   }
-  const std::int64_t a_line = problem.transpose_a ? p.m : p.k, b_line = problem.transpose_b ? p.k : p.n;
-  if (p.a_stride < a_line || p.b_stride < b_line || p.c_stride < p.n) {
-    return "cuBLAS needs lines that do not overlap, in ascending order";
-  }
+  if (!problem.lines_ascend()) return "cuBLAS needs lines that do not overlap, in ascending order";
   if (p.k == 0) return "cuBLAS takes no empty products";
   return Cublas::get().library.missing();
 }
@@ -169,24 +167,20 @@ void run(const GemmProblem& problem, const GemmBuffers&, std::span<std::byte>, c
       "cublasGemmEx");
 }
 
-#else
-
-std::string_view declines(const GemmProblem&) { return "this build of flashtile has no cuBLAS"; }
-std::string kernel(const GemmProblem&) { return {}; }
-void run(const GemmProblem&, const GemmBuffers&, std::span<std::byte>, const Queue&) {}
-
-#endif
-
 }  // namespace
 
 const GemmWay kGemmCublas = {
-    .name = "vendor.cublas",
-    .about = "NVIDIA's BLAS; f32, f16, bf16, i8",
-    .built = FLASHTILE_HAS_CUBLAS != 0,
+    .name = kName,
+    .about = kAbout,
+    .device = DeviceType::cuda,
     .declines = declines,
     .workspace_bytes = no_workspace<GemmProblem>,
     .kernel = kernel,
     .run = run,
 };
+#else
+const GemmWay kGemmCublas = {
+    .name = kName, .about = kAbout, .missing = "this build of flashtile has no cuBLAS"};
+#endif
 
 }  // namespace flashtile::inline v0_2::ops

@@ -12,13 +12,10 @@ namespace {
 
 std::string_view declines(const GemmProblem& problem) {
   const kernels::GemmParams& p = problem.params;
-  if (problem.device.type != DeviceType::metal) return "MPS runs on Apple GPUs only";
   const bool known = (problem.a_dtype == DType::f32 || problem.a_dtype == DType::f16) &&
                      (problem.c_dtype == problem.a_dtype || problem.c_dtype == DType::f32);
   if (!known || problem.a_dtype != problem.b_dtype) return "MPS multiplies f32 and f16, each with its own type";
-  const std::int64_t a_line = problem.transpose_a ? p.m : p.k, b_line = problem.transpose_b ? p.k : p.n;
-  if (p.a_stride < a_line || p.b_stride < b_line || p.c_stride < p.n)
-    return "MPS needs lines that do not overlap, in ascending order";
+  if (!problem.lines_ascend()) return "MPS needs lines that do not overlap, in ascending order";
   if (p.k == 0) return "MPS takes no empty products";
   return {};
 }
@@ -64,6 +61,7 @@ void run(const GemmProblem& problem, const GemmBuffers&, std::span<std::byte>, c
 const GemmWay kGemmMps = {
     .name = "vendor.mps",
     .about = "Apple's MPSMatrixMultiplication; f32, f16",
+    .device = DeviceType::metal,
     .declines = declines,
     .workspace_bytes = no_workspace<GemmProblem>,
     .kernel = kernel,

@@ -963,7 +963,7 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
   if (way == "vendor.onednn") {
     const bool strides =
         c.layout == Layout::repeated || c.layout == Layout::one_row || c.layout == Layout::reversed;
-    return {{"oneDNN runs on the CPU here", device.type != DeviceType::cpu},
+    return {{"it is for CPUs", device.type != DeviceType::cpu},
             {"it does not know", c.has_pairs() || c.page_size > 0 || c.masked() || c.positioned() ||
                                      c.has_entries() || c.has_head_numbers() || c.softcap != 0.0f || c.lse ||
                                      call.out_dtype() != call.dtype},
@@ -974,7 +974,7 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
   }
   if (way == "flash.sm90") {  // its inputs are dense copies
     const auto in_vectors = [](std::int64_t elements) { return elements % 8 == 0; };
-    return {{"it is for NVIDIA GPUs of compute capability 9.0", !is_hopper(device)},
+    return {{"it is for NVIDIA GPUs", !is_hopper(device)},
             {"no kernel is compiled for this element type", call.dtype == DType::f32},
             {"it does not know", c.has_pairs()},
             {"the copy engine takes pages of a multiple of 16 rows", c.page_size % 16 != 0},
@@ -986,7 +986,7 @@ std::vector<Reason> reasons_of(const std::string& way, const Call& call, Device 
       return elements * bits(dtype) % 128 == 0;
     };
     return {
-        {"cuDNN runs on NVIDIA GPUs only", device.type != DeviceType::cuda},
+        {"it is for NVIDIA GPUs", device.type != DeviceType::cuda},
         {"cuDNN computes attention for f16 and bf16 only", call.dtype == DType::f32},
         {"cuDNN takes no empty tensors", empty},
         {"it does not know", c.has_pairs() || c.page_size > 0 || c.boolean || c.window || c.has_entries() ||

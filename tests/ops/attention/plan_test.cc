@@ -174,6 +174,20 @@ TEST(Choose, ListsEveryReasonWhenNobodyCan) {
   }
 }
 
+TEST(Choose, AsksAWayOnlyWhatItsRowDoesNotSay) {
+  FakeWay missing = way("a", nullptr), elsewhere = way("b", nullptr);
+  missing.missing = "this build has none";
+  elsewhere.device = DeviceType::cuda;
+  const FakeProblem problem{{}, 3};
+  EXPECT_EQ(ops::refusal(missing, problem), "this build has none");
+  EXPECT_EQ(ops::refusal(elsewhere, problem), "it is for NVIDIA GPUs");
+  EXPECT_EQ(ops::refusal(elsewhere, FakeProblem{{DeviceType::metal, 0}, 3}), "it is for NVIDIA GPUs");
+  elsewhere.device = DeviceType::cpu;
+  elsewhere.declines = always;
+  EXPECT_EQ(ops::refusal(elsewhere, problem), "");
+  EXPECT_FALSE(ops::infos(std::span<const FakeWay>(&missing, 1))[0].built);
+}
+
 TEST(Choose, RefusalsTellInabilityFromChoice) {
   const std::vector<FakeWay> table = {way("a", never), way("b", always), way("c", always)};
   const auto refused = [&](std::string_view forced) {

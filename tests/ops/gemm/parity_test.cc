@@ -247,7 +247,7 @@ std::vector<Reason> reasons_of(const std::string& way, const GemmCase& c, Device
   if (way == "simdgroup")
     return {{"no kernel is compiled for this device, these element types", a != b || bytes}};
   if (way == "vendor.cblas") {
-    return {{"CBLAS runs on the CPU only", device.type != DeviceType::cpu},
+    return {{"it is for CPUs", device.type != DeviceType::cpu},
             {"CBLAS multiplies f32 with f32 only", !(a == DType::f32 && b == a && out == a)},
             {"CBLAS may read C where K = 0", empty},
             {"cannot be loaded", device.type == DeviceType::cpu}};  // it may not be installed
@@ -256,7 +256,7 @@ std::vector<Reason> reasons_of(const std::string& way, const GemmCase& c, Device
     const auto in_words = [&](std::int64_t line) { return (line + c.padding) % 4 == 0; };
     const bool aligned =
         in_words(c.transpose_a ? c.size.m : c.size.k) && in_words(c.transpose_b ? c.size.k : c.size.n);
-    return {{"cuBLAS runs on NVIDIA GPUs only", device.type != DeviceType::cuda},
+    return {{"it is for NVIDIA GPUs", device.type != DeviceType::cuda},
             {"cuBLAS multiplies operands of one type", a != b},
             {"cuBLAS needs i8 lines aligned to 4 bytes", a == DType::i8 && !aligned},
             {"cuBLAS multiplies f32, f16, bf16 and i8", a == DType::u8},
