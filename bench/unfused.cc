@@ -49,7 +49,7 @@ class Direct {
       : q_(q), k_(k), v_(v), out_(out), queue_(queue), scores_(DType::f32, {kLength, kScoresStride}) {
     const auto [problem, arguments] =
         ops::validated({.out = out}, q.view(), k.view(), v.view(), {.queue = queue}, ops::Data::needed);
-    softmax_ = ops::find_kernel("softmax_rows", problem);
+    softmax_ = ops::find_kernel(ops::AttentionText::softmax_rows, problem);
     params_ = ops::params_of(problem, arguments);
     params_.scores = scores_.as<float>(), params_.scores_stride = kScoresStride;
     params_.batch = params_.query_heads = params_.kv_heads = 1;

@@ -5,13 +5,13 @@
 
 namespace flashtile::inline v0_2::kernels {
 
-FLASHTILE_DECLARE_TABLE(metal_tiles, , AttentionKernel, attention_kernels)
-FLASHTILE_DECLARE_TABLE(metal_tiles, , GemmKernel, gemm_kernels)
+FLASHTILE_DECLARE_TABLE(metal_tiles, , AttentionKernels, attention_kernels)
+FLASHTILE_DECLARE_TABLE(metal_tiles, , GemmKernels, gemm_kernels)
 
 namespace {
 [[maybe_unused]] const bool kIsUsed = [] {
-  metal_emulated_kernels<AttentionKernel>() = metal_tiles::attention_kernels();
-  metal_emulated_kernels<GemmKernel>() = metal_tiles::gemm_kernels();
+  metal_emulated_kernels<AttentionKernels>() = metal_tiles::attention_kernels();
+  metal_emulated_kernels<GemmKernels>() = metal_tiles::gemm_kernels();
   return true;
 }();
 }  // namespace

@@ -1,6 +1,10 @@
 // Attention's generated Metal kernels as the table of Apple GPUs and of device metal-emulated.
+#include <span>
+#include <string>
+
 #include "src/metal_kernels/text.h"
 #include "src/ops/attention/kernel/exact_rows.h"
+#include "src/ops/attention/kernel/instances_list.h"
 #include "src/ops/attention/kernel/score_stages.h"
 #include "src/ops/attention/kernel/softmax_rows.h"
 #include "src/ops/attention/kernel/tiles.h"
@@ -10,44 +14,46 @@ namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace {
 
-/// Launches kernel `name` for tiles of kQ queries.
-template <int kQ>
-void launch_rows(const Queue& queue, const metal::Family& family, const char* name,
-                 const AttentionParams& params) {
-  metal::launch(queue, family, name,
+const metal::Family& family_of(AttentionText text) {
+  return text == AttentionText::tensor_ops ? metal::kAttentionTensorOps : metal::kAttentionSimdgroup;
+}
+
+/// Launches the kernel "simdgroup_float_64", "exact_rows_float", ... for tiles of kQ queries.
+template <AttentionText kText, class T, int kQ, int kHeadDim>
+void launch_rows(const Queue& queue, const AttentionParams& params) {
+  static const std::string kernel = std::string(name(kText)) + "_" + metal::type_name(dtype_of<T>) +
+                                    (kHeadDim == 0 ? "" : "_" + std::to_string(kHeadDim));
+  metal::launch(queue, family_of(kText), kernel.c_str(),
                 Grid{(params.query_length + kQ - 1) / kQ, params.query_heads, params.batch},
                 std::as_bytes(std::span(&params, 1)));
 }
 
-template <class Tile>
-constexpr AttentionKernel tiled(const char* text, DType dtype,
-                                void (*launch)(const Queue&, const AttentionParams&)) {
-  return {text, dtype, Tile::kD, Tile::kQ, Tile::kK, 0, launch};
+// Threadgroup memory is 0 here: the emulator refuses kernels that have too much.
+template <AttentionText kText, class T, class Tile>
+constexpr AttentionKernel tiled() {
+  return {kText, dtype_of<T>, Tile::kD, Tile::kQ, Tile::kK, 0, launch_rows<kText, T, Tile::kQ, Tile::kD>};
+}
+template <AttentionText kText, class T, class Kernel>
+constexpr AttentionKernel rows() {
+  return {kText, dtype_of<T>, 0, 0, 0, 0, launch_rows<kText, T, Kernel::kQ, 0>};
 }
 
-// Threadgroup memory is 0 here: the emulator refuses kernels that have too much.
-constexpr AttentionKernel kKernels[] = {
-// NOLINTBEGIN(bugprone-macro-parentheses): names of types and objects take none
-#define FT_LAUNCH(Rows, family, name) \
-  [](const Queue& queue, const AttentionParams& p) { launch_rows<Rows>(queue, metal::family, name, p); }
-#define FT_TEXT(text, Tile, family, T, HeadDim) \
-  tiled<Tile<T, HeadDim>>(text, dtype_of<T>,    \
-                          FT_LAUNCH((Tile<T, HeadDim>::kQ), family, text "_" #T "_" #HeadDim)),
-#define FT_TILED(T, HeadDim)                                            \
-  FT_TEXT("tensor_ops", TensorOpsTile, kAttentionTensorOps, T, HeadDim) \
-  FT_TEXT("simdgroup", SimdgroupTile, kAttentionSimdgroup, T, HeadDim)
-#define FT_ROW(text, Kernel, T) \
-  AttentionKernel{text, dtype_of<T>, 0, 0, 0, 0, FT_LAUNCH(Kernel<T>::kQ, kAttentionSimdgroup, text "_" #T)},
-#define FT_ROWS(T)                                \
-  FT_ROW("exact_rows", AttentionExactRows, T)     \
-  FT_ROW("score_stages", AttentionScoreStages, T) \
-  FT_ROW("softmax_rows", AttentionSoftmaxRows, T)
-#include "src/ops/attention/kernel/instances.def"
-    // NOLINTEND(bugprone-macro-parentheses)
-};
+#define FT_TILED(T, HeadDim)                                        \
+  tiled<AttentionText::tensor_ops, T, TensorOpsTile<T, HeadDim>>(), \
+      tiled<AttentionText::simdgroup, T, SimdgroupTile<T, HeadDim>>(),
+
+template <class T>
+constexpr AttentionKernel kKernels[] = {FLASHTILE_ATTENTION_TILES(FT_TILED, T)  //
+                                        rows<AttentionText::exact_rows, T, AttentionExactRows<T>>(),
+                                        rows<AttentionText::score_stages, T, AttentionScoreStages<T>>(),
+                                        rows<AttentionText::softmax_rows, T, AttentionSoftmaxRows<T>>()};
 
 }  // namespace
 
-std::span<const AttentionKernel> attention_kernels() { return kKernels; }
+std::span<const AttentionKernels> attention_kernels() {
+  static constexpr AttentionKernels kAll[] = {kKernels<float>, kKernels<half>, kKernels<bfloat>};
+  return kAll;
+}
+
 }  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile::inline v0_2::kernels

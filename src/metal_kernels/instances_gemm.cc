@@ -1,5 +1,9 @@
 // The matrix product's generated Metal kernels as the table of Apple GPUs and of device metal-emulated.
+#include <span>
+#include <string>
+
 #include "src/metal_kernels/text.h"
+#include "src/ops/gemm/kernel/instances_list.h"
 #include "src/ops/gemm/kernel/tiles.h"
 #include "src/ops/gemm/kernels.h"
 
@@ -7,41 +11,46 @@ namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 namespace {
 
-template <class Tile>
-void launch_tiles(const Queue& queue, const metal::Family& family, const char* name, const GemmParams& params) {
-  metal::launch(queue, family, name,
+const metal::Family& family_of(GemmText text) {
+  return text == GemmText::tensor_ops ? metal::kGemmTensorOps : metal::kGemmSimdgroup;
+}
+
+/// Launches the kernel "simdgroup_float_nt", "tensor_ops_half_int8_t_nn", ...
+template <GemmText kText, class Tile, class A, class B, bool TransposeA, bool TransposeB>
+void launch_tiles(const Queue& queue, const GemmParams& params) {
+  static const std::string types = kText == GemmText::simdgroup ? metal::type_name(dtype_of<A>)
+                                                                : std::string(metal::type_name(dtype_of<A>)) +
+                                                                      "_" + metal::type_name(dtype_of<B>);
+  static const std::string kernel =
+      std::string(name(kText)) + "_" + types + "_" + (TransposeA ? "t" : "n") + (TransposeB ? "t" : "n");
+  metal::launch(queue, family_of(kText), kernel.c_str(),
                 Grid{(params.n + Tile::kN - 1) / Tile::kN, (params.m + Tile::kM - 1) / Tile::kM, 1},
                 std::as_bytes(std::span(&params, 1)));
 }
 
-template <class Tile, class A, class B>
-constexpr GemmKernel kernel(const char* text, const char* transposes,
-                            void (*launch)(const Queue&, const GemmParams&)) {
-  return {text,     dtype_of<A>, dtype_of<B>, transposes[0] == 't', transposes[1] == 't', Tile::kM, Tile::kN,
-          Tile::kK, 0,           launch};
+// Threadgroup memory is 0 here: the emulator refuses kernels that have too much.
+template <GemmText kText, class Tile, class A, class B, bool TransposeA, bool TransposeB>
+constexpr GemmKernel kernel_row() {
+  return {
+      kText,    dtype_of<A>, dtype_of<B>, TransposeA, TransposeB,
+      Tile::kM, Tile::kN,    Tile::kK,    0,          launch_tiles<kText, Tile, A, B, TransposeA, TransposeB>};
 }
 
-template <class, class>
-using SimdgroupTile = GemmSimdgroupTile;
+#define FT_TENSOR_OPS(A, B, Sum) \
+  kernel_row<GemmText::tensor_ops, GemmTensorOpsTile<A, B>, A, B, TransposeA, TransposeB>(),
+#define FT_SIMDGROUP(T) kernel_row<GemmText::simdgroup, GemmSimdgroupTile, T, T, TransposeA, TransposeB>(),
 
-// Threadgroup memory is 0 here: the emulator refuses kernels that have too much.
-constexpr GemmKernel kKernels[] = {
-// NOLINTBEGIN(bugprone-macro-parentheses): names of types and objects take none
-#define FT_INSTANCE(text, Tile, family, A, B, types, transposes)                           \
-  kernel<Tile<A, B>, A, B>(text, transposes, [](const Queue& queue, const GemmParams& p) { \
-    launch_tiles<Tile<A, B>>(queue, metal::family, text "_" types "_" transposes, p);      \
-  }),
-#define FT_TRANSPOSES(...)       \
-  FT_INSTANCE(__VA_ARGS__, "nn") \
-  FT_INSTANCE(__VA_ARGS__, "nt") FT_INSTANCE(__VA_ARGS__, "tn") FT_INSTANCE(__VA_ARGS__, "tt")
-#define FT_TENSOR_OPS(A, B, Sum) FT_TRANSPOSES("tensor_ops", GemmTensorOpsTile, kGemmTensorOps, A, B, #A "_" #B)
-#define FT_SIMDGROUP(T) FT_TRANSPOSES("simdgroup", SimdgroupTile, kGemmSimdgroup, T, T, #T)
-#include "src/ops/gemm/kernel/instances.def"
-    // NOLINTEND(bugprone-macro-parentheses)
-};
+template <bool TransposeA, bool TransposeB>
+constexpr GemmKernel kKernels[] = {FLASHTILE_GEMM_TYPES(FT_TENSOR_OPS)
+                                       FLASHTILE_GEMM_SIMDGROUP_TYPES(FT_SIMDGROUP)};
 
 }  // namespace
 
-std::span<const GemmKernel> gemm_kernels() { return kKernels; }
+std::span<const GemmKernels> gemm_kernels() {
+  static constexpr GemmKernels kAll[] = {kKernels<false, false>, kKernels<false, true>, kKernels<true, false>,
+                                         kKernels<true, true>};
+  return kAll;
+}
+
 }  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile::inline v0_2::kernels

@@ -46,7 +46,7 @@ void compute_exact_rows(const AttentionProblem& problem, const AttentionArgument
   }
   kernels::AttentionParams params = params_of(problem, arguments);
   if (problem.kv_length == 0) params.broken = nullptr;
-  find_kernel("exact_rows", problem)->launch(queue, params);
+  find_kernel(AttentionText::exact_rows, problem)->launch(queue, params);
 }
 
 /// "f32 q (1, 8, 100, 64), k (1, 2, 300, 64), q8_0 v (1, 2, 300, 64), with a softcap, lse": each with its type where that

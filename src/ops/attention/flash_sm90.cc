@@ -169,7 +169,7 @@ void run(const AttentionProblem& problem, const AttentionArguments& arguments, s
   kernel_for(problem)->launch(queue, params, units(problem), notes);
   if (notes != nullptr) {
     params.broken = &notes->broken;  // else the pass ends at once
-    find_kernel("exact_rows", problem)->launch(queue, params);
+    find_kernel(AttentionText::exact_rows, problem)->launch(queue, params);
   }
 }
 

@@ -54,7 +54,7 @@ GroupsDeal groups_deal_of(const AttentionProblem& problem, int compute_units) {
 void run_groups_deal(const GroupsDeal& deal, const AttentionProblem& problem,
                      const AttentionArguments& arguments, std::span<std::byte> workspace, const Queue& queue) {
   kernels::AttentionParams params = params_of(problem, arguments);
-  const kernels::AttentionKernel& merge = *find_kernel("merge_parts", problem);
+  const kernels::AttentionKernel& merge = *find_kernel(AttentionText::merge_parts, problem);
   params.parts = {reinterpret_cast<float*>(workspace.data()),
                   0,
                   0,

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <string>
 
 #include "src/backends/backend.h"
 
@@ -32,9 +31,10 @@ Tiling tiling_of(const AttentionKernel* kernel, const AttentionProblem& problem,
 std::int64_t padded_rows(const Tiling& tiling) { return tiling.tiles * tiling.kernel->tile_queries; }
 
 /// The tiles of the heads themselves, or of groups of heads where those have much less to compute.
-Tiling best_tiling(std::string_view text, const AttentionProblem& problem) {
+Tiling best_tiling(AttentionText text, const AttentionProblem& problem) {
   const Tiling heads = tiling_of(find_kernel(text, problem), problem, 1);
-  const AttentionKernel* kernel = find_kernel(std::string(text) + ".groups", problem);
+  if (text != AttentionText::tensor_ops) return heads;
+  const AttentionKernel* kernel = find_kernel(AttentionText::tensor_ops_groups, problem);
   const std::int64_t group = problem.query_heads / problem.kv_heads;
   if (kernel == nullptr || problem.query_length * group > std::numeric_limits<std::int32_t>::max() / 2)
     return heads;
@@ -80,8 +80,8 @@ std::size_t Deal::workspace_bytes(const AttentionProblem& problem) const {
   return static_cast<std::size_t>(tiles_at_once * parts * floats) * sizeof(float);
 }
 
-Deal deal_of(std::string_view text, const AttentionProblem& problem) {
-  if (find_kernel("merge_parts", problem) == nullptr || problem.empty() || problem.kv_length == 0)
+Deal deal_of(AttentionText text, const AttentionProblem& problem) {
+  if (find_kernel(AttentionText::merge_parts, problem) == nullptr || problem.empty() || problem.kv_length == 0)
     return {tiling_of(find_kernel(text, problem), problem, 1), 0, 0, 0};
   Deal deal{best_tiling(text, problem), 0, 0, 0};
   const AttentionKernel& kernel = *deal.tiling.kernel;
@@ -92,7 +92,7 @@ Deal deal_of(std::string_view text, const AttentionProblem& problem) {
       std::clamp<std::int64_t>(kernel.threadgroups_per_unit, 1, std::max<std::int64_t>(fit, 1));
   deal.parts = best_parts(deal.tiling.tiles, longest_range(problem, kernel.tile_queries), kernel.tile_keys,
                           side_by_side * device.compute_units(problem.device.index));
-  if (deal.parts == 1 && std::string_view(kernel.text) == text) deal.parts = 0;
+  if (deal.parts == 1 && kernel.text == text) deal.parts = 0;
   if (!deal.in_parts()) {
     deal.notes = problem.hides_some() ? deal.tiling.tiles * kernel.notes_of_tile : 0;
     return deal;
@@ -112,10 +112,10 @@ void run_deal(const Deal& deal, const AttentionProblem& problem, const Attention
       params.notes = {reinterpret_cast<std::uint8_t*>(workspace.data()), kernel.tile_queries,
                       kernel.notes_of_tile};
     kernel.launch(queue, params);
-    if (deal.notes > 0) find_kernel("exact_rows", problem)->launch(queue, params);
+    if (deal.notes > 0) find_kernel(AttentionText::exact_rows, problem)->launch(queue, params);
     return;
   }
-  const AttentionKernel& merge = *find_kernel("merge_parts", problem);
+  const AttentionKernel& merge = *find_kernel(AttentionText::merge_parts, problem);
   params.parts = {reinterpret_cast<float*>(workspace.data()),
                   0,
                   0,

@@ -53,7 +53,7 @@ std::int64_t longest_range(const AttentionProblem& problem, std::int64_t queries
 inline constexpr std::int64_t kMostPartBytes = std::int64_t{256} << 20;
 
 /// The deal of a call on the kernels of a text, one of which there must be.
-Deal deal_of(std::string_view text, const AttentionProblem& problem);
+Deal deal_of(AttentionText text, const AttentionProblem& problem);
 
 /// Queues the call.
 void run_deal(const Deal& deal, const AttentionProblem& problem, const AttentionArguments& arguments,

@@ -13,48 +13,48 @@ namespace flashtile::inline v0_2::ops {
 
 /// Quantised keys become floats as tiles are filled, and rows of pages are gathered into them, which neither simdgroup nor
 /// Metal's kernels do.
-template <const char* Text>
+template <AttentionText kText>
 Features known_of_text(DeviceType device) {
   const bool fills_tiles = device == DeviceType::cpu || device == DeviceType::cuda;
   const Features all = Features::all().without(Feature::scores);
-  return std::string_view(Text) == "tensor_ops" && fills_tiles
+  return kText == AttentionText::tensor_ops && fills_tiles
              ? all
              : all.without(Feature::quantised).without(Feature::paged);
 }
 
-template <const char* Text>
+template <AttentionText kText>
 std::string_view declines_without_kernel(const AttentionProblem& problem) {
-  const std::string_view why = backend::of(problem.device.type).cannot_run(Text, problem.device.index);
+  const std::string_view why = backend::of(problem.device.type).cannot_run(name(kText), problem.device.index);
   if (!why.empty()) return why;
-  if (find_kernel(Text, problem) != nullptr) return {};
+  if (find_kernel(kText, problem) != nullptr) return {};
   return "no kernel is compiled for this device, element type and head size";
 }
 
-template <const char* Text>
+template <AttentionText kText>
 std::size_t workspace_of_deal(const AttentionProblem& problem) {
-  return deal_of(Text, problem).workspace_bytes(problem);
+  return deal_of(kText, problem).workspace_bytes(problem);
 }
 
 /// Merging parts finishes rows, see kernel/merge_parts.h, and so does a look at what simdgroups have noted.
-template <const char* Text>
+template <AttentionText kText>
 bool finishes_rows(const AttentionProblem& problem) {
-  const Deal deal = deal_of(Text, problem);
+  const Deal deal = deal_of(kText, problem);
   return deal.in_parts() || deal.notes > 0;
 }
 
-template <const char* Text>
+template <AttentionText kText>
 std::string describe_kernel(const AttentionProblem& problem) {
-  const Deal deal = deal_of(Text, problem);
+  const Deal deal = deal_of(kText, problem);
   std::string text = describe(*deal.tiling.kernel, problem);
   if (deal.tiling.group > 1) text += ", " + std::to_string(deal.tiling.group) + " heads a tile";
   if (deal.parts > 1) text += ", keys in " + std::to_string(deal.parts) + " parts";
   return text;
 }
 
-template <const char* Text>
+template <AttentionText kText>
 void launch_kernel(const AttentionProblem& problem, const AttentionArguments& arguments,
                    std::span<std::byte> workspace, const Queue& queue) {
-  run_deal(deal_of(Text, problem), problem, arguments, workspace, queue);
+  run_deal(deal_of(kText, problem), problem, arguments, workspace, queue);
 }
 
 }  // namespace flashtile::inline v0_2::ops

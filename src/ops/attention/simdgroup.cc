@@ -4,10 +4,10 @@
 
 namespace flashtile::inline v0_2::ops {
 
-constexpr char kText[] = "simdgroup";
+constexpr AttentionText kText = AttentionText::simdgroup;
 
 const AttentionWay kAttentionSimdgroup = {
-    .name = kText,
+    .name = name(kText),
     .about = "fused: 8x8 simdgroup matrices, online softmax",
     .knows = known_of_text<kText>,
     .notes_rows = true,

@@ -4,10 +4,10 @@
 
 namespace flashtile::inline v0_2::ops {
 
-constexpr char kText[] = "tensor_ops";
+constexpr AttentionText kText = AttentionText::tensor_ops;
 
 const AttentionWay kAttentionTensorOps = {
-    .name = kText,
+    .name = name(kText),
     .about = "fused: matmul2d and cooperative tensors, online softmax",
     .knows = known_of_text<kText>,
     .notes_rows = true,

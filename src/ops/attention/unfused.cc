@@ -13,8 +13,6 @@
 namespace flashtile::inline v0_2::ops {
 namespace {
 
-constexpr char kSoftmax[] = "softmax_rows", kStages[] = "score_stages";
-
 /// Elements from one row of scores to the next: whole cache lines, and never a multiple of a page, whose rows
 /// would all fall into the same few sets of a cache.
 std::int64_t score_stride(const AttentionProblem& problem) {
@@ -23,7 +21,7 @@ std::int64_t score_stride(const AttentionProblem& problem) {
 }
 
 std::string_view declines(const AttentionProblem& problem) {
-  if (find_kernel(kSoftmax, problem) != nullptr) return {};
+  if (find_kernel(AttentionText::softmax_rows, problem) != nullptr) return {};
   return "no softmax pass is compiled for this device and element type";
 }
 
@@ -109,7 +107,7 @@ std::string kernel(const AttentionProblem& problem) {
   const Plan product = plan_gemm(scores, matrix_of(problem.q, nullptr, problem.device),
                                  matrix_of(problem.k, nullptr, problem.device).permuted({1, 0}));
   return "gemm by " + product.way + " (" + product.kernel + "), " +
-         describe(*find_kernel(kSoftmax, problem), problem);
+         describe(*find_kernel(AttentionText::softmax_rows, problem), problem);
 }
 
 /// The parameters of one head, as if it were the only one.
@@ -146,12 +144,12 @@ void write_scores(const AttentionProblem& problem, const AttentionArguments& arg
   params.rule.is_factor = false;  // its units are natural ones
   params.rule.unit = 1.0f;
   params.rule.exponent = kernels::kLog2E;
-  find_kernel(kStages, problem)->launch(queue, params);
+  find_kernel(AttentionText::score_stages, problem)->launch(queue, params);
 }
 
 void run(const AttentionProblem& problem, const AttentionArguments& arguments, std::span<std::byte> workspace,
          const Queue& queue) {
-  const kernels::AttentionKernel& softmax = *find_kernel(kSoftmax, problem);
+  const kernels::AttentionKernel& softmax = *find_kernel(AttentionText::softmax_rows, problem);
   GemmOptions of_scores, of_weights;
   of_scores.queue = of_weights.queue = queue;
   of_weights.alpha = 1.0f / weights_scale(problem.dtype);

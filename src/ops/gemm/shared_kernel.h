@@ -10,22 +10,22 @@
 
 namespace flashtile::inline v0_2::ops {
 
-template <const char* Text>
+template <GemmText kText>
 std::string_view declines_without_kernel(const GemmProblem& problem) {
-  const std::string_view why = backend::of(problem.device.type).cannot_run(Text, problem.device.index);
+  const std::string_view why = backend::of(problem.device.type).cannot_run(name(kText), problem.device.index);
   if (!why.empty()) return why;
-  if (find_kernel(Text, problem) != nullptr) return {};
+  if (find_kernel(kText, problem) != nullptr) return {};
   return "no kernel is compiled for this device, these element types and their order";
 }
 
-template <const char* Text>
+template <GemmText kText>
 std::string describe_kernel(const GemmProblem& problem) {
-  return describe(*find_kernel(Text, problem), problem);
+  return describe(*find_kernel(kText, problem), problem);
 }
 
-template <const char* Text>
+template <GemmText kText>
 void launch_kernel(const GemmProblem& problem, const GemmBuffers&, std::span<std::byte>, const Queue& queue) {
-  find_kernel(Text, problem)->launch(queue, problem.params);
+  find_kernel(kText, problem)->launch(queue, problem.params);
 }
 
 }  // namespace flashtile::inline v0_2::ops

@@ -4,10 +4,10 @@
 
 namespace flashtile::inline v0_2::ops {
 
-constexpr char kText[] = "simdgroup";
+constexpr GemmText kText = GemmText::simdgroup;
 
 const GemmWay kGemmSimdgroup = {
-    .name = kText,
+    .name = name(kText),
     .about = "blocks of 8x8 simdgroup matrices; f32, f16, bf16",
     .declines = declines_without_kernel<kText>,
     .workspace_bytes = no_workspace<GemmProblem>,

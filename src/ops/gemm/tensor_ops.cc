@@ -4,10 +4,10 @@
 
 namespace flashtile::inline v0_2::ops {
 
-constexpr char kText[] = "tensor_ops";
+constexpr GemmText kText = GemmText::tensor_ops;
 
 const GemmWay kGemmTensorOps = {
-    .name = kText,
+    .name = name(kText),
     .about = "tiles by matmul2d; every type of its table",
     .declines = declines_without_kernel<kText>,
     .workspace_bytes = no_workspace<GemmProblem>,

@@ -1,9 +1,10 @@
-// What one line of instances.def stands for on every backend: the kernels of each text, how one is launched,
-// and its row of the table. Included by instances_table.h and instances_cuda.h.
+// Attention's kernel texts on one backend: the kernels of each, how one is launched, and its rows of the table. Included by
+// instances_cpu.cc, and by instances_cuda_<type>.cu.
 #pragma once
 
 #include "flashtile/launch.h"
 #include "src/ops/attention/kernel/exact_rows.h"
+#include "src/ops/attention/kernel/instances_list.h"
 #include "src/ops/attention/kernel/instances_row.h"
 #include "src/ops/attention/kernel/merge_parts.h"
 #include "src/ops/attention/kernel/score_stages.h"
@@ -42,10 +43,10 @@ void launch_merge(const Queue& queue, const AttentionParams& params) {
 }
 
 /// A text compiled for head sizes up to Kernel::kD.
-template <class Kernel>
-constexpr AttentionKernel tiled(const char* text, DType dtype) {
+template <class Kernel, class T>
+constexpr AttentionKernel tiled(AttentionText text) {
   return {text,
-          dtype,
+          dtype_of<T>,
           Kernel::kD,
           Kernel::kQ,
           Kernel::kK,
@@ -56,13 +57,36 @@ constexpr AttentionKernel tiled(const char* text, DType dtype) {
 }
 
 /// A text that takes any head size.
-template <class Kernel>
-constexpr AttentionKernel rows(const char* text, DType dtype) {
-  return {text, dtype, 0, 0, 0, sizeof(typename Kernel::Threadgroup), launch_rows<Kernel>};
+template <class Kernel, class T>
+constexpr AttentionKernel rows(AttentionText text,
+                               void (*launch)(const Queue&, const AttentionParams&) = launch_rows<Kernel>) {
+  return {text, dtype_of<T>, 0, 0, 0, sizeof(typename Kernel::Threadgroup), launch};
 }
-template <class Kernel>
-constexpr AttentionKernel merge(const char* text, DType dtype) {
-  return {text, dtype, 0, 0, 0, sizeof(typename Kernel::Threadgroup), launch_merge<Kernel>};
+
+#define FT_TILED(T, HeadDim)                                        \
+  tiled<TensorOpsKernel<T, HeadDim>, T>(AttentionText::tensor_ops), \
+      tiled<SimdgroupKernel<T, HeadDim>, T>(AttentionText::simdgroup),
+#define FT_GROUPED(T, HeadDim) tiled<TensorOpsGroupKernel<T, HeadDim>, T>(AttentionText::tensor_ops_groups),
+
+/// The table of one element type.
+template <class T>
+inline constexpr AttentionKernel kAttentionKernels[] = {
+    FLASHTILE_ATTENTION_TILES(FT_TILED, T)  //
+#ifdef __CUDACC__                           // GPUs of many compute units deal out keys
+    FLASHTILE_ATTENTION_TILES(FT_GROUPED, T)
+        rows<AttentionMergeParts<T>, T>(AttentionText::merge_parts, launch_merge<AttentionMergeParts<T>>),
+#endif
+    rows<AttentionExactRows<T>, T>(AttentionText::exact_rows),
+    rows<AttentionScoreStages<T>, T>(AttentionText::score_stages),
+    rows<AttentionSoftmaxRows<T>, T>(AttentionText::softmax_rows)};
+
+#undef FT_TILED
+#undef FT_GROUPED
+
+/// The same, for a translation unit that compiles one type.
+template <class T>
+AttentionKernels attention_kernels_of() {
+  return kAttentionKernels<T>;
 }
 
 }  // namespace FLASHTILE_BACKEND

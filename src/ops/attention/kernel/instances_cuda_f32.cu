@@ -1,19 +1,8 @@
 // Attention's kernel texts for float on CUDA.
-#include "src/ops/attention/kernel/instances_cuda.h"
+#include "src/ops/attention/kernel/instances.h"
 
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
-
-// The rows of instances.def for other types are nothing here.
-#define FT_TILED_float(HeadDim) FT_TILED_LAUNCHES(template, float, HeadDim)
-#define FT_ROWS_float FT_ROWS_LAUNCHES(template, float)
-#define FT_TILED_half(HeadDim)
-#define FT_ROWS_half
-#define FT_TILED_bfloat(HeadDim)
-#define FT_ROWS_bfloat
-#define FT_TILED(T, HeadDim) FT_TILED_##T(HeadDim)
-#define FT_ROWS(T) FT_ROWS_##T
-#include "src/ops/attention/kernel/instances.def"
-
+template AttentionKernels attention_kernels_of<float>();
 }  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile::inline v0_2::kernels

@@ -4,6 +4,7 @@
 #include "flashtile/primitives/metal/entry.h"
 #include "src/metal_kernels/matrix_map.h"
 #include "src/ops/attention/kernel/exact_rows.h"
+#include "src/ops/attention/kernel/instances_list.h"
 #include "src/ops/attention/kernel/score_stages.h"
 #include "src/ops/attention/kernel/simdgroup.h"
 #include "src/ops/attention/kernel/softmax_rows.h"
@@ -13,11 +14,12 @@ inline namespace FLASHTILE_BACKEND {
 
 #define FT_TILED(T, HeadDim) \
   FT_KERNEL("simdgroup_" #T "_" #HeadDim, kernels::AttentionSimdgroup<T, kernels::SimdgroupTile<T, HeadDim>>)
-#define FT_ROWS(T)                                                \
+#define FT_TEXTS(T)                                           \
+  FLASHTILE_ATTENTION_TILES(FT_TILED, T)                      \
   FT_KERNEL("exact_rows_" #T, kernels::AttentionExactRows<T>) \
   FT_KERNEL("score_stages_" #T, kernels::AttentionScoreStages<T>) \
   FT_KERNEL("softmax_rows_" #T, kernels::AttentionSoftmaxRows<T>)
-#include "src/ops/attention/kernel/instances.def"
+FLASHTILE_ATTENTION_TYPES(FT_TEXTS)
 FT_KERNEL("matrix_map", metal_tiles::MatrixMap)
 
 }  // namespace FLASHTILE_BACKEND

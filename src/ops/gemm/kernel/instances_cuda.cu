@@ -1,20 +1,18 @@
-// The table of the matrix product's kernel texts on CUDA; the kernels are compiled by
-// instances_cuda_<transposes>.cu.
-#include "src/ops/gemm/kernel/instances_cuda.h"
+// The tables of the matrix product's kernel texts on CUDA.
+#include "flashtile/primitives.h"
+#include "src/ops/gemm/kernels.h"
 
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
 
-#define FT_ALL_TRANSPOSES(Launch, ...)                                                                 \
-  Launch(extern template, __VA_ARGS__, false, false) Launch(extern template, __VA_ARGS__, false, true) \
-      Launch(extern template, __VA_ARGS__, true, false) Launch(extern template, __VA_ARGS__, true, true)
-#define FT_TENSOR_OPS(A, B, Sum) FT_ALL_TRANSPOSES(FT_TENSOR_OPS_LAUNCH, A, B, Sum)
-#define FT_SIMDGROUP(T) FT_ALL_TRANSPOSES(FT_SIMDGROUP_LAUNCH, T)
-#include "src/ops/gemm/kernel/instances.def"
-#undef FT_TENSOR_OPS
-#undef FT_SIMDGROUP
+template <bool TransposeA, bool TransposeB>
+GemmKernels gemm_kernels_of();  // compiled by instances_cuda_<transposes>.cu
+
+std::span<const GemmKernels> gemm_kernels() {
+  static const GemmKernels kAll[] = {gemm_kernels_of<false, false>(), gemm_kernels_of<false, true>(),
+                                     gemm_kernels_of<true, false>(), gemm_kernels_of<true, true>()};
+  return kAll;
+}
 
 }  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile::inline v0_2::kernels
-
-#include "src/ops/gemm/kernel/instances_table.h"

@@ -1,12 +1,8 @@
 // The matrix product's kernel texts on CUDA for transposes of A and B: false, true.
-#include "src/ops/gemm/kernel/instances_cuda.h"
+#include "src/ops/gemm/kernel/instances.h"
 
 namespace flashtile::inline v0_2::kernels {
 inline namespace FLASHTILE_BACKEND {
-
-#define FT_TENSOR_OPS(A, B, Sum) FT_TENSOR_OPS_LAUNCH(template, A, B, Sum, false, true)
-#define FT_SIMDGROUP(T) FT_SIMDGROUP_LAUNCH(template, T, false, true)
-#include "src/ops/gemm/kernel/instances.def"
-
+template GemmKernels gemm_kernels_of<false, true>();
 }  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile::inline v0_2::kernels

@@ -1,6 +1,7 @@
 // The matrix product on simdgroup matrices for Apple GPUs, from Metal 3.2 on. Kernels are called simdgroup_float_nn, ...;
 // t where an operand's columns are contiguous.
 #include "flashtile/primitives/metal/entry.h"
+#include "src/ops/gemm/kernel/instances_list.h"
 #include "src/ops/gemm/kernel/simdgroup.h"
 
 namespace flashtile::inline v0_2 {
@@ -13,8 +14,7 @@ inline namespace FLASHTILE_BACKEND {
   FT_INSTANCE("simdgroup_" #T "_nt", T, false, true)        \
   FT_INSTANCE("simdgroup_" #T "_tn", T, true, false)        \
   FT_INSTANCE("simdgroup_" #T "_tt", T, true, true)
-#define FT_TENSOR_OPS(A, B, Sum)
-#include "src/ops/gemm/kernel/instances.def"
+FLASHTILE_GEMM_SIMDGROUP_TYPES(FT_SIMDGROUP)
 
 }  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile::inline v0_2

@@ -1,6 +1,7 @@
 // The matrix product on matmul2d for Apple GPUs, from Metal 4.0 on. Kernels are called tensor_ops_half_float_nn, ...: the
 // types of A and B, and t where an operand's columns are contiguous.
 #include "flashtile/primitives/metal/entry.h"
+#include "src/ops/gemm/kernel/instances_list.h"
 #include "src/ops/gemm/kernel/tensor_ops.h"
 
 namespace flashtile::inline v0_2 {
@@ -15,8 +16,7 @@ using namespace primitives;
   FT_INSTANCE("tensor_ops_" #A "_" #B "_nt", A, B, Sum, false, true)  \
   FT_INSTANCE("tensor_ops_" #A "_" #B "_tn", A, B, Sum, true, false)  \
   FT_INSTANCE("tensor_ops_" #A "_" #B "_tt", A, B, Sum, true, true)
-#define FT_SIMDGROUP(T)
-#include "src/ops/gemm/kernel/instances.def"
+FLASHTILE_GEMM_TYPES(FT_TENSOR_OPS)
 
 }  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile::inline v0_2

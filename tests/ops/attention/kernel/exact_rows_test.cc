@@ -36,7 +36,7 @@ struct Head {
     const auto [problem, arguments] = ops::validated({.out = out}, q, k, v, options, ops::Data::needed);
     kernels::AttentionParams params = ops::params_of(problem, arguments);
     params.notes = notes;
-    ops::find_kernel("exact_rows", problem)->launch(Queue::cpu({.threads = 1}), params);
+    ops::find_kernel(ops::AttentionText::exact_rows, problem)->launch(Queue::cpu({.threads = 1}), params);
   }
   bool computed(int row) const {
     for (int d = 0; d < kDim; ++d) {
