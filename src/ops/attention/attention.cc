@@ -3,7 +3,6 @@
 #include "flashtile/attention.h"
 
 #include <cstdint>
-#include <memory>
 #include <string>
 
 #include "flashtile/error.h"
@@ -20,20 +19,6 @@
 namespace flashtile::inline v0_2 {
 namespace ops {
 namespace {
-
-/// The first `needed` bytes of the caller's workspace.
-std::span<std::byte> checked_workspace(std::span<std::byte> given, std::size_t needed, Device device) {
-  if (given.size() < needed) {
-    throw Error(ErrorCode::invalid_argument, "attention: workspace has " + std::to_string(given.size()) +
-                                                 " bytes; this call needs " + std::to_string(needed));
-  }
-  const std::string why = backend::of(device.type).cannot_use(device.index, given.data());
-  if (!why.empty()) {
-    throw Error(ErrorCode::invalid_argument,
-                "attention: workspace " + why + ", q is on " + name(device) + "; they must match");
-  }
-  return given.first(needed);
-}
 
 /// Computes again the rows that are not finite, where there may be some that should be.
 void compute_exact_rows(const AttentionProblem& problem, const AttentionArguments& arguments,
@@ -73,18 +58,10 @@ void run(AttentionCall& call, std::span<std::byte> workspace, const AttentionOpt
   problem.threads = queue.threads();
   const AttentionWay& way = choose_and_log("attention", attention_way_table(), problem, options.way, described);
   if (problem.empty()) return;
-  std::shared_ptr<void> taken;
-  if (const std::size_t needed = way.workspace_bytes(problem); needed > 0) {
-    if (workspace.empty()) {
-      taken = backend::of(problem.device.type).allocate_for(queue, needed);
-      workspace = {static_cast<std::byte*>(taken.get()), needed};
-    } else {
-      workspace = checked_workspace(workspace, needed, problem.device);
-    }
-  }
+  Workspace memory("attention", workspace, queue);
   std::uint32_t broken = 0;
   if (way.notes_rows && problem.device.type == DeviceType::cpu) arguments.broken = &broken;
-  if (problem.kv_length > 0) way.run(problem, arguments, workspace, queue);
+  if (problem.kv_length > 0) way.run(problem, arguments, memory, queue);
   compute_exact_rows(problem, arguments, way, queue);
 }
 

@@ -64,19 +64,20 @@ struct Share {
   }
 };
 
-void run(const AttentionProblem& problem, const AttentionArguments& arguments, std::span<std::byte> workspace,
+void run(const AttentionProblem& problem, const AttentionArguments& arguments, Workspace& workspace,
          const Queue& queue) {
   const AttentionParams params = params_of(problem, arguments);
   const CpuSchedule schedule = schedule_of(problem, params);
+  std::byte* const memory = workspace.take(schedule.workspace_bytes);
   const double multiply_adds = static_cast<double>(problem.batch) * static_cast<double>(problem.query_heads) *
                                static_cast<double>(problem.query_length) *
                                static_cast<double>(problem.kv_length) *
                                static_cast<double>(problem.head_dim + problem.value_dim);
   const auto for_each_share = [&](std::int64_t most_heads, auto run_share) {
     for (std::int64_t head = 0; head < schedule.heads; head += most_heads)
-      run_share(Share{schedule, head, std::min(most_heads, schedule.heads - head), workspace.data()});
+      run_share(Share{schedule, head, std::min(most_heads, schedule.heads - head), memory});
   };
-  const Share all{schedule, 0, schedule.heads, workspace.data()};
+  const Share all{schedule, 0, schedule.heads, memory};
 
   if (is_for_one_thread(queue, multiply_adds)) {
     return on_threads(queue, 1, schedule.scratch_bytes, [&](std::int64_t, std::byte* scratch) {

@@ -155,13 +155,12 @@ std::string describe(const AttentionProblem& p) {
          (kernel.value_dim != kernel.head_dim ? "x" + std::to_string(kernel.value_dim) : "");
 }
 
-void run(const AttentionProblem& problem, const AttentionArguments& arguments, std::span<std::byte> workspace,
+void run(const AttentionProblem& problem, const AttentionArguments& arguments, Workspace& workspace,
          const Queue& queue) {
   if (has_few(problem)) return run_groups_deal(few_of(problem), problem, arguments, workspace, queue);
   kernels::AttentionParams params = params_of(problem, arguments);
-  kernels::FlashSm90Notes* notes = nullptr;
-  if (!workspace.empty()) {
-    notes = reinterpret_cast<kernels::FlashSm90Notes*>(workspace.data());
+  auto* const notes = reinterpret_cast<kernels::FlashSm90Notes*>(workspace.take(workspace_bytes(problem)));
+  if (notes != nullptr) {
     const detail::CudaDeviceGuard guard(queue.device().index);
     check_cuda(cudaMemsetAsync(notes, 0, sizeof *notes, static_cast<cudaStream_t>(queue.native_stream())),
                "cudaMemsetAsync");

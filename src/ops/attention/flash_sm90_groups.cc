@@ -52,10 +52,10 @@ GroupsDeal groups_deal_of(const AttentionProblem& problem, int compute_units) {
 }
 
 void run_groups_deal(const GroupsDeal& deal, const AttentionProblem& problem,
-                     const AttentionArguments& arguments, std::span<std::byte> workspace, const Queue& queue) {
+                     const AttentionArguments& arguments, Workspace& workspace, const Queue& queue) {
   kernels::AttentionParams params = params_of(problem, arguments);
   const kernels::AttentionKernel& merge = *find_kernel(AttentionText::merge_parts, problem);
-  params.parts = {reinterpret_cast<float*>(workspace.data()),
+  params.parts = {reinterpret_cast<float*>(workspace.take(deal.workspace_bytes(problem))),
                   0,
                   0,
                   0,

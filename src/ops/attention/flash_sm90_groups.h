@@ -40,6 +40,6 @@ GroupsDeal groups_deal_of(const AttentionProblem& problem, int compute_units);
 
 /// Queues the call.
 void run_groups_deal(const GroupsDeal& deal, const AttentionProblem& problem,
-                     const AttentionArguments& arguments, std::span<std::byte> workspace, const Queue& queue);
+                     const AttentionArguments& arguments, Workspace& workspace, const Queue& queue);
 
 }  // namespace flashtile::inline v0_2::ops

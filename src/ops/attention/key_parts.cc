@@ -104,19 +104,19 @@ Deal deal_of(AttentionText text, const AttentionProblem& problem) {
 }
 
 void run_deal(const Deal& deal, const AttentionProblem& problem, const AttentionArguments& arguments,
-              std::span<std::byte> workspace, const Queue& queue) {
+              Workspace& workspace, const Queue& queue) {
   kernels::AttentionParams params = params_of(problem, arguments);
   const AttentionKernel& kernel = *deal.tiling.kernel;
+  std::byte* const memory = workspace.take(deal.workspace_bytes(problem));
   if (!deal.in_parts()) {
     if (deal.notes > 0)
-      params.notes = {reinterpret_cast<std::uint8_t*>(workspace.data()), kernel.tile_queries,
-                      kernel.notes_of_tile};
+      params.notes = {reinterpret_cast<std::uint8_t*>(memory), kernel.tile_queries, kernel.notes_of_tile};
     kernel.launch(queue, params);
     if (deal.notes > 0) find_kernel(AttentionText::exact_rows, problem)->launch(queue, params);
     return;
   }
   const AttentionKernel& merge = *find_kernel(AttentionText::merge_parts, problem);
-  params.parts = {reinterpret_cast<float*>(workspace.data()),
+  params.parts = {reinterpret_cast<float*>(memory),
                   0,
                   0,
                   deal.parts,

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "src/ops/attention/kernels.h"
+#include "src/ops/common/workspace.h"
 
 namespace flashtile::inline v0_2::ops {
 
@@ -57,6 +58,6 @@ Deal deal_of(AttentionText text, const AttentionProblem& problem);
 
 /// Queues the call.
 void run_deal(const Deal& deal, const AttentionProblem& problem, const AttentionArguments& arguments,
-              std::span<std::byte> workspace, const Queue& queue);
+              Workspace& workspace, const Queue& queue);
 
 }  // namespace flashtile::inline v0_2::ops

@@ -52,8 +52,8 @@ std::string describe_kernel(const AttentionProblem& problem) {
 }
 
 template <AttentionText kText>
-void launch_kernel(const AttentionProblem& problem, const AttentionArguments& arguments,
-                   std::span<std::byte> workspace, const Queue& queue) {
+void launch_kernel(const AttentionProblem& problem, const AttentionArguments& arguments, Workspace& workspace,
+                   const Queue& queue) {
   run_deal(deal_of(kText, problem), problem, arguments, workspace, queue);
 }
 

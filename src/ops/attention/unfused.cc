@@ -147,19 +147,19 @@ void write_scores(const AttentionProblem& problem, const AttentionArguments& arg
   find_kernel(AttentionText::score_stages, problem)->launch(queue, params);
 }
 
-void run(const AttentionProblem& problem, const AttentionArguments& arguments, std::span<std::byte> workspace,
+void run(const AttentionProblem& problem, const AttentionArguments& arguments, Workspace& workspace,
          const Queue& queue) {
   const kernels::AttentionKernel& softmax = *find_kernel(AttentionText::softmax_rows, problem);
   GemmOptions of_scores, of_weights;
   of_scores.queue = of_weights.queue = queue;
   of_weights.alpha = 1.0f / weights_scale(problem.dtype);
-  const TensorView all_scores = scores_view(problem, workspace.data());
-  const TensorView all_weights = weights_view(problem, workspace.data());
+  auto* const scores = reinterpret_cast<float*>(workspace.take(workspace_bytes(problem)));
+  const TensorView all_scores = scores_view(problem, scores), all_weights = weights_view(problem, scores);
 
   for (std::int64_t b = 0; b < problem.batch; ++b) {
     for (std::int64_t h = 0; h < problem.query_heads; ++h) {
       kernels::AttentionParams params = params_of_head(problem, arguments, b, h);
-      params.scores = reinterpret_cast<float*>(workspace.data());
+      params.scores = scores;
       params.scores_stride = score_stride(problem);
       params.weights_scale = weights_scale(problem.dtype);
       // On a CPU only rows that are there are multiplied; exact_rows writes the others. A GPU's lengths are not here.

@@ -191,7 +191,7 @@ std::string kernel(const AttentionProblem&) {
          std::to_string(version % 100);
 }
 
-void run(const AttentionProblem& problem, const AttentionArguments& arguments, std::span<std::byte> workspace,
+void run(const AttentionProblem& problem, const AttentionArguments& arguments, Workspace& workspace,
          const Queue& queue) {
   const std::shared_ptr<const Plan> plan = plan_of(problem);
   const bool old = Cudnn::get().get_version() < 91000;  // then the lowest number stood for -inf
@@ -219,7 +219,7 @@ void run(const AttentionProblem& problem, const AttentionArguments& arguments, s
     bind(kKvLength, &kv_length);
   }
   const auto count = static_cast<std::int64_t>(uids.size());
-  void* const scratch = workspace.data();
+  void* const scratch = workspace.take(plan->workspace_bytes);
   Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
   pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, uids.data(), count)
       .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, data.data(), count)

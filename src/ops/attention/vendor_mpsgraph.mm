@@ -66,8 +66,7 @@ MPSGraphTensorData* data_of(const TensorLayout& tensor, const void* data) {
   return [[MPSGraphTensorData alloc] initWithMPSNDArray:array];
 }
 
-void run(const AttentionProblem& problem, const AttentionArguments& arguments, std::span<std::byte>,
-         const Queue& queue) {
+void run(const AttentionProblem& problem, const AttentionArguments& arguments, Workspace&, const Queue& queue) {
   @autoreleasepool {
     MPSGraph* const graph = [MPSGraph new];
     NSMutableDictionary<MPSGraphTensor*, MPSGraphTensorData*>* const feeds = [NSMutableDictionary dictionary];

@@ -152,8 +152,7 @@ std::string kernel(const AttentionProblem&) {
          std::to_string(version->patch);
 }
 
-void run(const AttentionProblem& problem, const AttentionArguments& arguments, std::span<std::byte>,
-         const Queue&) {
+void run(const AttentionProblem& problem, const AttentionArguments& arguments, Workspace&, const Queue&) {
   try {
     partition_of(problem)->run(problem, arguments, engine());
   } catch (const dnnl::error& e) {

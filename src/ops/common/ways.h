@@ -12,6 +12,7 @@
 
 #include "flashtile/error.h"
 #include "flashtile/plan.h"
+#include "src/ops/common/workspace.h"
 
 namespace flashtile::inline v0_2::ops {
 
@@ -45,10 +46,11 @@ struct Way {
   std::string_view (*declines)(const Problem&) = nullptr;
   /// Should it, as measured? false leaves the problem to a later way that can; nullptr: always.
   bool (*preferred)(const Problem&) = nullptr;
+  /// What run() takes at most.
   std::size_t (*workspace_bytes)(const Problem&) = nullptr;
   /// The kernel that runs, for people: "tensor_ops f32 avx512 64x64x64".
   std::string (*kernel)(const Problem&) = nullptr;
-  void (*run)(const Problem&, const Buffers&, std::span<std::byte> workspace, const Queue&) = nullptr;
+  void (*run)(const Problem&, const Buffers&, Workspace&, const Queue&) = nullptr;
 };
 
 /// "it is for CPUs".

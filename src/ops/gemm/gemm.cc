@@ -28,7 +28,8 @@ void gemm(const TensorView& c, const TensorView& a, const TensorView& b, const G
   const Queue queue = ops::queue_of("gemm", options.queue, problem.device, "c");
   problem.threads = queue.threads();
   const ops::GemmWay& way = ops::choose_and_log("gemm", ops::gemm_way_table(), problem, options.way, described);
-  if (!problem.empty()) way.run(problem, {}, {}, queue);
+  ops::Workspace memory("gemm", {}, queue);
+  if (!problem.empty()) way.run(problem, {}, memory, queue);
 }
 
 Plan plan_gemm(const TensorView& c, const TensorView& a, const TensorView& b, const GemmOptions& options) {

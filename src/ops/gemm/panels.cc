@@ -53,7 +53,7 @@ std::string describe(const GemmProblem& problem) {
          std::string(backend::name(backend::best_isa(problem.multiplied())));
 }
 
-void run(const GemmProblem& problem, const GemmBuffers&, std::span<std::byte>, const Queue& queue) {
+void run(const GemmProblem& problem, const GemmBuffers&, Workspace&, const Queue& queue) {
   const GemmPanelsKernels& kernels = *kernels_for(problem);
   const GemmPanelsCall call = call_of(problem, kernels);
   const std::int64_t tasks = kernels.tasks(call);

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "src/backends/backend.h"
+#include "src/ops/common/workspace.h"
 #include "src/ops/gemm/kernels.h"
 
 namespace flashtile::inline v0_2::ops {
@@ -24,7 +25,7 @@ std::string describe_kernel(const GemmProblem& problem) {
 }
 
 template <GemmText kText>
-void launch_kernel(const GemmProblem& problem, const GemmBuffers&, std::span<std::byte>, const Queue& queue) {
+void launch_kernel(const GemmProblem& problem, const GemmBuffers&, Workspace&, const Queue& queue) {
   find_kernel(kText, problem)->launch(queue, problem.params);
 }
 

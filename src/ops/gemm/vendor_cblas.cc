@@ -126,7 +126,7 @@ struct Blocks {
 
 std::string kernel(const GemmProblem&) { return "cblas_sgemm"; }
 
-void run(const GemmProblem& problem, const GemmBuffers&, std::span<std::byte>, const Queue& queue) {
+void run(const GemmProblem& problem, const GemmBuffers&, Workspace&, const Queue& queue) {
   const Blocks blocks{Cblas::get(), problem};
   const OneThreadACall limit(blocks.cblas);
   on_threads(queue, blocks.count, 0, [&](std::int64_t i, std::byte*) { blocks.run(i); });

@@ -146,7 +146,7 @@ std::string kernel(const GemmProblem&) {
 }
 
 /// Row-major C = A B is column-major C' = B' A'.
-void run(const GemmProblem& problem, const GemmBuffers&, std::span<std::byte>, const Queue& queue) {
+void run(const GemmProblem& problem, const GemmBuffers&, Workspace&, const Queue& queue) {
   const kernels::GemmParams& p = problem.params;
   constexpr std::size_t kWorkspace = std::size_t{32} << 20;  // what cuBLAS's manual gives for Hopper
   const Cublas& cublas = Cublas::get();

@@ -35,7 +35,7 @@ MPSMatrix* matrix(const void* data, DType dtype, std::int64_t rows, std::int64_t
                                 descriptor:shape];
 }
 
-void run(const GemmProblem& problem, const GemmBuffers&, std::span<std::byte>, const Queue& queue) {
+void run(const GemmProblem& problem, const GemmBuffers&, Workspace&, const Queue& queue) {
   const kernels::GemmParams& p = problem.params;
   metal::state_of(queue).submit([&](MTL::CommandBuffer* buffer) {
     const id<MTLCommandBuffer> commands = (__bridge id<MTLCommandBuffer>)buffer;
