@@ -99,6 +99,13 @@ void check_rows(const Argument& argument, const char* letters, Data data) {
   }
 }
 
+bool is_float(DType dtype) { return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16; }
+
+void check_floats(const Argument& argument) {
+  if (is_float(argument.view.dtype)) return;
+  argument.refuse("has dtype " + spelled(argument.view.dtype) + "; expected f32, f16 or bf16");
+}
+
 void check_device(const Argument& argument, Device device, const char* other) {
   if (argument.view.device == device) return;
   argument.refuse("is on " + flashtile::name(argument.view.device) + ", " + other + " is on " +

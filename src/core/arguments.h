@@ -37,6 +37,12 @@ void check_memory(const Argument& argument, Data data);
 /// As many dimensions as `letters` names, of rows whose elements are adjacent; and what check_memory asks.
 void check_rows(const Argument& argument, const char* letters, Data data);
 
+/// f32, f16 or bf16.
+bool is_float(DType dtype);
+
+/// Its elements are floats of these types.
+void check_floats(const Argument& argument);
+
 /// It is where `other` is.
 void check_device(const Argument& argument, Device device, const char* other);
 

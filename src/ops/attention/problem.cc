@@ -93,9 +93,7 @@ void set_masks(AttentionCall& call, const Mask& mask, Data data) {
     call.arguments.boolean = mask.boolean->data;
   }
   if (mask.bias) {
-    const DType dtype = mask.bias->dtype;
-    if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16)
-      refuse("mask.bias has dtype " + spelled(dtype) + "; expected f32, f16 or bf16");
+    core::check_floats({kOp, "mask.bias", *mask.bias});
     problem.bias = layout_of(broadcast(*mask.bias, "mask.bias", problem, data));
     call.arguments.bias = mask.bias->data;
   }
@@ -207,9 +205,7 @@ void set_scores(AttentionCall& call, const ScoreOutput& wanted, Data data) {
 
 AttentionCall validated(const TensorView& given_q, const TensorView& given_k, const TensorView& given_v,
                         const AttentionOptions& options, Data data) {
-  if (given_q.dtype != DType::f32 && given_q.dtype != DType::f16 && given_q.dtype != DType::bf16) {
-    refuse("q has dtype " + spelled(given_q.dtype) + "; expected f32, f16 or bf16");
-  }
+  core::check_floats({kOp, "q", given_q});
   const RowStarts& starts = options.row_starts;
   check_packing(options);
   check_paging(options);

@@ -10,7 +10,6 @@ namespace {
 
 using core::spelled;
 
-bool is_float(DType dtype) { return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16; }
 bool is_f8(DType dtype) { return dtype == DType::f8_e4m3 || dtype == DType::f8_e5m2; }
 bool is_integer(DType dtype) { return dtype == DType::i8 || dtype == DType::int4; }
 bool has_own_scales(DType dtype) { return dtype == DType::q8_0 || dtype == DType::q4_0; }
@@ -78,7 +77,7 @@ void check_pairs(const TensorLayout& rows, const std::string& what) {
 
 void check_stored(const TensorView& view, const TensorView& q, const char* what) {
   const DType dtype = view.dtype;
-  if (!is_float(dtype) && !is_f8(dtype) && !is_integer(dtype) && !has_own_scales(dtype)) {
+  if (!core::is_float(dtype) && !is_f8(dtype) && !is_integer(dtype) && !has_own_scales(dtype)) {
     refuse(std::string(what) + " has dtype " + spelled(dtype) +
            "; expected f32, f16, bf16, i8, int4, f8_e4m3, f8_e5m2, q8_0 or q4_0");
   }

@@ -16,6 +16,7 @@
 #include "flashtile/detail/cuda_calls.h"
 #include "src/backends/backend.h"
 #include "src/backends/vendor_library.h"
+#include "src/core/arguments.h"
 #else
 #define FLASHTILE_HAS_CUBLAS 0
 #endif
@@ -125,7 +126,7 @@ std::string_view declines(const GemmProblem& problem) {
         reinterpret_cast<std::uintptr_t>(p.b) % 4 != 0) {
       return "cuBLAS needs i8 lines aligned to 4 bytes";
     }
-  } else if (problem.a_dtype != DType::f32 && problem.a_dtype != DType::f16 && problem.a_dtype != DType::bf16) {
+  } else if (!core::is_float(problem.a_dtype)) {
     return "cuBLAS multiplies f32, f16, bf16 and i8";
   } else if (problem.c_dtype != problem.a_dtype && problem.c_dtype != DType::f32) {
     return "cuBLAS writes the type of its operands or f32";
