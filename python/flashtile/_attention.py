@@ -66,7 +66,7 @@ def attention(q, k, v, *, scale=None, softcap=None, causal=None, query_offset=No
                    includes it. Leave it out where parts of the keys are merged later: merge_attention() takes it
     k_scales       float32 or float16, where k is int8, int4 or an 8-bit float, which it is multiplied with: () or (Hkv), or k's own
                    dimensions, each 1 or as long; the last one is how many scales a row has, each that of as many adjacent
-                   elements. int8 and int4 need them. Keys and values in pages are of q's type in this version
+                   elements. int8 and int4 need them
     v_scales       the same of v
     k_dtype        what an array of bytes, uint8 or int8, holds: "i8"; "int4", two elements a byte, -8 ... 7, the first in the low half;
                    "f8_e4m3", "f8_e5m2"; or ggml's "q8_0" or "q4_0", whose blocks of 32 elements take 34 and 18 bytes. The last

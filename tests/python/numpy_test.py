@@ -10,7 +10,7 @@ import numpy as np
 
 import flashtile
 from flashtile import _attention
-from flashtile._check import reference
+from flashtile._check import reference, reference_of
 
 NEEDS = ["numpy"]
 random = np.random.default_rng(7)
@@ -188,9 +188,48 @@ class Attention(unittest.TestCase):
         report = flashtile.check(q, k, v, q_segments=ids[0], kv_segments=ids[1], block_map=blocks, q_block=5, kv_block=5)
         self.assertTrue(report.ok)
         self.assertTrue(any("error" in row for row in report))
-        for options in ({"return_scores": "raw"}, {"k_dtype": "i8"}, {"q_row_starts": np.array([0, 9])}):
+        for options in ({"return_scores": "raw"}, {"return_lse": True}, {"way": "flash.cpu"}):
             with self.assertRaisesRegex(NotImplementedError, f"check: {next(iter(options))} is given, which it has no reference for"):
                 flashtile.check(q, k, v, **options)
+
+    def test_the_check_knows_codes_pages_and_packed_sequences(self):
+        q, pool = random.standard_normal((2, 4, 5, 64), np.float32), random.standard_normal((5, 7, 2, 64), np.float32)
+        table, lengths = np.int32([[3, 0, 9], [1, 2, 4]]), np.int32([14, 20])  # page 9 is none, and behind the rows that are there
+        in_pages = {"block_table": table, "kv_lengths": lengths}
+        packed, keys = random.standard_normal((11, 4, 64), np.float32), random.standard_normal((40, 2, 64), np.float32)
+        slopes = random.random((3, 4), np.float32)
+
+        def codes(*shape):
+            return random.integers(0, 256, shape, np.uint8)
+
+        def blocks(size):
+            made = codes(2, 2, 33, 2, size)
+            made[..., :2] = np.float16(random.random((2, 2, 33, 2, 1)) / 30).view(np.uint8)
+            return made.reshape(2, 2, 33, 2 * size)
+
+        e4m3, e5m2 = codes(2, 2, 33, 64), codes(2, 2, 33, 64)
+        e4m3[(e4m3 & 127) == 127], e5m2[(e5m2 & 127) >= 100] = 0, 1  # no NaN, and nothing huge
+        rows, of_rows = codes(2, 2, 33, 64).view(np.int8), random.random((2, 2, 33, 2), np.float32) / 40
+        of_pages = random.random((5, 7, 2, 1), np.float32) / 40
+        calls = (
+            (q, rows, rows, {"k_scales": of_rows, "v_scales": np.float16([0.5, -0.25]), "causal": "bottom_right"}),
+            (q, codes(2, 2, 33, 32), codes(2, 2, 33, 32), {"k_dtype": "int4", "v_dtype": "int4", "k_scales": of_rows, "v_scales": of_rows}),
+            (q, e4m3, e5m2, {"k_dtype": "f8_e4m3", "v_dtype": "f8_e5m2", "k_scales": np.float32(0.01)}),
+            (q, blocks(34), blocks(18), {"k_dtype": "q8_0", "v_dtype": "q4_0"}),
+            (q, pool, pool, in_pages),
+            (q, codes(5, 7, 2, 64), codes(5, 7, 2, 64),
+             in_pages | {"k_dtype": "i8", "v_dtype": "i8", "k_scales": of_pages, "v_scales": of_pages}),
+            (packed, keys, keys, {"q_row_starts": np.int64([1, 4, 4, 10]), "kv_row_starts": np.int64([0, 9, 20, 40]),
+                                  "causal": "bottom_right", "alibi_slopes": slopes}),
+            (packed, pool, pool, in_pages | {"q_row_starts": np.int64([1, 4, 10]), "causal": np.int32([3, 5])}),
+        )
+        for *tensors, options in calls:
+            report = flashtile.check(*tensors, **options)
+            self.assertTrue(report.ok, f"{report} {options}")
+            self.assertLessEqual({"flash.cpu", "tensor_ops"}, {row["way"] for row in report if "error" in row}, f"{options}")
+            exact, bound = reference_of(np, *tensors, **options)
+            wrong = flashtile.attention(*tensors, **options | {"scale": 0.1251})
+            self.assertTrue((np.abs(wrong - exact) > bound).any(), f"{options}")
 
     def test_true_where_both_corners_are_one(self):
         q, k, v = inputs(9, 9)
