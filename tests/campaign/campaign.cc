@@ -16,6 +16,7 @@
 #include "flashtile/attention.h"
 #include "flashtile/error.h"
 #include "tests/campaign/fields.h"
+#include "tests/campaign/packed_answer.h"
 
 namespace flashtile::test {
 namespace {
@@ -48,7 +49,10 @@ bool run(const Runner& runner, const Numbers& numbers) {
   options.way = runner.way;
   options.queue = queue_of(runner.device, d.threads);
   try {
-    const std::string fault = fault_of(call, answer_to(call, options, runner.device, d.workspace));
+    const Answer answer = d.packed == Drawn::Packed::none
+                              ? answer_to(call, options, runner.device, d.workspace)
+                              : packed_answer_to(call, options, runner.device, d.workspace, d.packed);
+    const std::string fault = fault_of(call, answer);
     say(fault.empty() ? "computed" : "wrong " + fault);
   } catch (const Error& error) {
     const bool declined = error.code() == ErrorCode::unsupported;

@@ -128,12 +128,18 @@ const std::vector<Field>& fields() {
       {feature, "q_lengths", 0, {"none", "some"}, {{1, 1, 1}}, [](Drawn& d, N n) { d.query_lengths = n == 1; }},
       {feature, "kv_lengths", 0, {"none", "some"}, {{1, 1, 1}}, [](Drawn& d, N n) { d.kv_lengths = n == 1; }},
       {feature,
+       "packed",
+       0,
+       {"no", "queries", "all"},
+       {{1, 1, 1}, {3, 2, 2}},
+       [](Drawn& d, N n) { d.packed = static_cast<Drawn::Packed>(n); }},
+      {feature,
        "numbers",
        0,
        {"i32", "i64"},
        {{1, 1, 1}},
        [](Drawn& d, N n) { d.c.numbers = n == 1 ? DType::i64 : DType::i32; },
-       {"q_lengths", "kv_lengths", "query_offset"}},
+       {"q_lengths", "kv_lengths", "query_offset", "packed"}},
       {feature,
        "alibi_slopes",
        0,
@@ -356,7 +362,7 @@ void set_numbers(Drawn& d) {
     c.sinks.push_back(static_cast<float>(4 * random.uniform() - 2));
   const bool at_the_end = c.causal == CausalCorner::bottom_right;
   if (d.query_offset == Drawn::Offset::entries && !c.causal && !c.diagonal) c.offsets = entries(-150, 150);
-  const bool has_lengths = c.has_lengths() || c.page_size > 0;
+  const bool has_lengths = c.has_lengths() || c.page_size > 0 || d.packed != Drawn::Packed::none;
   if (d.query_offset == Drawn::Offset::position && !(at_the_end && has_lengths))
     c.query_offset = at_the_end ? c.kv_length - c.query_length : c.causal ? 0 : d.position;
 }
@@ -379,6 +385,17 @@ void make_smaller(Numbers& numbers, std::int64_t most, Random& random) {
     const std::size_t i = random.next() % numbers.size();
     if (fields()[i].kind == Kind::size && numbers[i] > 1) numbers[i] /= 2;
   }
+}
+
+/// Packed queries have no tensors of pairs, and packed keys lie in no pages and are of q's type: their scales would be packed, too.
+void drop_what_packing_lacks(Numbers& numbers) {
+  const auto number_of = [&](const char* name) -> std::int64_t& { return numbers[index_of(name)]; };
+  std::int64_t& packed = number_of("packed");
+  if (packed == 0) return;
+  for (const char* name : {"boolean", "bias", "segments", "q_block"})
+    number_of(name) = fields()[index_of(name)].plain;
+  if (number_of("page_size") != 0 || number_of("k_type") != 0 || number_of("v_type") != 0)
+    packed = static_cast<std::int64_t>(Drawn::Packed::queries);
 }
 
 /// Makes plain what means nothing.
@@ -412,6 +429,7 @@ Numbers draw(Random& random) {
     numbers.push_back(is_drawn ? draw_from(field.ranges, random) : field.plain);
   }
   make_smaller(numbers, most, random);
+  drop_what_packing_lacks(numbers);
   drop_idle(numbers);
   return numbers;
 }

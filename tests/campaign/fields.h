@@ -24,6 +24,11 @@ struct Drawn {
   bool causal_at_position = false;
   enum class Offset { none, position, entries } query_offset = Offset::none;
   bool query_lengths = false, kv_lengths = false, sinks = false;
+  enum class Packed {
+    none,
+    queries,
+    all
+  } packed = Packed::none;  ///< sequences of these lengths one after another
 };
 
 /// A value of each field, in the fields' order.
