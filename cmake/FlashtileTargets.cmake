@@ -31,7 +31,7 @@ function(flashtile_sm90_options target)
                          "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Xptxas=--warn-on-spills -Xptxas=--warning-as-error>")
 endfunction()
 
-# AMX kernels on a machine without it: see include/flashtile/primitives/cpu/amx.h.
+# AMX kernels on a machine without it: see include/flashtile/primitives/cpu/engine/amx.h.
 set(FLASHTILE_AMX_IS_EMULATED ${FLASHTILE_EMULATE_AMX})
 if(FLASHTILE_EMULATE_AMX STREQUAL "AUTO")
   set(with_amx)

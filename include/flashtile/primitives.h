@@ -10,7 +10,7 @@
 // says its address space.
 //
 // The words, each documented where it is declared (primitives/cpu/ is the plainest reading); docs/kernels.md is the
-// guide:
+// guide. What they are built of lies in a backend's folder engine/, for kernels that are scheduled for one machine:
 //
 // clang-format off
 //   types        half, bfloat, float, int8_t, uint8_t, int32_t, int4b_format, uint4b_format    dtype.h

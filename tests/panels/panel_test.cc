@@ -4,13 +4,14 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <random>
 #include <vector>
 
 #include "flashtile/primitives.h"
-#include "flashtile/primitives/cpu/panel_operands.h"
+#include "flashtile/primitives/cpu/engine/panel_operands.h"
 
 #if defined(FT_AMX) && !defined(FLASHTILE_EMULATE_AMX)
 #include <sys/syscall.h>
@@ -28,10 +29,12 @@ using panel::Operand;
 using primitives::kLanes;
 
 /// Scratch aligned to cache lines, all NaN or, as integers, far from 0.
-std::shared_ptr<float[]> scratch(std::size_t count) {
-  auto* memory = static_cast<float*>(std::aligned_alloc(64, (count * 4 + 63) / 64 * 64));
-  for (std::size_t i = 0; i < count; ++i) memory[i] = __builtin_nanf("");
-  return {memory, [](float* p) { std::free(p); }};
+template <class E>
+std::shared_ptr<E[]> scratch(std::size_t count) {
+  auto* memory = static_cast<E*>(std::aligned_alloc(64, (count * 4 + 63) / 64 * 64));
+  const float nan = __builtin_nanf("");
+  for (std::size_t i = 0; i < count; ++i) std::memcpy(memory + i, &nan, sizeof nan);
+  return {memory, [](E* p) { std::free(p); }};
 }
 
 template <class T>
@@ -52,13 +55,13 @@ std::vector<T> random_values(std::size_t count, unsigned seed) {
 template <class T>
 struct Right {
   std::vector<T> values;
-  std::shared_ptr<float[]> staged;
+  std::shared_ptr<Word[]> staged;
   panel::RightRows rows;
 
   Right(int count, int k, bool across) : values(random_values<T>(static_cast<std::size_t>(count) * k, 1)) {
     constexpr int kPer = Operand<T>::kPerStep;
     const int stride = panel::rounded_up(across ? count : panel::steps_of<T>(k), kLanes);
-    staged = scratch(static_cast<std::size_t>(stride) * (across ? panel::steps_of<T>(k) : count));
+    staged = scratch<Word>(static_cast<std::size_t>(stride) * (across ? panel::steps_of<T>(k) : count));
     if (across) {  // values are (k, rows)
       for (int i = 0; i < k; i += kPer) {
         panel::stage_across(staged.get() + i / kPer * stride, values.data() + i * count, count,
@@ -82,14 +85,14 @@ void check_product(int rows, int lanes, int k, bool across, Mode mode) {
   const int steps = panel::steps_of<T>(k), vectors = (lanes + kLanes - 1) / kLanes;
   const Right<T> right(rows, k, across);
   const std::vector<T> left = random_values<T>(static_cast<std::size_t>(lanes) * k, 2);  // (lanes, k)
-  const auto packed = scratch(static_cast<std::size_t>(steps) * kWidth);
-  const auto staged = scratch(static_cast<std::size_t>(kLanes) * panel::rounded_up(steps, kLanes));
+  const auto packed = scratch<Word>(static_cast<std::size_t>(steps) * kWidth);
+  const auto staged = scratch<Word>(static_cast<std::size_t>(kLanes) * panel::rounded_up(steps, kLanes));
   panel::pack_lines<T>(
       packed.get(), [&](int m) { return left.data() + m * k; }, lanes, vectors, k, staged.get());
 
   using Step = typename Operand<T>::Step;
   const panel::Session<Step> session;
-  const auto sums = scratch(static_cast<std::size_t>(rows + 1) * kWidth);
+  const auto sums = scratch<float>(static_cast<std::size_t>(rows + 1) * kWidth);
   const auto integer = [](float& x) -> std::int32_t& { return reinterpret_cast<std::int32_t&>(x); };
   constexpr bool kInteger = std::is_same_v<T, std::int8_t>;
   if (mode == Mode::accumulate) {
@@ -200,7 +203,7 @@ TEST_F(TileProduct, SumsOfBfloatsMultiplyAsFloats) {
       put(i, bfloat(lanes[0]));
     }
   };
-  const auto r = scratch(kParts * kRows * kSteps), l = scratch(kParts * kSteps * kWidthHere);
+  const auto r = scratch<Word>(kParts * kRows * kSteps), l = scratch<Word>(kParts * kSteps * kWidthHere);
   const auto r_pairs = reinterpret_cast<bfloat*>(r.get()), l_pairs = reinterpret_cast<bfloat*>(l.get());
   for (int n = 0; n < kRows; ++n) {
     for (int k = 0; k < kDepth; ++k)
@@ -212,7 +215,7 @@ TEST_F(TileProduct, SumsOfBfloatsMultiplyAsFloats) {
                [&](int i, bfloat x) { l_pairs[((i * kSteps + k / 2) * kWidthHere + m) * 2 + k % 2] = x; });
     }
   }
-  const auto sums = scratch(kRows * kWidthHere);
+  const auto sums = scratch<float>(kRows * kWidthHere);
   std::fill_n(sums.get(), kRows * kWidthHere, 3.0f);
   const panel::Session<panel::AmxPairStep> session;
   int beside = 0;
@@ -245,15 +248,15 @@ void check_byte_tiles() {
   std::vector<T> right(kRows * kDepth), left(kDepth * kLanesHere);
   for (T& x : right) x = static_cast<T>(any(random));
   for (T& x : left) x = static_cast<T>(any(random));
-  const auto r = scratch(kSteps / kLanes * kPitch), l = scratch(kSteps * kLanesHere);
+  const auto r = scratch<Word>(kSteps / kLanes * kPitch), l = scratch<Word>(kSteps * kLanesHere);
   for (int n = 0; n < kRows; ++n)
     panel::stage_tile_rows(r.get() + n * kLanes, kPitch, right.data() + n * kDepth, kDepth);
-  std::fill_n(l.get(), kSteps * kLanesHere, 0.0f);
+  std::fill_n(l.get(), kSteps * kLanesHere, Word{});
   for (int k = 0; k < kDepth; k += 4) {
     panel::stage_across(l.get() + k / 4 * kLanesHere, left.data() + k * kLanesHere, kLanesHere,
                         min(4, kDepth - k), kLanesHere);
   }
-  const auto sums = scratch(kRows * kLanesHere);
+  const auto sums = scratch<float>(kRows * kLanesHere);
   auto* const found = reinterpret_cast<std::int32_t*>(sums.get());
   std::fill_n(found, kRows * kLanesHere, 3);
   const panel::Session<Step> session;

@@ -141,9 +141,7 @@ void write_scores(const AttentionProblem& problem, const AttentionArguments& arg
                   std::int64_t h, kernels::AttentionParams params, const Queue& queue) {
   params.wanted = {head_at(*problem.scores, arguments.scores, b, h), problem.scores->strides[2],
                    problem.scores->dtype == DType::f32, problem.score_stage};
-  params.rule.is_factor = false;  // its units are natural ones
-  params.rule.unit = 1.0f;
-  params.rule.exponent = kernels::kLog2E;
+  params.rule.take_natural_units();
   find_kernel(AttentionText::score_stages, problem)->launch(queue, params);
 }
 

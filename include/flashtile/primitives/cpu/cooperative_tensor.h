@@ -4,10 +4,10 @@
 #pragma once
 
 #include "flashtile/primitives/common/cooperative_tensor_contract.h"
+#include "flashtile/primitives/cpu/engine/product.h"
 #include "flashtile/primitives/cpu/execution.h"
 #include "flashtile/primitives/cpu/maps.h"
 #include "flashtile/primitives/cpu/math.h"
-#include "flashtile/primitives/cpu/product.h"
 
 namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {

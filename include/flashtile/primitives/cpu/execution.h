@@ -79,8 +79,8 @@ inline std::uint32_t simd_rows_not_finite(const T* values, std::int64_t row_stri
   for (int r = 0; r < rows && r < Rows; ++r, values += row_stride) {
     bools finite = true;
     for (int i = 0; i < count; i += kLanes) {
-      const floats x = count - i >= kLanes ? detail::load_lanes<float>(values + i)
-                                           : detail::load_lanes<float>(values + i, count - i);
+      const floats x =
+          count - i >= kLanes ? load_lanes<float>(values + i) : load_lanes<float>(values + i, count - i);
       finite = finite & (x - x == floats(0.0f));
     }
     found |= std::uint32_t{any(!finite)} << r;

@@ -12,21 +12,7 @@ inline floats abs(floats x) { return floats_of_bits(bits_of(x) & 0x7fffffff); }
 inline ints abs(ints x) { return max(x, -x); }
 
 /// The square root, rounded to nearest.
-inline floats sqrt(floats x) {
-#if defined(FT_AVX512)
-  return (floats::native)_mm512_maskz_sqrt_ps(detail::kAllLanes, (__m512)x.v);
-#elif defined(FT_AVX2)
-  return (floats::native)_mm256_sqrt_ps((__m256)x.v);
-#elif defined(__SSE__)
-  return (floats::native)_mm_sqrt_ps((__m128)x.v);
-#elif defined(__ARM_NEON) && defined(__aarch64__)
-  return (floats::native)vsqrtq_f32((float32x4_t)x.v);
-#else
-  floats r;
-  for (int i = 0; i < kLanes; ++i) r.v[i] = __builtin_sqrtf(x.v[i]);
-  return r;
-#endif
-}
+inline floats sqrt(floats x) { return detail::Simd::sqrt(x.v); }
 inline floats rsqrt(floats x) { return 1.0f / sqrt(x); }
 
 inline floats exp(floats x) {
@@ -101,7 +87,7 @@ template <int Quarter>
 inline floats sine(floats x) {
   // x = n pi/2 + r, |r| <= pi/4, in double: the high part of pi/2 has 26 bits, so that n times it is exact up to
   // |x| = 2^27. The angles of a rotary embedding, position times frequency, lie far inside.
-  using doubles = vector<double>;
+  using doubles = lane_vector<double>;
   const doubles wide = __builtin_convertvector(x.v, doubles);
   const doubles n = (wide * 0.63661977236758138 + 6755399441055744.0) - 6755399441055744.0;  // 1.5 * 2^52
   const doubles rest = (wide - n * 1.5707963109016418) - n * 1.5893254773528196e-08;

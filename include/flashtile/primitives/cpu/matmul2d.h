@@ -397,7 +397,7 @@ class matmul2d : public detail::tiles_of_product<Descriptor, Scope> {
   template <class P, class E>
   struct RightRoom {
     static constexpr int kDepth = kPanelSteps<P> * P::kPerStep;
-    alignas(64) float steps[kPanelSteps<P> * kPanelColumns];
+    alignas(64) Word steps[kPanelSteps<P> * kPanelColumns];
     alignas(64) E elements[P::kDots ? kDepth * kPanelColumns : 1];
   };
 

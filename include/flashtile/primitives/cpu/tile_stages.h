@@ -3,7 +3,7 @@
 #pragma once
 
 #include "flashtile/primitives/common/tile_stages_contract.h"
-#include "flashtile/primitives/cpu/operands.h"
+#include "flashtile/primitives/cpu/engine/operands.h"
 
 namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
@@ -45,7 +45,7 @@ struct right_tile_stages {
   static constexpr int kLines = Transposed ? Columns : P::steps(Depth);
 
   static_assert(stages_ok<Stages>());
-  alignas(64) float packed[Stages][kLines * kPitch];
+  alignas(64) Word packed[Stages][kLines * kPitch];
   right_view loaded[Stages];
 };
 
@@ -143,7 +143,7 @@ inline void load_tile_async(detail::right_tile_stages<T, P, Depth, Columns, Tran
   const auto own = detail::own_rows<Scope>((all.rows + kTogether - 1) / kTogether);
   auto part = all.from(own.begin * kTogether, 0);
   part.rows = min(part.rows, (own.end - own.begin) * kTogether);
-  float* packed = stages.packed[stage] + own.begin * Memory::kPitch;
+  Word* packed = stages.packed[stage] + own.begin * Memory::kPitch;
   auto loaded = detail::pack_right<P, Transposed>(packed, Memory::kPitch, part, Depth, Columns);
   if (Scope::simdgroups > 1 && simdgroup_index_in_threadgroup() > 0) return;
   loaded.depth = Transposed ? all.columns : all.rows, loaded.columns = Transposed ? all.rows : all.columns;
@@ -217,12 +217,12 @@ inline void fill_tile(detail::right_tile_stages<float, P, Depth, Columns, Transp
   columns = min(columns, Transposed ? Depth : Columns);
   const auto own = detail::own_rows<Scope>(lines);
   for (int r = own.begin; r < own.end; ++r) {
-    float* const line = stages.packed[stage] + r * Memory::kPitch;
+    float* const line = reinterpret_cast<float*>(stages.packed[stage] + r * Memory::kPitch);
     f(r, 0, columns, line);
     for (int i = columns; i < panel::rounded_up(columns, kLanes); ++i) line[i] = 0.0f;
   }
   if (Scope::simdgroups > 1 && simdgroup_index_in_threadgroup() > 0) return;
-  constexpr std::ptrdiff_t kLine = Memory::kPitch * std::ptrdiff_t{sizeof(float)};
+  constexpr std::ptrdiff_t kLine = Memory::kPitch * std::ptrdiff_t{sizeof(Word)};
   stages.loaded[stage] = {{stages.packed[stage], Transposed ? kLine : 4, Transposed ? 4 : kLine},
                           Transposed ? columns : lines,
                           Transposed ? lines : columns};

@@ -7,8 +7,8 @@
 #include <type_traits>
 
 #include "flashtile/primitives/common/tensor.h"
-#include "flashtile/primitives/cuda/fragment.h"
-#include "flashtile/primitives/cuda/tile_layout.h"
+#include "flashtile/primitives/cuda/engine/fragment.h"
+#include "flashtile/primitives/cuda/engine/tile_layout.h"
 
 namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {

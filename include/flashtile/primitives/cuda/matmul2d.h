@@ -10,11 +10,11 @@
 #include "flashtile/primitives/common/matmul2d_contract.h"
 #include "flashtile/primitives/common/tensor.h"
 #include "flashtile/primitives/cuda/cooperative_tensor.h"
+#include "flashtile/primitives/cuda/engine/operand_fragments.h"
+#include "flashtile/primitives/cuda/engine/warpgroup_product.h"
 #include "flashtile/primitives/cuda/maps.h"
-#include "flashtile/primitives/cuda/operand_fragments.h"
 #include "flashtile/primitives/cuda/tile_factory.h"
 #include "flashtile/primitives/cuda/tile_stages.h"
-#include "flashtile/primitives/cuda/warpgroup_product.h"
 
 namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {

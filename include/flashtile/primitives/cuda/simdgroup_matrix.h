@@ -10,8 +10,8 @@
 
 #include "flashtile/primitives/common/simdgroup_matrix.h"
 #include "flashtile/primitives/cuda/cooperative_tensor.h"
+#include "flashtile/primitives/cuda/engine/operand_fragments.h"
 #include "flashtile/primitives/cuda/maps.h"
-#include "flashtile/primitives/cuda/operand_fragments.h"
 #include "flashtile/primitives/cuda/tile_stages.h"
 
 namespace flashtile::inline v0_2::primitives {

@@ -142,6 +142,13 @@ struct ScoreRule {
         unit(is_factor ? scale_ : 1.0f),
         exponent(unit * kLog2E) {}
 
+  /// For kernels that look at scores themselves: no factor waits for the exponent.
+  FLASHTILE_HOST_DEVICE constexpr void take_natural_units() FT_THREAD {
+    is_factor = false;
+    unit = 1.0f;
+    exponent = kLog2E;
+  }
+
   /// Do segments or a block map hide pairs? Kernels ask sight.h of which, and give the ranges of keys that they leave.
   FLASHTILE_HOST_DEVICE constexpr bool hides_pairs() const FT_CONSTANT {
     return segments.given() || blocks.given();

@@ -7,7 +7,6 @@
 //   probabilities   exp(biased - maximum) / sum of these over the row
 #pragma once
 
-#include "src/ops/attention/kernel/row_ends.h"
 #include "src/ops/attention/kernel/softmax.h"
 #include "src/ops/attention/kernel/stored_scores.h"
 #include "src/ops/attention/kernel/walk_tile.h"

@@ -37,7 +37,7 @@ struct AttentionSoftmaxRows {
     const floats inverse = ending.inverse * p.weights_scale;
     for (int c = 0; c < begin; ++c) weights[c] = T(0.0f);
     for (int c = begin; c < end; c += kLanes)
-      primitives::detail::store_lanes<float>(weights + c, floats::load(scores + c) * inverse);
+      primitives::store_lanes<float>(weights + c, floats::load(scores + c) * inverse);
     for (int c = end; c < p.kv_length; ++c) weights[c] = T(0.0f);
     if (p.lse != nullptr) lse_of(p, 0, 0, row) = ending.lse;
   }

@@ -39,8 +39,7 @@ class MaskRow {
  private:
   template <class To, class From>
   static FT_FUNCTION auto load(const From* from, int left) {
-    return left >= kLanes ? primitives::detail::load_lanes<To>(from)
-                          : primitives::detail::load_lanes<To>(from, left);
+    return left >= kLanes ? primitives::load_lanes<To>(from) : primitives::load_lanes<To>(from, left);
   }
 
   const E* bias_ = nullptr;
@@ -70,8 +69,8 @@ class PairRow {
   FT_FUNCTION bools operator()(int c, int left) const {
     bools seen = true;
     if (ids_ != nullptr)
-      seen = (left >= kLanes ? primitives::detail::load_lanes<int32_t>(ids_ + c)
-                             : primitives::detail::load_lanes<int32_t>(ids_ + c, left)) == ints(id_);
+      seen = (left >= kLanes ? primitives::load_lanes<int32_t>(ids_ + c)
+                             : primitives::load_lanes<int32_t>(ids_ + c, left)) == ints(id_);
     if (blocks_ != nullptr) {
       int32_t open[kLanes] = {};
       for (int i = 0; i < kLanes && i < left; ++i) open[i] = blocks_[(column_ + c + i) / kv_block_ * step_];

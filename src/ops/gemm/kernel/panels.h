@@ -159,8 +159,8 @@ class Product : Parts<T, S> {
   }
 
   void store_integers(const Panel& from) {
-    using primitives::detail::load_lanes;
-    using primitives::detail::store_lanes;
+    using primitives::load_lanes;
+    using primitives::store_lanes;
     for (int i = 0; i < memory_.rows.count(); ++i) {
       std::int32_t* to =
           static_cast<std::int32_t*>(p_.c) + (memory_.rows.first() + i) * p_.c_stride + from.column;

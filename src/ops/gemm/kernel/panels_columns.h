@@ -24,10 +24,10 @@ class PackedColumns : Parts<T, Step> {
   PackedColumns(Scratch& scratch, const GemmPanelsCall& call)
       : p_(call.params),
         transposed_(call.transpose_b),
-        packed_(scratch.take<float>(kSteps * kLanesOfPanel)),
-        staged_lines_(scratch.take<float>(kLanes * kSteps)) {}
+        packed_(scratch.take<Word>(kSteps * kLanesOfPanel)),
+        staged_lines_(scratch.take<Word>(kLanes * kSteps)) {}
 
-  const float* packed() const { return packed_; }
+  const Word* packed() const { return packed_; }
 
   /// packed() <- B's rows k ... k + depth - 1 of the panel's columns; column sums for the excess, see
   /// kHasExcess.
@@ -70,8 +70,8 @@ class PackedColumns : Parts<T, Step> {
 
   const GemmParams& p_;
   bool transposed_;
-  float* packed_;        ///< (kSteps, kLanesOfPanel)
-  float* staged_lines_;  ///< (kLanes, kSteps)
+  Word* packed_;        ///< (kSteps, kLanesOfPanel)
+  Word* staged_lines_;  ///< (kLanes, kSteps)
 };
 
 }  // namespace gemm_panels

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "flashtile/primitives.h"
-#include "flashtile/primitives/cpu/panel_operands.h"
+#include "flashtile/primitives/cpu/engine/panel_operands.h"
 #include "src/ops/common/kernel/cpu/scratch.h"
 #include "src/ops/gemm/kernel/panels_table.h"
 

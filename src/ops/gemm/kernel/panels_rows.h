@@ -23,8 +23,8 @@ class BlockRows : Parts<T, Step> {
         // Tiles that follow each other in k lie half of the L1 cache's sets plus an odd number of lines apart,
         // so that they spread over all sets. A power of two would map all rows to a few sets.
         staged_stride_(kTiles ? (rounded_up(most_rows_, 64) + 33) * kLanes : most_rows_ + kLanes),
-        staged_(scratch.take<float>(kTiles ? kRowSteps / kLanes * staged_stride_ : kRowSteps * staged_stride_)),
-        staged_lines_(scratch.take<float>(kTiles && transposed_ ? kLanes * most_rows_ : 0)) {}
+        staged_(scratch.take<Word>(kTiles ? kRowSteps / kLanes * staged_stride_ : kRowSteps * staged_stride_)),
+        staged_lines_(scratch.take<Word>(kTiles && transposed_ ? kLanes * most_rows_ : 0)) {}
 
   int count() const { return count_; }
   std::int64_t first() const { return first_; }
@@ -94,8 +94,8 @@ class BlockRows : Parts<T, Step> {
   bool transposed_, once_;
   std::int64_t first_ = 0;
   int count_ = 0, most_rows_, staged_stride_;
-  float* staged_;        ///< (most rows, kRowSteps), or the other way around, or as tiles
-  float* staged_lines_;  ///< (kLanes, most rows)
+  Word* staged_;        ///< (most rows, kRowSteps), or the other way around, or as tiles
+  Word* staged_lines_;  ///< (kLanes, most rows)
 };
 
 }  // namespace gemm_panels

@@ -38,7 +38,7 @@ struct GemmSimdgroupTile : GemmTile<64, 64, 32, 4> {};
 // without work in small ones. simdgroup: chains of 32 keep rounding errors small, 64 and 96 columns are equally
 // fast, and 16 or 32 rows half as fast as 64.
 template <class A, class B>
-struct GemmTensorOpsTile : GemmTile<128, 256, 128 * primitives::detail::product_of<A, B>::kPerStep, 1> {};
+struct GemmTensorOpsTile : GemmTile<128, 256, 128 * primitives::kElementsPerStep<A, B>, 1> {};
 struct GemmSimdgroupTile : GemmTile<64, 64, 32, 1> {};
 #endif
 

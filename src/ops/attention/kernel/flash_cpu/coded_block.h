@@ -86,9 +86,7 @@ class CodedBlock {
       for (int c = 0; c < keys; c += kLanes) {
         float* const at = scales_ + g * kMostDecodeKeys + c;
         if (are_halves) {
-          primitives::detail::half_to_float(
-              primitives::detail::load_vector<std::uint16_t>(bits_ + (at - scales_)))
-              .store(at);
+          floats_of<half>(load_vector<std::uint16_t>(bits_ + (at - scales_))).store(at);
         } else {
           for (int i = keys - c; i < kLanes; ++i) at[i] = 0.0f;
         }

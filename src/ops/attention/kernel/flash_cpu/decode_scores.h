@@ -72,8 +72,8 @@ class DecodeScores : DecodeShape<T, Rows> {
     if constexpr (!Element::kConverted) {
       return panel::load_repeated<floats::native, kChunkBytes>(from);
     } else {
-      using Bits = primitives::detail::vector<std::uint16_t>;
-      return panel::floats_of<T>(panel::load_repeated<Bits, kChunkBytes>(from));
+      using Bits = lane_vector<std::uint16_t>;
+      return floats_of<T>(panel::load_repeated<Bits, kChunkBytes>(from));
     }
   }
 

@@ -1,7 +1,7 @@
 // How decode.h lays out a few queries over registers, and how much of K and V it reads at a time.
 #pragma once
 
-#include "flashtile/primitives/cpu/lanes.h"
+#include "flashtile/primitives/cpu/engine/lanes.h"
 #include "src/ops/attention/kernel/flash_cpu/operands.h"
 #include "src/ops/common/kernel/cpu/scratch.h"
 

@@ -72,7 +72,7 @@ class DecodeSoftmax : DecodeShape<T, Rows> {
         const floats weight = kPairs ? exp2_weight(z) : weight_of(z);
         sum[j] = sum[j] + weight;
         if constexpr (kPairs)
-          primitives::detail::store_lanes<float>(reinterpret_cast<bfloat*>(scores_) + at, weight);
+          primitives::store_lanes<float>(reinterpret_cast<bfloat*>(scores_) + at, weight);
         else
           weight.store(scores_ + at);
       }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "flashtile/primitives.h"
-#include "flashtile/primitives/cpu/panel_operands.h"
+#include "flashtile/primitives/cpu/engine/panel_operands.h"
 #include "src/ops/attention/kernel/rows.h"
 
 namespace flashtile::inline v0_2::kernels {
@@ -37,7 +37,7 @@ inline constexpr bool kTurnsValues = panel::kUsesTiles<typename Operand<T>::Step
 template <class T>
 inline constexpr int kDiagonalKeys = kTurnsValues<T> ? 32 : kLanes;
 
-/// Size of a block's staged V, in floats.
+/// Size of a block's staged V, in words.
 template <class T>
 constexpr int staged_value_size(int elements) {
   if (std::is_same_v<T, float>) return 0;
@@ -45,7 +45,7 @@ constexpr int staged_value_size(int elements) {
 }
 
 /// Transposes `steps` rows of 4-byte steps: to[column * to_stride + step] = from[step * from_stride + column].
-FT_FUNCTION void turn_steps(float* to, int to_stride, const float* from, int from_stride, int steps,
+FT_FUNCTION void turn_steps(Word* to, int to_stride, const Word* from, int from_stride, int steps,
                             int columns) {
   for (int c = 0; c < columns; c += kLanes) {
     for (int i = 0; i < steps; i += kLanes) {
@@ -53,7 +53,7 @@ FT_FUNCTION void turn_steps(float* to, int to_stride, const float* from, int fro
       for (int n = 0; n < kLanes; ++n) {
         square[n] = i + n < steps ? floats::load(from + (i + n) * from_stride + c) : floats(0.0f);
       }
-      primitives::detail::transpose(square);
+      primitives::transpose(square);
       for (int n = 0; n < kLanes; ++n) square[n].store(to + (c + n) * to_stride + i);
     }
   }
@@ -61,7 +61,7 @@ FT_FUNCTION void turn_steps(float* to, int to_stride, const float* from, int fro
 
 /// `count` rows of K as the right operand: n = key, a step = adjacent elements of a key.
 template <class T>
-FT_FUNCTION RightRows keys_operand(RowRun<const T> keys, int count, int elements, float* staged) {
+FT_FUNCTION RightRows keys_operand(RowRun<const T> keys, int count, int elements, Word* staged) {
   if (panel::in_place<T>(elements))
     return {keys.first, static_cast<std::ptrdiff_t>(keys.step * static_cast<std::ptrdiff_t>(sizeof(T))), 4};
   const int stride = staged_key_stride<T>(elements);
@@ -71,7 +71,7 @@ FT_FUNCTION RightRows keys_operand(RowRun<const T> keys, int count, int elements
 
 /// `count` rows of V as the right operand: n = output column, a step = adjacent keys of a column.
 template <class T>
-FT_FUNCTION RightRows values_operand(RowRun<const T> values, int count, int elements, float* staged) {
+FT_FUNCTION RightRows values_operand(RowRun<const T> values, int count, int elements, Word* staged) {
   if constexpr (std::is_same_v<T, float>) {
     return {values.first, 4, static_cast<std::ptrdiff_t>(values.step * static_cast<std::ptrdiff_t>(sizeof(T)))};
   } else {
@@ -82,7 +82,7 @@ FT_FUNCTION RightRows values_operand(RowRun<const T> values, int count, int elem
     }
     if constexpr (kTurnsValues<T>) {
       constexpr int kSteps = kKeys / kPer;
-      float* turned = staged + kSteps * stride;
+      Word* turned = staged + kSteps * stride;
       turn_steps(turned, kSteps, staged, stride, (count + kPer - 1) / kPer, stride);
       return {turned, 4 * kSteps, 4};
     }

@@ -46,7 +46,7 @@ void allot_sums(Scratch& scratch, Panel& panel, int output_rows) {
 template <int Width>
 void allot(Scratch& scratch, Panel& panel, PanelTotals<Width>& totals, int query_rows, int output_rows,
            int kv_length) {
-  panel.queries = scratch.take<float>(query_rows * Width);
+  panel.queries = scratch.take<Word>(query_rows * Width);
   allot_sums<Width>(scratch, panel, output_rows);
   for (std::int32_t** lanes : {&panel.position, &panel.head}) *lanes = scratch.take<std::int32_t>(Width);
   if (kv_length <= kKeysOfChain) return;
@@ -185,9 +185,9 @@ class PanelTask {
         if constexpr (kPer == 1)
           square[i] = column(i);
         else
-          square[i] = primitives::detail::pairs_of<E>(column(2 * i), column(2 * i + 1));
+          square[i] = primitives::pairs_of<E>(column(2 * i), column(2 * i + 1));
       }
-      primitives::detail::transpose(square);
+      primitives::transpose(square);
       for (int i = 0; i < lanes; ++i) {
         float* to = reinterpret_cast<float*>(row(first + i) + d);
         if (whole)

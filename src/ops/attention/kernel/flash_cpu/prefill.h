@@ -57,7 +57,8 @@ class Prefill : PanelTask<T, kWidth> {
   struct Memory {
     Panel panels[kPanels<T>];
     PanelTotals<kWidth> totals[kPanels<T>];
-    float *scores, *keys, *values;  ///< of a block; keys and values where they are not read in place
+    float* scores;        ///< of a block, and then its weights
+    Word *keys, *values;  ///< of a block, where they are not read in place
     StagedRows<T> query_rows, key_rows, value_rows;
     std::size_t bytes;  ///< of it all
 
@@ -68,8 +69,8 @@ class Prefill : PanelTask<T, kWidth> {
       for (int i = 0; i < kPanels<T>; ++i)
         allot(scratch, panels[i], totals[i], steps_of<T>(p.head_dim), p.value_dim, p.kv_length);
       scores = scratch.take<float>(kKeys * kWidth);
-      keys = scratch.take<float>(panel::in_place<T>(p.head_dim) ? 0 : kKeys * staged_key_stride<T>(p.head_dim));
-      values = scratch.take<float>(staged_value_size<T>(p.value_dim));
+      keys = scratch.take<Word>(panel::in_place<T>(p.head_dim) ? 0 : kKeys * staged_key_stride<T>(p.head_dim));
+      values = scratch.take<Word>(staged_value_size<T>(p.value_dim));
       bytes = scratch.bytes();
     }
   };
@@ -163,7 +164,7 @@ class Prefill : PanelTask<T, kWidth> {
   void multiply_scores(const Panel& panel, RightRows k, int c, int count, Diagonal::Registers registers) {
     const int first = registers.first * kLanes, vectors = registers.end - registers.first;
     float* to = memory_.scores + c * kWidth + first;
-    const float* queries = panel.queries + first;
+    const Word* queries = panel.queries + first;
     using panel::Mode;
     const int head_steps = steps_of<T>(p_.head_dim);
     for (int d = 0; d < head_steps; d += kDepthSteps) {
@@ -181,8 +182,8 @@ class Prefill : PanelTask<T, kWidth> {
     constexpr int kPer = Element::kPerStep;
     const int first = registers.first * kLanes, vectors = registers.end - registers.first;
     panel::multiply<typename Element::Step, panel::Mode::accumulate>(
-        panel.output + first, v.from(0, c / kPer), memory_.scores + c / kPer * kWidth + first, p_.value_dim,
-        (count + kPer - 1) / kPer, vectors);
+        panel.output + first, v.from(0, c / kPer), panel::words_of(memory_.scores + c / kPer * kWidth + first),
+        p_.value_dim, (count + kPer - 1) / kPer, vectors);
   }
 
   void softmax(const Panel& panel, int keys) {

@@ -15,7 +15,7 @@ inline constexpr float kSlackBits = 8.0f;
 
 /// A panel of queries, one a lane, and its running sums. Rows have W lanes: kWidth, or kTileLanes in tiles.h.
 struct Panel {
-  float* queries;          ///< (steps of D, W)
+  Word* queries;           ///< (steps of D, W)
   float* output;           ///< (Dv, W)
   float* maximum;          ///< (W) what is subtracted from scores
   float* sum;              ///< (W) of the weights

@@ -23,10 +23,10 @@ struct TileLayout {
   std::int64_t most_used;       ///< of any: the longest entry's
   int key_steps, value_rows;    ///< steps of a row of K, rows of V^T with one of ones: whole tiles
   int value_steps = kKeys / 2;  ///< of a row of V^T
-  int queries_part;             ///< floats of a part of a panel's queries
-  int keys_part, values_part;   ///< floats of a part of K, of V^T
+  int queries_part;             ///< words of a part of a panel's queries
+  int keys_part, values_part;   ///< words of a part of K, of V^T
   int plain;                    ///< offset of the flag that all numbers of a block are plain
-  std::size_t size;             ///< floats of a block
+  std::size_t size;             ///< words of a block
 
   explicit TileLayout(const AttentionParams& p)
       : head_dim(p.head_dim),
@@ -43,7 +43,7 @@ struct TileLayout {
 
   /// Blocks of a KV head, with those that hold the last values alone.
   std::int64_t of_head() const { return count + kApart; }
-  std::size_t bytes_of_head() const { return static_cast<std::size_t>(of_head()) * size * sizeof(float); }
+  std::size_t bytes_of_head() const { return static_cast<std::size_t>(of_head()) * size * sizeof(Word); }
   /// Do rows of K and Q fill whole tiles as they lie in memory, without splitting or padding?
   bool rows_are_whole() const { return kParts<T> == 1 && head_dim == 2 * key_steps; }
 };
@@ -54,23 +54,24 @@ class TileBlocks {
  public:
   TileBlocks(const CpuSchedule& schedule, const CpuTask& task, std::int64_t batch, std::int64_t kv_head)
       : layout_(schedule.params),
-        first_(reinterpret_cast<float*>(task.workspace +
-                                        Partials::bytes(schedule.params, schedule.tasks.splits.count)) +
+        first_(reinterpret_cast<Word*>(task.workspace +
+                                       Partials::bytes(schedule.params, schedule.tasks.splits.count)) +
                (batch * schedule.params.kv_heads + kv_head - task.first_head) * layout_.of_head() *
                    static_cast<std::int64_t>(layout_.size)) {}
 
   const TileLayout<T>& layout() const { return layout_; }
 
   /// The block of key `column`, from its part of K on.
-  float* keys(int column) const { return first_ + column / kKeys * static_cast<std::int64_t>(layout_.size); }
-  float* values(int column) const {
+  Word* keys(int column) const { return first_ + column / kKeys * static_cast<std::int64_t>(layout_.size); }
+  Word* values(int column) const {
     return keys(column + TileLayout<T>::kApart * kKeys) + kParts<T> * layout_.keys_part;
   }
-  float& plain(int column) const { return keys(column)[layout_.plain]; }
+  /// Not 0 if all numbers of a block are plain.
+  std::uint32_t& plain(int column) const { return keys(column)[layout_.plain].bits; }
 
  private:
   TileLayout<T> layout_;
-  float* first_;
+  Word* first_;
 };
 
 }  // namespace flash_cpu

@@ -19,13 +19,13 @@ class TileStaging {
 
   bool plain() const { return plain_; }
 
-  /// Stores the parts of a row of K or Q as pairs of bfloats, `part` floats apart, padded
+  /// Stores the parts of a row of K or Q as pairs of bfloats, `part` words apart, padded
   /// with zeros to whole tiles.
-  void stage_row(float* to, int part, const T* from) {
+  void stage_row(Word* to, int part, const T* from) {
     const int elements = layout_.head_dim;
     if (layout_.rows_are_whole()) {
       for (int i = 0; i < layout_.key_steps; i += kLanes)
-        floats::load(reinterpret_cast<const float*>(from) + i).store(to + i);
+        floats::load(reinterpret_cast<const Word*>(from) + i).store(to + i);
       return;
     }
     for (int i = 0; i < 2 * layout_.key_steps; i += kLanes) {
@@ -39,7 +39,7 @@ class TileStaging {
 
   /// Stores the parts of V^T for `keys` rows of V. The first part ends with a row of ones, whose
   /// product is the sum of the weights.
-  void turn_values(float* to, RowRun<const T> values, int keys) {
+  void turn_values(Word* to, RowRun<const T> values, int keys) {
     const int steps = layout_.value_steps;
     for (int c = 0; c < layout_.value_dim; c += kColumns) {
       for (int s = 0; s < steps; s += kLanes) {
@@ -56,9 +56,9 @@ class TileStaging {
     }
     const ints pair_of_ones = 0x3f803f80;
     for (int part = 0; part < kParts<T>; ++part) {
-      float* rest = to + part * layout_.values_part + layout_.value_dim * steps;
+      Word* rest = to + part * layout_.values_part + layout_.value_dim * steps;
       std::memset(rest, 0,
-                  static_cast<std::size_t>((layout_.value_rows - layout_.value_dim) * steps) * sizeof(float));
+                  static_cast<std::size_t>((layout_.value_rows - layout_.value_dim) * steps) * sizeof(Word));
       for (int i = 0; part == 0 && i < steps; i += kLanes) floats_of_bits(pair_of_ones).store(rest + i);
     }
   }
@@ -95,9 +95,9 @@ class TileStaging {
       }
     }
   }
-  /// Transposes the square and stores its rows, at most `left`, `pitch` floats apart.
-  [[gnu::always_inline]] static void turn_square(Square& square, float* to, int pitch, int left) {
-    primitives::detail::transpose(square);
+  /// Transposes the square and stores its rows, at most `left`, `pitch` words apart.
+  [[gnu::always_inline]] static void turn_square(Square& square, Word* to, int pitch, int left) {
+    primitives::transpose(square);
     if (left >= kLanes) {
       FT_UNROLL for (int i = 0; i < kLanes; ++i) square[i].store(to + i * pitch);
     } else {
@@ -112,7 +112,7 @@ class TileStaging {
 /// panel.queries <- the parts of the panel's queries, whose rows query(lane) are; `staged` has room for these parts.
 /// Returns whether all numbers were plain.
 template <class T, class QueryAddress>
-bool pack_queries(const TileLayout<T>& layout, const Panel& panel, float* staged, QueryAddress query) {
+bool pack_queries(const TileLayout<T>& layout, const Panel& panel, Word* staged, QueryAddress query) {
   constexpr int kLanesOfPanel = panel::kTileLanes;
   const int steps = layout.key_steps, line = kParts<T> * steps;
   if (layout.rows_are_whole()) {
@@ -150,9 +150,8 @@ void prepare_block(const CpuSchedule& schedule, const CpuTask& task) {
   const TileBlocks<T> blocks(schedule, task, batch, kv_head);
   const TileLayout<T>& layout = blocks.layout();
   TileStaging<T> staging(layout);
-  float* const rows = blocks.keys(column);
-  if (keys < kKeys)
-    std::memset(rows, 0, static_cast<std::size_t>(kParts<T> * layout.keys_part) * sizeof(float));
+  Word* const rows = blocks.keys(column);
+  if (keys < kKeys) std::memset(rows, 0, static_cast<std::size_t>(kParts<T> * layout.keys_part) * sizeof(Word));
   Scratch scratch(task.scratch);
   const StagedRows<T> key_block(scratch, {}, p.pages, kKeys, p.head_dim),
       value_block(scratch, {}, p.pages, kKeys, p.value_dim);

@@ -78,7 +78,8 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   struct Memory {
     Panel panels[kTilePanels];
     PanelTotals<kLanesOfPanel> totals[kTilePanels];
-    float *scores[2], *staged;
+    float* scores[2];  ///< of units, and then their weights
+    Word* staged;
     std::size_t bytes;  ///< of it all
 
     Memory(Scratch scratch, const AttentionParams& p) {
@@ -86,7 +87,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
       for (int i = 0; i < kTilePanels; ++i)
         allot(scratch, panels[i], totals[i], kParts<T> * layout.key_steps, layout.value_rows, p.kv_length);
       for (float*& of_unit : scores) of_unit = scratch.take<float>(kWeightParts<T> * kWeightsPart);
-      staged = scratch.take<float>(kLanesOfPanel * kParts<T> * layout.key_steps);
+      staged = scratch.take<Word>(kLanesOfPanel * kParts<T> * layout.key_steps);
       bytes = scratch.bytes();
     }
   };
@@ -191,7 +192,7 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
     const auto nothing = [] {};
     if (now.keys > 0) multiply_scores(now, memory_.scores[0], nothing);
     while (now.keys > 0) {
-      if constexpr (kParts<T> != 1) plain_ &= blocks_.plain(now.column) != 0.0f;
+      if constexpr (kParts<T> != 1) plain_ &= blocks_.plain(now.column) != 0;
       const TileUnit next = unit_from(now.column, now.panel + 1);
       const float exponent = p_.rule.exponent,
                   of_maximum = sights_[now.panel].is_settled(now) ? exponent : settle(now, before);
@@ -224,8 +225,8 @@ class TilePrefill : PanelTask<T, panel::kTileLanes> {
   [[gnu::always_inline]] void multiply_values(const TileUnit& u, const float* weights, Beside&& beside) {
     panel::multiply_tiles<panel::Mode::accumulate, kLanesOfPanel, OutputSplit>(
         memory_.panels[u.panel].output,
-        {blocks_.values(u.column) + u.before() / 2, 4 * layout().value_steps, 4}, weights, layout().value_rows,
-        u.rows() / 2, beside, layout().values_part, kWeightsPart);
+        {blocks_.values(u.column) + u.before() / 2, 4 * layout().value_steps, 4}, panel::words_of(weights),
+        layout().value_rows, u.rows() / 2, beside, layout().values_part, kWeightsPart);
   }
   /// Number of tile products that run beside one softmax: of the unit before and of the next.
   int products_of(const TileUnit& before, const TileUnit& next) const {

@@ -46,7 +46,7 @@ class PanelEntries {
       if (rule_.hides_pairs() && first + i < panel_.count)
         to[i] = where_visible(to[i], pairs(first + i)(c, left));
     }
-    primitives::detail::transpose(to);
+    primitives::transpose(to);
   }
 
  private:

@@ -5,9 +5,9 @@
 
 #include <cstring>
 
+#include "flashtile/primitives/cpu/engine/panel.h"
+#include "flashtile/primitives/cpu/engine/panel_amx_bytes.h"
 #include "flashtile/primitives/cpu/math.h"
-#include "flashtile/primitives/cpu/panel.h"
-#include "flashtile/primitives/cpu/panel_amx_bytes.h"
 
 namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
@@ -68,27 +68,13 @@ constexpr bool in_place(int elements) {
   return !Operand<T>::kConverted && elements % Operand<T>::kPerStep == 0;
 }
 
-/// kLanes 16-bit elements, given as bits, converted to floats.
-template <class T>
-FT_FUNCTION floats floats_of(primitives::detail::vector<std::uint16_t> bits) {
-  if constexpr (std::is_same_v<T, half>)
-    return primitives::detail::half_to_float(bits);
-  else
-    return primitives::detail::bfloat_to_float(bits);
-}
-
 /// kLanes elements from `from` on as floats; if only `left` < kLanes are left, the other lanes are 0.
 template <class T>
 FT_FUNCTION floats load_some(const T* from, int left) {
-  if (left >= kLanes) return primitives::detail::load_lanes<float>(from);
-#if defined(FT_AVX512)
-  if constexpr (primitives::detail::is_16_bit_float<T>) {
-    const auto there = static_cast<__mmask16>((1u << left) - 1);
-    const auto raw = (primitives::detail::vector<std::uint16_t>)_mm256_maskz_loadu_epi16(there, from);
-    return floats_of<T>(raw);
-  }
-#endif
-  return primitives::detail::load_lanes<float>(from, left);
+  if (left >= kLanes) return primitives::load_lanes<float>(from);
+  if constexpr (primitives::detail::is_16_bit_float<T>)
+    return floats_of<T>(primitives::detail::Simd::load_halves(from, left));
+  return primitives::load_lanes<float>(from, left);
 }
 
 /// A vector V filled with repetitions of the same `Bytes` bytes, which may lie at any address.
@@ -126,18 +112,18 @@ FT_FUNCTION V load_repeated(const void* from) {
 template <class T>
 FT_FUNCTION void store_some(T* to, floats x, int left) {
   if (left >= kLanes)
-    primitives::detail::store_lanes<float>(to, x);
+    primitives::store_lanes<float>(to, x);
   else
-    primitives::detail::store_lanes<float>(to, x, left);
+    primitives::store_lanes<float>(to, x, left);
 }
 
 /// Stages a line as steps: to[s] = step s. The last step is padded with zeros, and whole registers are written.
 template <class T>
-FT_FUNCTION void stage_line(float* to, const T* from, int elements) {
+FT_FUNCTION void stage_line(Word* to, const T* from, int elements) {
   if constexpr (Operand<T>::kConverted) {
     for (int i = 0; i < elements; i += kLanes) load_some(from + i, elements - i).store(to + i);
   } else {
-    to[steps_of<T>(elements) - 1] = 0.0f;
+    to[steps_of<T>(elements) - 1] = Word{};
     std::memcpy(to, from, static_cast<std::size_t>(elements) * sizeof(T));
   }
 }
@@ -145,7 +131,7 @@ FT_FUNCTION void stage_line(float* to, const T* from, int elements) {
 /// Stages a line as rows of tiles: 16 steps at `to`, the next 16 `pitch` floats further, and so
 /// on, padded with zeros.
 template <class T>
-FT_FUNCTION void stage_tile_rows(float* to, std::ptrdiff_t pitch, const T* from, int elements) {
+FT_FUNCTION void stage_tile_rows(Word* to, std::ptrdiff_t pitch, const T* from, int elements) {
   constexpr int kAtOnce = 16 * Operand<T>::kPerStep;
   for (int e = 0; e < elements; e += kAtOnce, to += pitch) {
     if (elements - e >= kAtOnce) {
@@ -182,7 +168,7 @@ FT_FUNCTION void load_across(floats& first, floats& second, const bfloat* from, 
 /// Stages kPerStep lines, which lie across k, as one row of steps: to[i] = element i of each line. `lines` of
 /// them exist; the others count as 0. Writes whole registers.
 template <class T>
-FT_FUNCTION void stage_across(float* to, const T* from, [[maybe_unused]] std::int64_t line_stride,
+FT_FUNCTION void stage_across(Word* to, const T* from, [[maybe_unused]] std::int64_t line_stride,
                               [[maybe_unused]] int lines, int elements) {
   if constexpr (Operand<T>::kPerStep == 1) {
     for (int i = 0; i < elements; i += kLanes) load_some(from + i, elements - i).store(to + i);
@@ -219,8 +205,8 @@ FT_FUNCTION void stage_across(float* to, const T* from, [[maybe_unused]] std::in
 /// Packs `count` <= Width lines of `elements` elements into a panel; line(m) is the address of the line of lane
 /// m. `staged` has room for kLanes lines.
 template <class T, int Width = kWidth, class LineAddress>
-FT_FUNCTION void pack_lines(float* packed, LineAddress line, int count, int vectors, int elements,
-                            float* staged) {
+FT_FUNCTION void pack_lines(Word* packed, LineAddress line, int count, int vectors, int elements,
+                            Word* staged) {
   const int steps = steps_of<T>(elements);
   if (in_place<T>(elements)) return pack_rows<Width>(packed, line, count, steps, vectors);
   const int stride = rounded_up(steps, kLanes);

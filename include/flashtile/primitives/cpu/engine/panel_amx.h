@@ -4,7 +4,7 @@
 // whose interleaved pairs are already the layout that the unit reads. The tile of sums is sixteen rows of D.
 #pragma once
 
-#include "flashtile/primitives/cpu/amx.h"
+#include "flashtile/primitives/cpu/engine/amx.h"
 
 namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
@@ -66,7 +66,7 @@ FT_FUNCTION void start_sum(const float* at, std::ptrdiff_t row_bytes) {
 /// Rows x Columns tiles of D, at most 2 x 2: sums in tiles 0 ... 3, rows of R in 4 and 5, lanes of L in 6 and
 /// 7. beside() is called after each product.
 template <int Rows, int Columns, Mode M, int Width, class Split = Whole, class Beside>
-[[gnu::always_inline]] FT_FUNCTION void tile_block(float* d, RightRows r, const float* l, int steps,
+[[gnu::always_inline]] FT_FUNCTION void tile_block(float* d, RightRows r, const Word* l, int steps,
                                                    Beside&& beside, std::ptrdiff_t r_part = 0,
                                                    std::ptrdiff_t l_part = 0) {
   constexpr std::ptrdiff_t kRowBytes = Width * 4;
@@ -81,7 +81,7 @@ template <int Rows, int Columns, Mode M, int Width, class Split = Whole, class B
     for (int i = Split::kRight - 1; i >= 0; --i) {
       const RightRows right = r.from(0, i * r_part + k);
       for (int j = Split::left_of(i) - 1; j >= 0; --j) {
-        const float* left = l + j * l_part + k * Width;
+        const Word* left = l + j * l_part + k * Width;
         const bool first = j == Split::left_of(i) - 1;
         if (first) amx::load_passing<4>(right.data, r.row_stride);
         amx::load<6>(left, kRowBytes);
@@ -110,7 +110,7 @@ template <int Rows, int Columns, Mode M, int Width, class Split = Whole, class B
 /// RowTiles x 2 tiles of D over at most two tiles of steps. All of L stays in tiles 4 ... 7. Two tiles of sums
 /// alternate: each is stored while the other's products run, since a tile is busy until its store is done.
 template <int Depth, Mode M, int Width, class Beside>
-[[gnu::always_inline]] FT_FUNCTION void tile_strip(float* d, RightRows r, const float* l, int row_tiles,
+[[gnu::always_inline]] FT_FUNCTION void tile_strip(float* d, RightRows r, const Word* l, int row_tiles,
                                                    Beside&& beside) {
   constexpr std::ptrdiff_t kRowBytes = Width * 4;
   amx::load<4>(l, kRowBytes);
@@ -145,7 +145,7 @@ template <int Depth, Mode M, int Width, class Beside>
 }
 
 template <int Rows, Mode M>
-FT_FUNCTION void tile_row(float* d, RightRows r, const float* l, int steps, int vectors) {
+FT_FUNCTION void tile_row(float* d, RightRows r, const Word* l, int steps, int vectors) {
   int j = 0;
   for (; j + 2 <= vectors; j += 2)
     tile_block<Rows, 2, M, kWidth>(d + j * kTile, r, l + j * kTile, steps, [] {});
@@ -165,7 +165,7 @@ inline constexpr int kTileLanes = 32;  ///< lanes of the panels of multiply_tile
 ///
 /// Parts of R are r_part steps apart, parts of L l_part floats; see split_floats().
 template <Mode M, int Width, class Split = Whole, class Beside>
-[[gnu::always_inline]] FT_FUNCTION void multiply_tiles(float* d, RightRows r, const float* l, int rows,
+[[gnu::always_inline]] FT_FUNCTION void multiply_tiles(float* d, RightRows r, const Word* l, int rows,
                                                        int steps, Beside&& beside, std::ptrdiff_t r_part = 0,
                                                        std::ptrdiff_t l_part = 0) {
   using detail::kTile;
@@ -203,7 +203,7 @@ FT_FUNCTION void split_floats(floats x, floats (&parts)[Parts]) {
 /// D (+)= R L: whole tiles by the tile unit, the rest by vectors.
 template <class Step, Mode M>
   requires std::is_same_v<Step, AmxPairStep>
-void multiply(float* d, RightRows r, const float* l, int rows, int steps, int vectors) {
+void multiply(float* d, RightRows r, const Word* l, int rows, int steps, int vectors) {
   using Rest = BfloatPairStep;
   const int whole_rows = r.step_stride == 4 ? rows / detail::kTile * detail::kTile : 0;
   const int whole_steps = steps / detail::kTile * detail::kTile;

@@ -2,7 +2,7 @@
 // sums are exact. Included by panel_operands.h.
 #pragma once
 
-#include "flashtile/primitives/cpu/panel.h"
+#include "flashtile/primitives/cpu/engine/panel.h"
 
 namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
@@ -11,7 +11,7 @@ namespace panel {
 /// D (+)= R L for whole tiles only: kTileLanes lanes in rows of Width floats, rows and steps multiples of 16,
 /// steps of R adjacent within each 16 of them.
 template <class Step, Mode M, int Width>
-void multiply_tiles(float* d, RightRows r, const float* l, int rows, int steps);
+void multiply_tiles(float* d, RightRows r, const Word* l, int rows, int steps);
 
 }  // namespace panel
 }  // namespace FLASHTILE_BACKEND
@@ -47,7 +47,7 @@ FT_FUNCTION void multiply_add_bytes() {
 
 /// Rows x 2 tiles of D: sums in tiles 0 ... 3, rows of R in 4 and 5, lanes of L in 6 and 7.
 template <class Step, int Rows, Mode M, int Width>
-FT_FUNCTION void byte_tiles(float* d, RightRows r, const float* l, int steps) {
+FT_FUNCTION void byte_tiles(float* d, RightRows r, const Word* l, int steps) {
   constexpr std::ptrdiff_t kRowBytes = Width * 4;
   float* below = d + kTile * Width;
   start_sum<0, M>(d, kRowBytes);
@@ -79,7 +79,7 @@ FT_FUNCTION void byte_tiles(float* d, RightRows r, const float* l, int steps) {
 }  // namespace detail
 
 template <class Step, Mode M, int Width>
-void multiply_tiles(float* d, RightRows r, const float* l, int rows, int steps) {
+void multiply_tiles(float* d, RightRows r, const Word* l, int rows, int steps) {
   using detail::kTile;
   if constexpr (std::is_same_v<Step, AmxPairStep>) {
     multiply_tiles<M, Width>(d, r, l, rows, steps, [] {});

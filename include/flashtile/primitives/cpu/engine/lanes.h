@@ -13,7 +13,7 @@ template <int Count, int Step = 1>
 inline void sum_lanes(floats (&v)[Count]) {
   if constexpr (Step < Count) {
     FT_UNROLL for (int i = 0; i < Count; i += 2 * Step) {
-      detail::exchange<Step>(v[i].v, v[i + Step].v, std::make_integer_sequence<int, kLanes>());
+      exchange<Step>(v[i].v, v[i + Step].v, std::make_integer_sequence<int, kLanes>());
       v[i] = v[i] + v[i + Step];
     }
     sum_lanes<Count, 2 * Step>(v);
@@ -25,7 +25,7 @@ template <int Count, int Step = 1, class F>
 inline floats over_lanes(floats v, F f) {
   if constexpr (Step < Count) {
     floats other = v;
-    detail::exchange<Step>(v.v, other.v, std::make_integer_sequence<int, kLanes>());
+    exchange<Step>(v.v, other.v, std::make_integer_sequence<int, kLanes>());
     return over_lanes<Count, 2 * Step>(f(v, other), f);
   }
   return v;

@@ -11,7 +11,7 @@
 // four k only where both operands are bfloats, or bytes of one kind, and the target has dot products of them.
 #pragma once
 
-#include "flashtile/primitives/cpu/panel_operands.h"
+#include "flashtile/primitives/cpu/engine/panel_operands.h"
 
 namespace flashtile::inline v0_2::primitives {
 inline namespace FLASHTILE_BACKEND {
@@ -41,8 +41,16 @@ struct product_of {
   static constexpr int steps(int depth) { return (depth + kPerStep - 1) / kPerStep; }
 };
 
+}  // namespace detail
+
+/// Elements of k that a product of these types takes at once.
+template <class L, class R>
+inline constexpr int kElementsPerStep = detail::product_of<L, R>::kPerStep;
+
+namespace detail {
+
 /// A, packed in panels: step s of row m is the 4 bytes at panel m / kWidth, row s, element m % kWidth, readable
-/// up to a whole vector of rows. Pitches are in floats: from one row of a panel to the next, and from one panel
+/// up to a whole vector of rows. Pitches are in words: from one row of a panel to the next, and from one panel
 /// to the next. rows, depth (in k): extent of the part that may be nonzero; the last step is padded with zeros.
 struct left_view {
   const void* data;
@@ -50,10 +58,10 @@ struct left_view {
   int rows, depth;
 
   left_view from(int step) const {
-    return {static_cast<const float*>(data) + step * pitch, pitch, panel_pitch, rows, depth};
+    return {static_cast<const Word*>(data) + step * pitch, pitch, panel_pitch, rows, depth};
   }
-  const float* at(int step, int vector) const {
-    return static_cast<const float*>(data) + vector / panel::kVectors * panel_pitch + step * pitch +
+  const Word* at(int step, int vector) const {
+    return static_cast<const Word*>(data) + vector / panel::kVectors * panel_pitch + step * pitch +
            vector % panel::kVectors * kLanes;
   }
 };
@@ -85,7 +93,7 @@ inline void product(const left_view& a, const right_view& b, typename P::Sum* d,
   for (int s = 0; s < steps; s += kPassSteps) {
     const int pass = min(kPassSteps, steps - s);
     for (int v = 0; v < vectors; v += panel::kVectors) {
-      const float* left = a.at(s, v);
+      const Word* left = a.at(s, v);
       float* sums = reinterpret_cast<float*>(d) + v * kLanes;
       const int some = min(panel::kVectors, vectors - v);
       if constexpr (InParts)

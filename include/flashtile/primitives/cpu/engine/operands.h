@@ -17,7 +17,7 @@ inline void fetch(const E* line, int elements) {
 /// Packs `depth` lines that lie across k: to[s * pitch + i] = element i of the kPerStep lines of step s.
 /// Missing lines of the last step count as 0.
 template <class P, class E>
-inline void pack_across(float* to, int pitch, const E* from, std::int64_t stride, int depth, int elements) {
+inline void pack_across(Word* to, int pitch, const E* from, std::int64_t stride, int depth, int elements) {
   constexpr int kAhead = 16;  // lines; they may lie too far apart for the hardware prefetcher
   for (int k = 0; k < depth; k += P::kPerStep) {
     for (int i = k + kAhead; i < depth && i < k + kAhead + P::kPerStep; ++i) fetch(from + i * stride, elements);
@@ -29,14 +29,14 @@ inline void pack_across(float* to, int pitch, const E* from, std::int64_t stride
 /// Packs lines that lie along k: to[s * Pitch + m] = step s of line m, with zeros past the last
 /// line up to a whole vector.
 template <class P, int Pitch, class E>
-inline void pack_turned(float* to, const E* from, std::int64_t stride, int lines, int depth) {
+inline void pack_turned(Word* to, const E* from, std::int64_t stride, int lines, int depth) {
   const int whole = depth / P::kPerStep, rest = depth % P::kPerStep;
   const int vectors = (lines + kLanes - 1) / kLanes;
   const auto line = [=](int m) { return from + m * stride; };
   panel::pack_rows<Pitch>(to, line, lines, whole, vectors);
   if (rest == 0) return;
   for (int m = 0; m < vectors * kLanes; ++m) {
-    float step = 0.0f;
+    Word step{};
     if (m < lines)
       std::memcpy(&step, line(m) + whole * P::kPerStep, static_cast<std::size_t>(rest) * sizeof(E));
     to[whole * Pitch + m] = step;
@@ -48,7 +48,7 @@ template <int Rows, int Steps>
 struct left_room {
   static constexpr int kWidth = Rows < panel::kWidth ? panel::rounded_up(Rows, kLanes) : panel::kWidth;
   static constexpr int kPanelPitch = Steps * kWidth;
-  alignas(64) float steps[(Rows + kWidth - 1) / kWidth * kPanelPitch];
+  alignas(64) Word steps[(Rows + kWidth - 1) / kWidth * kPanelPitch];
 };
 
 /// A, of at most Rows x `depth`, packed from a matrix of its rows or, if Turned, of its columns.
@@ -59,7 +59,7 @@ inline left_view pack_left(left_room<Rows, Steps>& room, const matrix<const E>& 
   const int all_rows = min(Rows, Turned ? all.columns : all.rows);
   depth = min(depth, Turned ? all.rows : all.columns);
   for (int first = 0; first < all_rows; first += kWidth) {
-    float* to = room.steps + first / kWidth * kPanelPitch;
+    Word* to = room.steps + first / kWidth * kPanelPitch;
     const auto m = Turned ? all.from(0, first) : all.from(first, 0);
     const int rows = min(kWidth, all_rows - first);
     if constexpr (P::kDots && Turned)
@@ -91,7 +91,7 @@ inline bool lines_collide(std::int64_t stride_bytes, int lines) {
 /// room to pack it. Else it is packed in rows of `pitch` floats: a row holds the steps of a column if
 /// Turned, else a step of all columns.
 template <class P, bool Turned, class E>
-inline right_view pack_right(float* to, int pitch, const matrix<const E>& m, int depth, int columns) {
+inline right_view pack_right(Word* to, int pitch, const matrix<const E>& m, int depth, int columns) {
   using S = typename P::Sum;
   depth = min(depth, Turned ? m.columns : m.rows), columns = min(columns, Turned ? m.rows : m.columns);
   const std::ptrdiff_t line = 4 * pitch;
@@ -115,7 +115,7 @@ inline right_view pack_right(float* to, int pitch, const matrix<const E>& m, int
 
 /// Packs columns k ... k + depth - 1 of a left tile, whose lanes are values of T, into steps.
 template <class P, class T, class S>
-inline void pack_lanes(float* to, const S* from, int pitch, int depth) {
+inline void pack_lanes(Word* to, const S* from, int pitch, int depth) {
   constexpr int kBits = 8 * static_cast<int>(sizeof(T));
   for (int k = 0; k < depth; k += P::kPerStep, to += pitch) {
     for (int m = 0; m < pitch; m += kLanes) {

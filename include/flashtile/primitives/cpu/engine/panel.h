@@ -112,6 +112,14 @@ inline constexpr int kVectors = 2;
 #endif
 inline constexpr int kWidth = kVectors * kLanes;  ///< floats in a row of a panel
 
+/// What is to be read as packed words: sums of a product that are an operand of the next one.
+FT_FUNCTION const Word* words_of(const float* p) { return reinterpret_cast<const Word*>(p); }
+
+/// The first `count` < kLanes words of memory; the other lanes are 0.
+FT_FUNCTION floats load_words(const Word* p, int count) {
+  return (floats::native)primitives::detail::Simd::load_words(p, count);
+}
+
 /// R in place; strides in bytes.
 struct RightRows {
   const void* data;
@@ -141,7 +149,7 @@ FT_FUNCTION float step_at(const char* from) {
 
 /// Rows x Vectors registers of D over all steps.
 template <class Step, int Rows, int Vectors, Mode M>
-[[gnu::always_inline]] FT_FUNCTION void block(float* d, RightRows r, const float* l, int steps,
+[[gnu::always_inline]] FT_FUNCTION void block(float* d, RightRows r, const Word* l, int steps,
                                               Pitches pitches) {
   using Sum = typename Step::Sum;
   const auto at_sum = [=](int i, int j) {
@@ -173,7 +181,7 @@ template <class Step, int Rows, int Vectors, Mode M>
 }
 
 template <class Step, int Rows, int Vectors, Mode M>
-[[gnu::always_inline]] FT_FUNCTION void blocks(float*& d, RightRows& r, const float* l, int& rows, int steps,
+[[gnu::always_inline]] FT_FUNCTION void blocks(float*& d, RightRows& r, const Word* l, int& rows, int steps,
                                                Pitches pitches) {
   for (; rows >= Rows; rows -= Rows) {
     if constexpr (requires { Step::kChain; }) {
@@ -193,7 +201,7 @@ template <class Step, int Rows, int Vectors, Mode M>
 
 /// With few vectors, more rows hide the latency of a multiply-add.
 template <class Step, int Vectors, Mode M>
-[[gnu::noinline]] void product(float* d, RightRows r, const float* l, int rows, int steps, Pitches pitches) {
+[[gnu::noinline]] void product(float* d, RightRows r, const Word* l, int rows, int steps, Pitches pitches) {
   if constexpr (Vectors == 1 && kVectors == 4) blocks<Step, 12, Vectors, M>(d, r, l, rows, steps, pitches);
   if constexpr (Vectors <= 2 && kVectors == 4) blocks<Step, 8, Vectors, M>(d, r, l, rows, steps, pitches);
   blocks<Step, 4, Vectors, M>(d, r, l, rows, steps, pitches);
@@ -218,14 +226,14 @@ FT_FUNCTION void with_vectors(int vectors, F f) {
 
 /// D (+)= R L for `rows` rows of D and the first `vectors` registers of each.
 template <class Step, Mode M>
-FT_FUNCTION void multiply(float* d, RightRows r, const float* l, int rows, int steps, int vectors,
+FT_FUNCTION void multiply(float* d, RightRows r, const Word* l, int rows, int steps, int vectors,
                           Pitches pitches) {
   with_vectors(vectors,
                [&](auto v) { detail::product<Step, decltype(v)::value, M>(d, r, l, rows, steps, pitches); });
 }
 /// The same where rows of D and L are kWidth floats long.
 template <class Step, Mode M>
-FT_FUNCTION void multiply(float* d, RightRows r, const float* l, int rows, int steps, int vectors) {
+FT_FUNCTION void multiply(float* d, RightRows r, const Word* l, int rows, int steps, int vectors) {
   multiply<Step, M>(d, r, l, rows, steps, vectors, {});
 }
 
@@ -233,8 +241,8 @@ FT_FUNCTION void multiply(float* d, RightRows r, const float* l, int rows, int s
 /// m. row(m) is the address of row m. Lanes without a row, up to `vectors` registers, become 0.
 /// Rows of L are Width floats long.
 template <int Width = kWidth, class RowAddress>
-FT_FUNCTION void pack_rows(float* l, RowAddress row, int count, int steps, int vectors) {
-  const auto at = [&](int m) { return reinterpret_cast<const float*>(row(m)); };
+FT_FUNCTION void pack_rows(Word* l, RowAddress row, int count, int steps, int vectors) {
+  const auto at = [&](int m) { return reinterpret_cast<const Word*>(row(m)); };
   const auto fetch = [&](int first) {  // a hardware prefetcher does not follow rows that lie far apart
     for (int m = first; m < first + kLanes && m < count; ++m) {
       for (int k = 0; k < steps; k += 16) __builtin_prefetch(at(m) + k);
@@ -250,11 +258,10 @@ FT_FUNCTION void pack_rows(float* l, RowAddress row, int count, int steps, int v
         FT_UNROLL for (int i = 0; i < kLanes; ++i) square[i] = floats::load(at(first + i) + k);
       } else {
         for (int i = 0; i < kLanes; ++i) {
-          square[i] = first + i < count ? primitives::detail::load_lanes<float>(at(first + i) + k, width)
-                                        : floats(0.0f);
+          square[i] = first + i < count ? load_words(at(first + i) + k, width) : floats(0.0f);
         }
       }
-      primitives::detail::transpose(square);
+      primitives::transpose(square);
       for (int i = 0; i < width; ++i) square[i].store(l + (k + i) * Width + first);
     }
   }
@@ -264,4 +271,4 @@ FT_FUNCTION void pack_rows(float* l, RowAddress row, int count, int steps, int v
 }  // namespace FLASHTILE_BACKEND
 }  // namespace flashtile::inline v0_2::primitives
 
-#include "flashtile/primitives/cpu/panel_amx.h"
+#include "flashtile/primitives/cpu/engine/panel_amx.h"

@@ -6,7 +6,7 @@
 #include <type_traits>
 
 #include "flashtile/primitives/cuda/cooperative_tensor.h"
-#include "flashtile/primitives/cuda/fragment.h"
+#include "flashtile/primitives/cuda/engine/fragment.h"
 #include "flashtile/primitives/cuda/tile_stages.h"
 
 namespace flashtile::inline v0_2::primitives {
