@@ -81,7 +81,8 @@ class Tensors(unittest.TestCase):
             self.close(found[first:last], expected[0].transpose(0, 1))
         pools = [x[:, :, :144].unflatten(2, (9, 16)).permute(0, 2, 3, 1, 4).flatten(0, 1).flip(0).contiguous() for x in (k, v)]
         table = torch.arange(18, device=DEVICE, dtype=torch.int32).flip(0).view(2, 9)
-        paged = flashtile.attention(q, *pools, block_table=table)
+        lengths = torch.tensor([144, 144], device=DEVICE, dtype=torch.int32)
+        paged = flashtile.attention(q, *pools, block_table=table, kv_lengths=lengths)
         self.close(paged, reference(q, k[:, :, :144], v[:, :, :144])[0])
 
     def test_quantised_keys_and_values(self):
