@@ -1,5 +1,5 @@
-// Keys and values to time a call with: numbers of every type, fast to make however many are wanted. Called by decode.cc
-// and forward_marks.cc.
+// Keys and values to time a call with: numbers of every type, fast to make however many are wanted. Called by decode.cc,
+// decode_marks.cc and forward_marks.cc.
 #pragma once
 
 #include <algorithm>
