@@ -1,4 +1,5 @@
 // The tables of attention's kernel texts on CUDA.
+#include "flashtile/primitives.h"
 #include "src/ops/attention/kernel/instances_row.h"
 
 namespace flashtile::inline v0_2::kernels {
