@@ -17,11 +17,12 @@ struct AttentionMergeParts {
   using Params = AttentionParams;
   using ExactRows = AttentionExactRows<T>;
   static constexpr FT_CONSTANT int kSimdgroups = 4;
-  /// The rest waits for memory, and so wants many threads; of these registers only exact_rows spills some.
-  static constexpr FT_CONSTANT int kThreadgroupsPerUnit = 8;
+  /// The rest waits for memory, and so wants many threads; of these registers only exact_rows spills some, which is too large
+  /// for that where it reads codes.
+  static constexpr FT_CONSTANT int kThreadgroupsPerUnit = kReadsCodes<T> ? 1 : 8;
   static constexpr FT_CONSTANT int kFew = 8;       // parts of a row that one simdgroup adds up alone
   static constexpr FT_CONSTANT int kColumns = 32;  // that a simdgroup adds up at a time
-  static constexpr FT_CONSTANT int kChains = 8;    // of additions, side by side
+  static constexpr FT_CONSTANT int kFewChains = 4, kChains = 8;  // of additions, side by side
 
   struct Threadgroup {
     bool broken[kSimdgroups];  ///< has a simdgroup found an element that is not finite?
@@ -44,8 +45,13 @@ struct AttentionMergeParts {
     const int r = first + own / sharers;
     simd_for_each_index(1, [&](int) { memory.broken[own] = false; });
     simdgroup_barrier(mem_flags::mem_threadgroup);
-    if (r < p.parts.stored_rows && query_of(r) < head_of(r).entry().result_rows)
-      add_up(p, memory, head_of(r), query_of(r), r, parts_of(p, at.y), own % sharers, sharers);
+    if (r < p.parts.stored_rows && query_of(r) < head_of(r).entry().result_rows) {
+      const TileParts parts = parts_of(p, at.y);
+      if (sharers == 1)
+        add_up<kFewChains>(p, memory, head_of(r), query_of(r), r, parts, 0, 1);
+      else
+        add_up<kChains>(p, memory, head_of(r), query_of(r), r, parts, own % sharers, sharers);
+    }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (own != 0) return;
     for (int i = 0; i < rows; ++i) {
@@ -58,19 +64,21 @@ struct AttentionMergeParts {
  private:
   /// Ends row `r` of a tile, as far as simdgroup `sharer` of `sharers` does, and notes whether an element is not finite that
   /// could be: where the sum of weights is NaN, so is a score that the row attends to, and NaN is right.
+  template <int kSideBySide>
   static FT_FUNCTION void add_up(FT_CONSTANT const Params& p, FT_THREADGROUP Threadgroup& memory, Head<T> head,
                                  int64_t query, int r, TileParts parts, int sharer, int sharers) {
     const float exponent = p.rule.exponent;
     const auto part = [&](int i) { return PartSums(p, parts.first + i); };
     SoftmaxState<float> state;
-    for_each_part(parts.count, [&](int i, int) { state.maximum = max(state.maximum, part(i).maximum(r)); });
+    for_each_part<kSideBySide>(parts.count,
+                               [&](int i, int) { state.maximum = max(state.maximum, part(i).maximum(r)); });
     const auto sum_of = [&](auto of_part) {  // of the parts, brought to the same maximum
-      float chains[kChains] = {};
-      for_each_part(parts.count, [&](int i, int chain) {
+      float chains[kSideBySide] = {};
+      for_each_part<kSideBySide>(parts.count, [&](int i, int chain) {
         const SoftmaxState<float> its{part(i).maximum(r), 0.0f};
         chains[chain] = fma(of_part(part(i)), its.correction(state.maximum, exponent), chains[chain]);
       });
-      FT_UNROLL for (int width = kChains / 2; width > 0; width /= 2) {
+      FT_UNROLL for (int width = kSideBySide / 2; width > 0; width /= 2) {
         FT_UNROLL for (int c = 0; c < width; ++c) chains[c] += chains[c + width];
       }
       return chains[0];
@@ -102,10 +110,10 @@ struct AttentionMergeParts {
   }
 
   /// f(part, chain), as many parts at a time as there are chains, so that their loads overlap.
-  template <class F>
+  template <int kSideBySide, class F>
   static FT_FUNCTION void for_each_part(int count, F f) {
-    for (int first = 0; first < count; first += kChains) {
-      FT_UNROLL for (int chain = 0; chain < kChains; ++chain) {
+    for (int first = 0; first < count; first += kSideBySide) {
+      FT_UNROLL for (int chain = 0; chain < kSideBySide; ++chain) {
         if (first + chain < count) f(first + chain, chain);
       }
     }
