@@ -380,10 +380,15 @@ void round_rows(Case& c) {
     c.head_dim = rounded(c.head_dim, c.v_type);
 }
 
+/// Sizes are halved until the call is small enough, or they are all 1: a page of rows of whole blocks is work, too.
 void make_smaller(Numbers& numbers, std::int64_t most, Random& random) {
+  const auto can_shrink = [&](std::size_t i) { return fields()[i].kind == Kind::size && numbers[i] > 1; };
   while (work_of(drawn(numbers).c) > most) {
+    bool any = false;
+    for (std::size_t i = 0; i < numbers.size(); ++i) any = any || can_shrink(i);
+    if (!any) return;
     const std::size_t i = random.next() % numbers.size();
-    if (fields()[i].kind == Kind::size && numbers[i] > 1) numbers[i] /= 2;
+    if (can_shrink(i)) numbers[i] /= 2;
   }
 }
 
