@@ -406,6 +406,10 @@ class Call {
     });
     return scales;
   }
+  /// Does each row have scales of its own?
+  bool rows_have(const Stored& scales) const {
+    return scales.view.data != nullptr && c.scales != Scales::one && c.scales != Scales::of_heads;
+  }
   /// As calls are given them: without dimensions where there is one, or one a head.
   TensorView scale_view(const Stored& scales, const Stored& pages) const {
     if (pages.view.data != nullptr) return pages.view;
@@ -542,8 +546,8 @@ class Call {
     };
     fill_pool(k, k_pages);
     fill_pool(v, v_pages);
-    if (k_scales.view.data != nullptr && k_scales.view.shape[2] > 1) fill_pool(k_scales, k_scale_pages);
-    if (v_scales.view.data != nullptr && v_scales.view.shape[2] > 1) fill_pool(v_scales, v_scale_pages);
+    if (rows_have(k_scales)) fill_pool(k_scales, k_scale_pages);
+    if (rows_have(v_scales)) fill_pool(v_scales, v_scale_pages);
   }
 
   /// A tensor of floats of heads; what lies between them is none.
@@ -575,7 +579,7 @@ class Call {
     fill_behind(q, c.query_lengths);
     for (Stored* s : {&k, &v}) fill_behind(*s, c.kv_lengths);
     for (Stored* s : {&k_scales, &v_scales})
-      if (s->view.data != nullptr && s->view.shape[2] > 1) fill_behind(*s, c.kv_lengths);
+      if (rows_have(*s)) fill_behind(*s, c.kv_lengths);
   }
 
   void describe_for_oracle() {
