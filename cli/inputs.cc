@@ -48,7 +48,8 @@ Tensor random_tensor(DType dtype, const Dims& shape, std::uint64_t seed, std::ui
 }
 
 Tensor times_scales(const TensorView& codes, const TensorView& scales, int heads) {
-  const Tensor elements = convert(codes, DType::f32), factors = convert(scales, DType::f32);
+  Tensor elements = convert(codes, DType::f32);
+  const Tensor factors = convert(scales, DType::f32);
   const Dims &shape = codes.shape, dense = packed_strides(scales.shape);
   Dims index = shape;
   std::fill_n(&index[0], shape.rank(), 0);
