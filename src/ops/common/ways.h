@@ -142,7 +142,7 @@ const Way<Problem, Buffers>& choose(std::string_view op, std::span<const Way<Pro
   if (able != nullptr) return *able;
   std::string reasons;
   std::vector<RefusedWay> refused = refusals<Problem, Buffers>(ways, problem, nullptr, forced);
-  for (const auto& [way, reason] : refused) reasons += "\n  " + way + ": " + reason;
+  for (const auto& [way, reason] : refused) reasons.append("\n  ").append(way).append(": ").append(reason);
   throw Error(ErrorCode::unsupported,
               std::string(op) + ": no way can run this call on " + name(problem.device) + ":" + reasons,
               std::move(refused));
