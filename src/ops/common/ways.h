@@ -29,7 +29,7 @@ struct FeaturesOf<Problem> {
 
 /// One way to compute an op. Why it cannot is told by refusal(), from what is first false here; nothing throws.
 template <class Problem, class Buffers>
-struct Way {
+struct Way {  // NOLINT(clang-analyzer-optin.performance.Padding): in the order in which a way is read
   std::string_view name;
   std::string_view about;                 ///< one line
   std::string_view missing = {};          ///< "this build of flashtile has no cuDNN"; empty: it is built
