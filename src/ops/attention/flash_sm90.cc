@@ -106,8 +106,7 @@ std::uint32_t units(const AttentionProblem& p) {
 }
 
 std::int64_t tiles_of(const AttentionProblem& p) {
-  const int rows = kernel_for(p)->tile_queries;
-  return p.batch * p.query_heads * ((p.query_length + rows - 1) / rows);
+  return p.batch * p.query_heads * divided_up(p.query_length, kernel_for(p)->tile_queries);
 }
 
 /// Are tiles of one head's queries too few to fill half of the GPU?
@@ -125,9 +124,13 @@ bool has_few(const AttentionProblem& p) {
   return 3 * few_of(p).padded_rows() <= 2 * tiles_of(p) * kernel_for(p)->tile_queries;
 }
 
-std::size_t workspace_bytes(const AttentionProblem& p) {
-  if (has_few(p)) return few_of(p).workspace_bytes(p);
+/// Of the kernel for many queries.
+std::size_t notes_bytes(const AttentionProblem& p) {
   return p.hides_some() ? sizeof(kernels::FlashSm90Notes) : 0;
+}
+
+std::size_t workspace_bytes(const AttentionProblem& p) {
+  return has_few(p) ? few_of(p).workspace_bytes(p) : notes_bytes(p);
 }
 
 /// Its kernel for few queries waits for the softmax of each block, so that others are faster where there are many.
@@ -159,7 +162,7 @@ void run(const AttentionProblem& problem, const AttentionArguments& arguments, W
          const Queue& queue) {
   if (has_few(problem)) return run_groups_deal(few_of(problem), problem, arguments, workspace, queue);
   kernels::AttentionParams params = params_of(problem, arguments);
-  auto* const notes = reinterpret_cast<kernels::FlashSm90Notes*>(workspace.take(workspace_bytes(problem)));
+  auto* const notes = reinterpret_cast<kernels::FlashSm90Notes*>(workspace.take(notes_bytes(problem)));
   if (notes != nullptr) {
     const detail::CudaDeviceGuard guard(queue.device().index);
     check_cuda(cudaMemsetAsync(notes, 0, sizeof *notes, static_cast<cudaStream_t>(queue.native_stream())),

@@ -9,8 +9,6 @@
 namespace flashtile::inline v0_2::ops {
 namespace {
 
-std::int64_t divided_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 std::int64_t part_bytes(const GroupsDeal& deal, const AttentionProblem& problem) {
   return kernels::part_floats(deal.stored_rows, static_cast<std::int32_t>(problem.value_dim)) *
          static_cast<std::int64_t>(sizeof(float));

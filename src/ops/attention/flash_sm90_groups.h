@@ -2,7 +2,6 @@
 // out evenly. Called by flash_sm90.cc, in builds with code for sm_90a.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -11,11 +10,6 @@
 #include "src/ops/attention/key_parts.h"
 
 namespace flashtile::inline v0_2::ops {
-
-/// Query heads that share a KV head; also of a call without heads.
-inline std::int64_t heads_of_group(const AttentionProblem& problem) {
-  return problem.query_heads / std::max<std::int64_t>(problem.kv_heads, 1);
-}
 
 /// Such a call as it is dealt out.
 struct GroupsDeal {

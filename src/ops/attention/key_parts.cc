@@ -18,8 +18,6 @@ constexpr std::int64_t kEnds = 2, kMerge = 6;
 /// A threadgroup's even share has at least so many blocks.
 constexpr std::int64_t kSmallestShare = 2;
 
-std::int64_t divided_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 Tiling tiling_of(const AttentionKernel* kernel, const AttentionProblem& problem, std::int64_t group) {
   const std::int64_t rows = problem.query_length * group;
   const std::int64_t heads = problem.query_heads / group;
@@ -35,7 +33,7 @@ Tiling best_tiling(AttentionText text, const AttentionProblem& problem) {
   const Tiling heads = tiling_of(find_kernel(text, problem), problem, 1);
   if (text != AttentionText::tensor_ops) return heads;
   const AttentionKernel* kernel = find_kernel(AttentionText::tensor_ops_groups, problem);
-  const std::int64_t group = problem.query_heads / problem.kv_heads;
+  const std::int64_t group = heads_of_group(problem);
   if (kernel == nullptr || problem.query_length * group > std::numeric_limits<std::int32_t>::max() / 2)
     return heads;
   const Tiling groups = tiling_of(kernel, problem, group);

@@ -2,6 +2,7 @@
 // are dealt out. Called by the ways that launch one kernel text, and by flash.sm90.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -9,6 +10,13 @@
 #include "src/ops/common/workspace.h"
 
 namespace flashtile::inline v0_2::ops {
+
+constexpr std::int64_t divided_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+/// Query heads that share a KV head; also of a call without heads.
+inline std::int64_t heads_of_group(const AttentionProblem& problem) {
+  return problem.query_heads / std::max<std::int64_t>(problem.kv_heads, 1);
+}
 
 /// The tiles of queries of a call on one kernel.
 struct Tiling {
