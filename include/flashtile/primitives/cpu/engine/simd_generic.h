@@ -123,7 +123,8 @@ struct GenericSimd {
     const Words word = (Words)x;
     const Ints rounded = (Ints)((word + 0x7fff + ((word >> 16) & 1)) >> 16);
     const Ints nan = (Ints)(word >> 16) | 0x40;
-    return __builtin_convertvector((Words)pick(rounded, nan, (Ints)(x != x)), Halves);
+    const Ints is_nan = (Ints)(x != x);  // NOLINT(misc-redundant-expression): so NaN is told
+    return __builtin_convertvector((Words)pick(rounded, nan, is_nan), Halves);
   }
   /// In each lane the bfloat of `even` in the low half, and that of `odd` in the high half.
   static Words bfloat_pairs(Floats even, Floats odd) {
